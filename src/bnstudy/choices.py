@@ -1,0 +1,26 @@
+"""The names a cell's fields may have: what the registries hold. Importing this imports no torch."""
+
+from bnstudy import activations, datasets, inits, models, norms, optimizers, penalties, schedules
+from bnstudy.cell import Cell
+from bnstudy.errors import UsageError, nearest
+
+REGISTRIES = {
+    "dataset": datasets.REGISTRY,
+    "model": models.REGISTRY,
+    "norm": norms.REGISTRY,
+    "activation": activations.REGISTRY,
+    "init": inits.REGISTRY,
+    "penalty": penalties.REGISTRY,
+    "optimizer": optimizers.REGISTRY,
+    "schedule": schedules.REGISTRY,
+}
+
+
+def check(cell: Cell) -> Cell:
+    """The cell, if every name in it is registered. Raises UsageError naming the field and the nearest name."""
+    for field, registry in REGISTRIES.items():
+        value = getattr(cell, field)
+        if value not in registry:
+            allowed = ", ".join(registry)
+            raise UsageError(f"{field}: {value!r} is not allowed{nearest(value, registry)}", f"Allowed: {allowed}.")
+    return cell

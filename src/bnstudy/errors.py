@@ -1,0 +1,48 @@
+"""What a user is told when something cannot be done: one cause line, one line on what to do."""
+
+from difflib import get_close_matches
+
+DONE, USAGE, BAD_DATA, INTERNAL, CANNOT_WRITE, TRY_AGAIN = 0, 2, 65, 70, 73, 75
+
+
+class StudyError(Exception):
+    """A failure a user can act on; the command line prints it without a traceback.
+
+    `cause` names the cell, key or file; `remedy` says what to do next; `exit_code` follows sysexits.h.
+    """
+
+    exit_code = INTERNAL
+
+    def __init__(self, cause: str, remedy: str):
+        super().__init__(f"{cause}\n{remedy}")
+        self.cause, self.remedy = cause, remedy
+
+
+class UsageError(StudyError):
+    """The command line or the config asks for something that does not exist."""
+
+    exit_code = USAGE
+
+
+class DataError(StudyError):
+    """A data set is absent, truncated or altered; or a stored record is."""
+
+    exit_code = BAD_DATA
+
+
+class WriteError(StudyError):
+    """A folder or file cannot be written."""
+
+    exit_code = CANNOT_WRITE
+
+
+class TryAgain(StudyError):
+    """Stopped by a signal or by another process; the same command goes on where this one ended."""
+
+    exit_code = TRY_AGAIN
+
+
+def nearest(name: str, known) -> str:
+    """` (nearest: relu)` if a known name resembles `name`, else an empty string."""
+    found = get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
+    return f" (nearest: {found[0]})" if found else ""

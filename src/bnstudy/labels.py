@@ -1,0 +1,100 @@
+"""What a cell is called: its setting (a row of the tables), its reading, its name.
+
+`SETTINGS` are the rows of tables B.1 and B.2 plus the other batch sizes (7.1.5) and the norm after the
+nonlinearity (7.1.1). `READINGS` are the ways to understand a sentence of the source: each flips one point
+of the default reading, and two bundles follow the text and the author's code throughout.
+"""
+
+from typing import Any
+
+from bnstudy.cell import FIELDS, Cell, inert
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sigmoid": {"activation": "sigmoid", "init": "xavier"},
+    "relu": {},
+    "elu": {"activation": "elu"},
+    "lr_high": {"lr": 0.1},
+    "lr_low": {"lr": 0.001},
+    "init_high": {"init": "normal", "init_std": 1.0},
+    "init_low": {"init": "normal", "init_std": 1e-4},
+    "dropout": {"dropout": 0.5},
+    "weight_decay": {"penalty": "l2", "penalty_strength": 5e-4},
+    "batch_32": {"batch_size": 32},
+    "batch_128": {"batch_size": 128},
+    "batch_256": {"batch_size": 256},
+    "batch_512": {"batch_size": 512},
+    "batch_1024": {"batch_size": 1024},
+    "relu_norm_after": {"norm_placement": "post_activation"},
+}
+
+READINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "text": {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"},
+    "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
+    "standardization_channel": {"standardization": "channel"},
+    "standardization_dimension": {"standardization": "dimension"},
+    "standardization_train_set": {"standardization_from": "train_set"},
+    "split_last": {"split": "last"},
+    "split_stratified": {"split": "stratified"},
+    "split_per_run": {"split_seed": "run"},
+    "mnist_resize": {"mnist_size": "resize"},
+    "mnist_native": {"mnist_size": "native"},
+    "svhn_digit": {"svhn_labels": "digit"},
+    "kaiming_gain_1": {"kaiming_gain": 1},
+    "init_uniform": {"init_distribution": "uniform"},
+    "fan_channels": {"fan": "channels"},
+    "init_std_hidden": {"init_std_on": "hidden"},
+    "gamma_ones": {"gamma_init": "ones"},
+    "population_exact": {"population": "exact"},
+    "no_norm_bias": {"norm_bias": False},
+    "output_norm": {"output_norm": True},
+    "dense_1": {"dense_layers": 1},
+    "dropout_last": {"dropout_at": "last"},
+    "dropout_pairs": {"dropout_at": "pairs"},
+    "dropout_every": {"dropout_at": "every"},
+    "dropout_maps": {"dropout_kind": "maps"},
+    "penalty_half": {"penalty_factor": 0.5},
+    "penalty_all": {"penalty_on": "all"},
+    "nesterov_torch": {"nesterov": "torch"},
+    "last_batch_kept": {"last_batch": "keep"},
+    "shuffle_once": {"shuffle": "once"},
+    "decay_single": {"decay_counter": "single"},
+    "decay_plateau": {"decay_counter": "plateau"},
+    "improve_equal": {"improvement": "equal"},
+    "improve_previous": {"improvement": "previous"},
+    "no_lr_floor": {"lr_min": 0.0},
+    "no_stop": {"stop_patience": 0},
+    "best_weights": {"tested_weights": "best"},
+    "nan_stop": {"on_nan": "stop"},
+}
+
+IDENTITY = ("dataset", "model", "norm", "recipe")
+SIZE = ("width", "epochs", "train_size")
+SWITCHES = tuple(dict.fromkeys(field for flips in READINGS.values() for field in flips))
+AXES = tuple(n for n in FIELDS if n not in (*IDENTITY, *SIZE, *SWITCHES))
+
+
+def labels(cell: Cell) -> tuple[str, str]:
+    """(setting, reading) of a cell; `adhoc` where no row or no reading fits exactly.
+
+    The setting follows from the axis fields alone, the reading from the switches; a cell smaller than the
+    full protocol has the reading `reduced`, so that it never enters the thesis's own tables.
+    """
+    changed = cell.non_default()
+    axes = {n: v for n, v in changed.items() if n in AXES}
+    setting = next((s for s, want in SETTINGS.items() if want == axes), "adhoc")
+    switches = {n: v for n, v in changed.items() if n in SWITCHES}
+    reading = next((r for r, want in READINGS.items() if acting(cell, want) == switches), "adhoc")
+    if reading == "default" and any(n in changed for n in SIZE):
+        reading = "reduced"
+    return setting, reading
+
+
+def acting(cell: Cell, switches: dict[str, Any]) -> dict[str, Any]:
+    """The switches of a reading that have an effect in this cell."""
+    return {n: v for n, v in switches.items() if not inert(cell, n)}
+
+
+def name(cell: Cell) -> str:
+    """`<dataset>-<model>-<norm>-<setting>-<key>`, for people and file names."""
+    return f"{cell.dataset}-{cell.model}-{cell.norm}-{labels(cell)[0]}-{cell.key}"

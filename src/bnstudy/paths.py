@@ -1,0 +1,52 @@
+"""Every path pattern, once. Stdlib only."""
+
+import os
+import re
+import sys
+from pathlib import Path
+
+from bnstudy.cell import KEY_PATTERN
+from bnstudy.errors import UsageError
+
+
+def results_root(given: str | os.PathLike | None = None) -> Path:
+    """The folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
+    return Path(given or os.environ.get("BNSTUDY_RESULTS") or "results")
+
+
+def reports_root(given: str | os.PathLike | None = None) -> Path:
+    """The folder of reports: the argument, else BNSTUDY_REPORTS, else ./reports."""
+    return Path(given or os.environ.get("BNSTUDY_REPORTS") or "reports")
+
+
+def data_root(given: str | os.PathLike | None = None) -> Path:
+    """The folder of data sets: the argument, else BNSTUDY_DATA, else the platform's cache folder."""
+    chosen = given or os.environ.get("BNSTUDY_DATA")
+    if chosen:
+        return Path(chosen)
+    home = Path(os.environ.get("HOME") or ".")
+    if sys.platform == "darwin":
+        return home / "Library" / "Caches" / "bnstudy"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "bnstudy"
+
+
+def record(results: Path, key: str, seed: int) -> Path:
+    if not re.fullmatch(KEY_PATTERN, key):
+        raise UsageError(f"{key!r}: not a cell key", "A key has 12 hex digits; list them with `bnstudy cells`.")
+    return results / "records" / key / f"{seed:d}.json"
+
+
+def manifest(results: Path, pack: str) -> Path:
+    return results / "packs" / f"{pack}.json"
+
+
+def dataset(data: Path, name: str) -> Path:
+    return data / f"{name}.npz"
+
+
+def frames(results: Path, study: str) -> Path:
+    return results / "frames" / study
+
+
+def report(reports: Path, study: str) -> Path:
+    return reports / study / "index.html"

@@ -1,0 +1,132 @@
+"""`Record`: everything that is kept of one trained run, and its exact text form.
+
+The text is JSON with sorted keys and a digest of itself. JSON knows no NaN: a number that is not finite is
+written as "nan", "inf" or "-inf" and comes back as the float. Stdlib only.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from bnstudy.cell import Cell, make_cell
+from bnstudy.errors import DataError
+
+SCHEMA = 1
+
+EPOCH_COLUMNS = (
+    "epoch",  # 0 = before training
+    "data_loss",  # mean over the epoch's batches, training mode, nats; epoch 0: batches of the untrained network
+    "penalty",  # mean over the epoch's batches, as added to the loss
+    "train_accuracy",  # percent, over the epoch's batches, training mode
+    "validation_accuracy",  # percent, evaluation mode, after the epoch
+    "validation_loss",  # nats
+    "lr",  # of this epoch's steps
+    "seconds",  # of the epoch's training pass, statistics included, validation not
+    "weights_digest",  # 12 hex of SHA-256 over all parameters and running statistics after the epoch
+)
+
+MOMENTS = ("mean", "mean_abs", "std", "min", "max", "l2")
+MEASURED = ("pre_activation", "activation", "weight", "weight_grad", "bias_grad")
+SHARES = (
+    "zero_share",  # of activations, over the sampled steps
+    "dead_share",  # of units that are zero on a whole fixed batch
+    "saturated_share",  # of sigmoid activations farther than 0.45 from 0.5
+)
+LAYER_COLUMNS = tuple(f"{what}.{m}" for what in MEASURED for m in MOMENTS) + SHARES
+"""Per epoch (from 1) and layer, in forward order; weight layers with their nonlinearity, last the output layer."""
+
+VOLATILE = ("attempts", "provenance")
+"""Fields that may differ between two trainings of the same run; and `seconds` in the epoch columns."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One trained run. Accuracies in percent, losses in nats (mean over images), durations in seconds.
+
+    outcome       finished, or diverged: the training loss was not finite at some step
+    diverged_at   {"epoch", "layer"} where a number that is not finite first stood; None if finished
+    stopped       why training ended: epochs, patience, nan
+    test          images; and for the last and the best weights: accuracy, loss, predicted (count per class)
+    epochs        EPOCH_COLUMNS, each a list from epoch 0 to epochs_run
+    layers        names, sizes (weights per layer), epoch, and LAYER_COLUMNS: each [epoch][layer], float32; a column that
+                  does not apply (saturated_share of relu) is absent
+    attempts      start (UTC), host, seconds, first_epoch of each attempt
+    provenance    source digest, commit, data digest and source, engine, device, torch, threads, precision, ...
+    """
+
+    cell: Cell
+    seed: int
+    outcome: str
+    diverged_at: dict[str, Any] | None
+    stopped: str
+    epochs_run: int
+    best_epoch: int
+    first_batch_loss: float
+    test: dict[str, Any]
+    epochs: dict[str, list[Any]]
+    layers: dict[str, Any]
+    attempts: list[dict[str, Any]] = field(default_factory=list)
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def test_accuracy(self) -> float:
+        """Percent, of the weights the cell's reading tests (the last ones by default)."""
+        return self.test[self.cell.tested_weights]["accuracy"]
+
+    def to_text(self) -> str:
+        """The record as JSON, one line, with its schema and digest."""
+        body: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cell"}
+        body |= {"schema": SCHEMA, "key": self.cell.key, "cell": asdict(self.cell)}
+        body = _encoded(body)
+        return _canonical(body | {"digest": digest_of(body)}) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str, source: str = "record") -> "Record":
+        """The record in `text`. Raises DataError if it is no complete record or its digest does not verify."""
+        redo = "Delete the file and train again; it is never averaged as it is."
+        try:
+            body = json.loads(text)
+            claimed = body.pop("digest")
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+            raise DataError(f"{source}: not a complete record ({type(error).__name__})", redo) from error
+        if claimed != digest_of(body):
+            raise DataError(f"{source}: digest is {str(claimed)[:12]}, the content gives {digest_of(body)[:12]}", redo)
+        if body.pop("schema", None) != SCHEMA:
+            raise DataError(f"{source}: written by another version of this program (schema)", redo)
+        body = _decoded(body)
+        key = body.pop("key")
+        cell = make_cell(body.pop("cell"))
+        if cell.key != key:
+            raise DataError(f"{source}: holds key {key}, its cell has {cell.key}", redo)
+        return cls(cell=cell, **body)
+
+
+def digest_of(body: dict[str, Any]) -> str:
+    """SHA-256 over the canonical JSON of an encoded record without its digest."""
+    return hashlib.sha256(_canonical(body).encode()).hexdigest()
+
+
+def _canonical(body: Any) -> str:
+    return json.dumps(body, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _encoded(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    if isinstance(value, dict):
+        return {k: _encoded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encoded(v) for v in value]
+    return value
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, str) and value in ("nan", "inf", "-inf"):
+        return float(value)
+    if isinstance(value, dict):
+        return {k: _decoded(v) for k, v in value.items()}
+    if isinstance(value, list):
+        return [_decoded(v) for v in value]
+    return value

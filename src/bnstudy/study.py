@@ -1,0 +1,115 @@
+"""`Study` (a named set of cells that answers a question), selections from it, and packs.
+
+Stdlib only. A pack is a list of runs that one process trains side by side; packs are planned from the
+study alone, so that every process plans the same ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from bnstudy.cell import FIELDS, Cell, Run
+from bnstudy.errors import UsageError, nearest
+from bnstudy.labels import labels, name
+
+RUNS_PER_PACK = {"mlp": 18, "cnn": 3}  # an MLP run takes about a minute, a CNN run an hour; start-up takes 4 s
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A named set of cells; `seeds` are trained for each of them."""
+
+    name: str
+    question: str
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+
+    def runs(self) -> list[Run]:
+        return [Run(cell, seed) for cell in self.cells for seed in self.seeds]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Runs that one process trains; `id` is a hash of their sorted (key, seed) list."""
+
+    id: str
+    runs: tuple[Run, ...]
+
+
+def describe(cell: Cell, seeds: Iterable[int] = ()) -> dict[str, Any]:
+    """A cell as one flat row: labels first, then every field."""
+    setting, reading = labels(cell)
+    row = {"name": name(cell), "key": cell.key, "model": cell.model, "dataset": cell.dataset, "norm": cell.norm}
+    return row | {"setting": setting, "reading": reading, "seeds": list(seeds)} | asdict(cell)
+
+
+def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
+    """The cells that meet every `key=value`; several values of one key are alternatives.
+
+    Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key or on a value
+    that no cell of these has, naming the nearest.
+    """
+    wanted: dict[str, set[str]] = {}
+    for condition in conditions:
+        key, sign, value = condition.partition("=")
+        if not sign:
+            raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
+        wanted.setdefault(key, set()).update(value.split(","))
+    known = ("name", "key", "setting", "reading", *FIELDS)
+    for key in wanted:
+        if key not in known:
+            raise UsageError(f"--where {key}: no such key{nearest(key, known)}", f"Keys: {', '.join(known)}.")
+    rows = [(cell, {k: _text(v) for k, v in describe(cell).items()}) for cell in cells]
+    for key, values in wanted.items():
+        present = {row[key] for _, row in rows}
+        for value in sorted(values - present):
+            raise UsageError(
+                f"--where {key}={value}: no cell of this study has it{nearest(value, present)}",
+                f"Values here: {', '.join(sorted(present)[:20])}.",
+            )
+    return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def find(cells: Iterable[Cell], word: str) -> Cell:
+    """The cell with this name or key. Raises UsageError naming the nearest."""
+    cells = list(cells)
+    for cell in cells:
+        if word in (cell.key, name(cell)):
+            return cell
+    known = [k for cell in cells for k in (name(cell), cell.key)]
+    raise UsageError(f"{word}: no such cell{nearest(word, known)}", "List the cells with `bnstudy cells`.")
+
+
+def plan(runs: Sequence[Run]) -> list[Pack]:
+    """Packs for these runs: one data set and model each, cells of the same shape next to each other.
+
+    Neighbours in a pack share what an engine needs equal to train cells side by side, then the seed.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in dict.fromkeys(runs):
+        groups.setdefault((run.cell.model, run.cell.dataset), []).append(run)
+    packs = []
+    for (model, _), members in sorted(groups.items()):
+        members.sort(key=lambda r: (shape(r.cell), r.cell.key, r.seed))
+        count = -(-len(members) // RUNS_PER_PACK.get(model, 3))
+        bounds = [round(i * len(members) / count) for i in range(count + 1)]
+        packs += [_pack(members[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+    return packs
+
+
+def shape(cell: Cell) -> str:
+    """What cells must share to be trained in one stack: all but lr, init, penalty and their like."""
+    free = ("lr", "init", "init_std", "penalty", "penalty_strength", "penalty_factor", "penalty_on", "kaiming_gain",
+            "init_distribution", "init_std_on", "gamma_init", "fan")  # fmt: skip
+    return json.dumps({k: v for k, v in cell.non_default().items() if k not in free}, sort_keys=True)
+
+
+def _pack(runs: Sequence[Run]) -> Pack:
+    listing = json.dumps(sorted((run.cell.key, run.seed) for run in runs), separators=(",", ":"))
+    return Pack(hashlib.sha256(listing.encode()).hexdigest()[:12], tuple(runs))
