@@ -1,0 +1,79 @@
+"""Weight initialization (thesis 2.4): name -> standard deviation, and the one function that fills a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from bnstudy.cell import Cell
+from bnstudy.lazy import torch
+from bnstudy.streams import init_generator
+
+
+def kaiming(fan_in: int, fan_out: int, cell: Cell) -> float:
+    """sqrt(2 / n_in); the author's code has 1 in place of 2."""
+    return math.sqrt(cell.kaiming_gain / fan_in)
+
+
+def xavier(fan_in: int, fan_out: int, cell: Cell) -> float:
+    """sqrt(2 / (n_in + n_out))."""
+    return math.sqrt(2 / (fan_in + fan_out))
+
+
+def lecun(fan_in: int, fan_out: int, cell: Cell) -> float:
+    """sqrt(1 / n_in)."""
+    return math.sqrt(1 / fan_in)
+
+
+def normal(fan_in: int, fan_out: int, cell: Cell) -> float:
+    """The same standard deviation in every layer: `init_std` (7.1.3)."""
+    assert cell.init_std is not None  # Cell refuses init normal without it
+    return cell.init_std
+
+
+REGISTRY: dict[str, Callable[[int, int, Cell], float]] = {
+    "kaiming": kaiming,
+    "xavier": xavier,
+    "lecun": lecun,
+    "normal": normal,
+}
+
+
+def fans(shape: torch.Size, cell: Cell) -> tuple[int, int]:
+    """(n_in, n_out) of a weight (out, in) or (out, in, h, w); by cell.fan a convolution counts its window."""
+    window = math.prod(shape[2:]) if cell.fan == "receptive" else 1
+    return shape[1] * window, shape[0] * window
+
+
+def initialize(model: torch.nn.Module, cell: Cell, seed: int) -> None:
+    """Fill all layers and norms of `model.blocks` in place; biases and beta 0.
+
+    The draws depend on seed, layer name and shape alone and are then scaled, so that two cells of one seed
+    start from the same point of the same stream. Drawn on the CPU whatever the model's device.
+    """
+    for block in model.blocks:  # type: ignore[union-attr]
+        name = cell.init if cell.init_std_on == "all" or block.name != "output" else "kaiming"
+        weight = block.layer.weight
+        std = REGISTRY[name](*fans(weight.shape, cell), cell)
+        _fill(weight, std * _draw(weight, seed, block.name, cell.init_distribution))
+        _fill(block.layer.bias, 0)
+        gamma = getattr(block.norm, "weight", None)
+        if gamma is not None and cell.gamma_init == "uniform":
+            _fill(gamma, torch.rand(gamma.shape, generator=init_generator(seed, f"{block.name}.gamma", gamma.shape)))
+        else:
+            _fill(gamma, 1)
+        _fill(getattr(block.norm, "bias", None), 0)
+
+
+def _draw(weight: torch.Tensor, seed: int, layer: str, distribution: str) -> torch.Tensor:
+    """Numbers of mean 0 and variance 1 in the shape of `weight`, float32 on the CPU."""
+    generator = init_generator(seed, layer, weight.shape)
+    if distribution == "normal":
+        return torch.randn(weight.shape, generator=generator)
+    return (2 * torch.rand(weight.shape, generator=generator) - 1) * math.sqrt(3)
+
+
+def _fill(parameter: torch.Tensor | None, value: torch.Tensor | float) -> None:
+    if parameter is not None:
+        with torch.no_grad():
+            parameter.copy_(torch.as_tensor(value))

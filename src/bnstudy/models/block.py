@@ -1,0 +1,97 @@
+"""What networks are made of: one weight layer with its norm, nonlinearity and dropout."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from bnstudy import activations, norms
+from bnstudy.cell import Cell
+from bnstudy.streams import dropout_generator
+
+
+def dropout_mask(seed: int, layer: str, step: int, shape: Sequence[int], p: float, kind: str) -> Tensor:
+    """The factors of inverted dropout (2.12.3): 0 with probability p, else 1 / (1 - p); float32 on the CPU.
+
+    `shape` is that of the activations; kind `maps` draws one factor for each image and feature map.
+    """
+    drawn = (*shape[:2], *(1 for _ in shape[2:])) if kind == "maps" else tuple(shape)
+    kept = torch.rand(drawn, generator=dropout_generator(seed, layer, step)) >= p
+    return kept.float().div_(1 - p)
+
+
+class Dropout(nn.Module):
+    """Inverted dropout whose mask is a function of seed, layer and training step, all set by `set_step`."""
+
+    def __init__(self, layer: str, p: float, kind: str):
+        super().__init__()
+        self.layer, self.p, self.kind = layer, p, kind
+        self.seed = self.step = 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        mask = dropout_mask(self.seed, self.layer, self.step, x.shape, self.p, self.kind)
+        return x * mask.to(x.device, x.dtype, non_blocking=True)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, kind={self.kind}"
+
+
+def set_step(model: nn.Module, seed: int, step: int) -> None:
+    """Tell every dropout of the model which training step comes next (counted over all epochs)."""
+    for block in model.blocks:  # type: ignore[union-attr]
+        if isinstance(block.dropout, Dropout):
+            block.dropout.seed, block.dropout.step = seed, step
+
+
+class Block(nn.Module):
+    """layer, norm, activation, dropout; or layer, activation, norm, dropout (cell.norm_placement, 7.1.1).
+
+    `name` is the layer's name everywhere: in streams, statistics and records.
+    """
+
+    def __init__(self, name: str, layer: nn.Module, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
+                 norm_first: bool = True):  # fmt: skip
+        super().__init__()
+        self.name, self.norm_first = name, norm_first
+        self.layer, self.norm, self.activation, self.dropout = layer, norm, activation, dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        x = self.activation(self.norm(x)) if self.norm_first else self.norm(self.activation(x))
+        return self.dropout(x)
+
+
+def dense(inputs: int, units: int):
+    """What makes a dense layer, for `hidden` and `output`."""
+    return lambda bias: nn.Linear(inputs, units, bias=bias), units, 1
+
+
+def conv3x3(inputs: int, maps: int):
+    """What makes a 3x3 convolution of stride 1 that keeps the size (table 6.3)."""
+    return lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), maps, 2
+
+
+def hidden(name: str, kind, cell: Cell, dropped: bool) -> Block:
+    """A hidden layer of the cell's norm and nonlinearity, with dropout behind it if `dropped`."""
+    layer, features, dims = kind
+    norm_first = cell.norm_placement == "pre_activation"
+    directly = cell.norm != "none" and norm_first
+    dropout = Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity()
+    return Block(
+        name,
+        layer(cell.norm_bias or not directly),
+        norms.REGISTRY[cell.norm](features, dims, cell),
+        activations.REGISTRY[cell.activation](),
+        dropout,
+        norm_first,
+    )
+
+
+def output(kind, cell: Cell) -> Block:
+    """The last layer: no nonlinearity, no dropout, a norm only by cell.output_norm."""
+    layer, features, dims = kind
+    norm = cell.norm if cell.output_norm else "none"
+    bias = cell.norm_bias or norm == "none"
+    return Block("output", layer(bias), norms.REGISTRY[norm](features, dims, cell), nn.Identity(), nn.Identity())
