@@ -1,0 +1,33 @@
+"""The data sets: one file each, which declares it. A new file here is a new data set.
+
+Importing this imports neither torch nor numpy. The modules whose names start with an underscore are no data sets:
+`_spec` says what one declares, `_files` reads, checks and writes the array files.
+"""
+
+from importlib import import_module
+from pkgutil import iter_modules
+from typing import TYPE_CHECKING
+
+from bnstudy.datasets._spec import MEMBERS, SIDE, Archive, Arrays, DatasetSpec
+
+if TYPE_CHECKING:
+    from bnstudy.datasets._files import check, ensure, fetch, import_npz, load
+
+__all__ = [
+    "MEMBERS", "REGISTRY", "SIDE", "Archive", "Arrays", "DatasetSpec", "check", "ensure", "fetch", "import_npz", "load",
+]  # fmt: skip
+
+
+def _declared() -> dict[str, DatasetSpec]:
+    names = [module.name for module in iter_modules(__path__) if not module.name.startswith("_")]
+    specs: list[DatasetSpec] = [import_module(f"{__name__}.{name}").SPEC for name in names]
+    return {spec.name: spec for spec in sorted(specs, key=lambda spec: (spec.rank, spec.name))}
+
+
+REGISTRY: dict[str, DatasetSpec] = _declared()
+
+
+def __getattr__(name: str):
+    if name in ("check", "ensure", "fetch", "import_npz", "load"):
+        return getattr(import_module(f"{__name__}._files"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

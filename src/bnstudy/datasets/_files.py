@@ -1,0 +1,141 @@
+"""The array files `<data root>/<name>.npz`: read, checked on every load, and written whole or not at all.
+
+A file holds the four canonical arrays and `facts`, a JSON text with name, source and digest.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bnstudy import datasets, paths
+from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
+from bnstudy.errors import DataError, UsageError, nearest
+
+FACTS = "facts"
+LEAST_SHARE = 0.9  # an imported file may lack a few images (re-packagings do), not a tenth of them
+
+
+def spec_of(name: str) -> DatasetSpec:
+    """The data set of this name. Raises UsageError naming the nearest."""
+    if name not in datasets.REGISTRY:
+        known = datasets.REGISTRY
+        raise UsageError(f"{name}: no such data set{nearest(name, known)}", f"Data sets: {', '.join(known)}.")
+    return datasets.REGISTRY[name]
+
+
+def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over name, type, shape and bytes of the four canonical arrays, in the order of MEMBERS."""
+    sha = hashlib.sha256()
+    for name in MEMBERS:
+        array = np.ascontiguousarray(arrays[name])
+        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        sha.update(array.data)
+    return sha.hexdigest()
+
+
+def load(name: str, root: str | os.PathLike | None = None) -> Arrays:
+    """The data set, its digest verified.
+
+    Raises DataError where its file is absent, damaged, altered or another data set's; UsageError on an unknown name.
+    """
+    spec = spec_of(name)
+    if spec.kind == "embedded":
+        arrays = dict(spec.read(Path()))
+        return _in_memory(arrays, digest_of(arrays), "embedded")
+    path = paths.dataset(paths.data_root(root), name)
+    if not path.exists():
+        raise DataError(f"{path}: no such file, {spec.title} is not here", how_to_get(name))
+    members = read_npz(path, spec, how_to_replace(path, name))
+    return _in_memory(members, *_verified(path, spec, members))
+
+
+def how_to_get(name: str) -> str:
+    return (
+        f"Get it with `bnstudy data fetch {name}`, or take it from a file with `bnstudy data import {name} FILE.npz`."
+    )
+
+
+def how_to_replace(path: Path, name: str) -> str:
+    return f"Delete {path} and get it again: `bnstudy data fetch {name}`, or `bnstudy data import {name} FILE.npz`."
+
+
+def _in_memory(arrays: Mapping[str, np.ndarray], digest: str, source: str) -> Arrays:
+    typed: dict[str, Any] = {k: arrays[k].astype(np.int64) if k.endswith("labels") else arrays[k] for k in MEMBERS}
+    return Arrays(**typed, digest=digest, source=source)
+
+
+def _verified(path: Path, spec: DatasetSpec, members: Mapping[str, np.ndarray]) -> tuple[str, str]:
+    """(digest, source) of a canonical file, if it is what it says. Raises DataError."""
+    redo = how_to_replace(path, spec.name)
+    try:
+        facts = json.loads(str(members[FACTS]))
+        name, digest, source = (str(facts[k]) for k in ("name", "digest", "source"))
+    except (KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{path}: not written by this program (no valid member {FACTS!r})", redo) from error
+    if name != spec.name:
+        raise DataError(f"{path}: expected {spec.name}, found {name}", redo)
+    found = digest_of(members)
+    if found != digest:
+        raise DataError(f"{path}: altered, expected digest {digest[:12]}, found {found[:12]}", redo)
+    if fault := fault_of(spec, members, official=source == "official"):
+        raise DataError(f"{path}: {fault}", redo)
+    return digest, source
+
+
+def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray]:
+    """The four arrays, and the facts if there are any, of an .npz file; nothing in it is ever unpickled.
+
+    Raises DataError where it is no .npz file, damaged, or lacks one of the four.
+    """
+    try:
+        start = path.open("rb").read(64).lstrip().lower()
+        if not zipfile.is_zipfile(path):
+            raise DataError(f"{path}: expected an .npz file, found {_kind(start)}", remedy)
+        with np.load(path, allow_pickle=False) as stored:
+            missing = [name for name in MEMBERS if name not in stored.files]
+            if missing:
+                has = ", ".join(stored.files) or "nothing"
+                raise DataError(
+                    f"{path}: expected {', '.join(MEMBERS)}; missing {', '.join(missing)}, found {has}", remedy
+                )
+            return {name: stored[name] for name in (*MEMBERS, FACTS) if name in stored.files}
+    except DataError:
+        raise
+    except Exception as error:  # a damaged zip or npy header raises nearly anything, from zlib.error to MemoryError
+        what = "a pickled object" if "allow_pickle" in str(error) else f"{type(error).__name__}: {error}"
+        raise DataError(f"{path}: expected arrays of {spec.name}, found {what}", remedy) from error
+
+
+def _kind(start: bytes) -> str:
+    if not start:
+        return "an empty file"
+    if start.startswith(b"<"):
+        return "a web page"
+    return "a truncated .npz file" if start.startswith(b"pk\x03\x04") else f"a file that starts with {start[:8]!r}"
+
+
+def fault_of(spec: DatasetSpec, arrays: Mapping[str, np.ndarray], official: bool) -> str:
+    """What is wrong with these arrays as canonical arrays of the data set, or an empty string."""
+    for part, most in (("train", spec.train), ("test", spec.test)):
+        images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
+        expected = (spec.channels, SIDE, SIDE)
+        if images.dtype != np.uint8 or images.shape[1:] != expected:
+            return f"{part}_images: expected uint8 (n, {str(expected)[1:]}, found {images.dtype} {images.shape}"
+        if labels.dtype != np.uint8 or labels.shape != images.shape[:1]:
+            return f"{part}_labels: expected uint8 {images.shape[:1]}, found {labels.dtype} {labels.shape}"
+        least = most if official else int(LEAST_SHARE * most)
+        if not least <= len(images) <= most:
+            span = f"{most:,}" if official else f"{least:,} to {most:,}"
+            return f"{part}_images: expected {span} images, found {len(images):,}"
+        if labels.max() >= spec.classes:
+            return f"{part}_labels: expected 0 to {spec.classes - 1}, found {labels.max()}"
+        absent = np.flatnonzero(np.bincount(labels, minlength=spec.classes) == 0)
+        if len(absent):
+            return f"{part}_labels: expected all {spec.classes} classes, found no image of class {absent[0]}"
+    return ""
