@@ -93,11 +93,15 @@ class Cell:
     kaiming_gain: Literal[1, 2] = _f(2, "kaiming variance = gain / n_in; the author's code has 1")
     init_distribution: Literal["normal", "uniform"] = _f("normal", "distribution of kaiming, xavier and lecun (2.4)")
     fan: Literal["receptive", "channels"] = _f("receptive", "whether a convolution's fans count its 3x3 window")
-    init_std_on: Literal["all", "hidden"] = _f("all", "layers that init_std applies to; hidden leaves kaiming on the output")
+    init_std_on: Literal["all", "hidden"] = _f(
+        "all", "layers that init_std applies to; hidden leaves kaiming on the output"
+    )
     gamma_init: Literal["uniform", "ones"] = _f("uniform", "scale of batch norm: uniform on [0, 1) as in Torch7, or 1")
     norm_eps: float = _f(1e-5, "epsilon of the normalization", above=0)
     norm_momentum: float = _f(0.1, "weight of a new batch in the running averages", above=0, high=1)
-    population: Literal["running", "exact"] = _f("running", "test statistics: running averages, or over the training part")
+    population: Literal["running", "exact"] = _f(
+        "running", "test statistics: running averages, or over the training part"
+    )
     norm_bias: bool = _f(True, "layers before a norm keep their bias (3.3 allows to drop it)")
     output_norm: bool = _f(False, "normalize the output layer too")
     dense_layers: Literal[1, 2] = _f(2, "dense layers of the cnn before its output layer (author's code: 1)")
@@ -121,11 +125,18 @@ class Cell:
             object.__setattr__(self, spec.name, _checked(spec.name, getattr(self, spec.name)))
         for name in self.non_default():
             if reason := inert(self, name):
-                raise UsageError(f"{name}: has no effect here, {reason}", f"Leave {name} out, or change the other field.")
+                raise UsageError(
+                    f"{name}: has no effect here, {reason}", f"Leave {name} out, or change the other field."
+                )
         if self.init == "normal" and self.init_std is None:
-            raise UsageError("init_std: missing, init is normal", "Give init_std a number above 0, for instance 0.0001.")
+            raise UsageError(
+                "init_std: missing, init is normal", "Give init_std a number above 0, for instance 0.0001."
+            )
         if self.penalty != "none" and self.penalty_strength == 0:
-            raise UsageError(f"penalty_strength: missing, penalty is {self.penalty}", "Give it a number above 0, for instance 0.0005.")
+            raise UsageError(
+                f"penalty_strength: missing, penalty is {self.penalty}",
+                "Give it a number above 0, for instance 0.0005.",
+            )
 
     def non_default(self) -> dict[str, Any]:
         """The fields that make this cell what it is: the three without default, and every other that differs."""
@@ -172,7 +183,9 @@ def _checked(name: str, value: Any) -> Any:
         raise UsageError(f"{name}: {value!r} is not of type {kind.__name__}", f"{name} is {meta['doc']}.")
     if kind is str and not re.fullmatch(r"[a-z0-9_]{1,40}", value):
         raise UsageError(f"{name}: {value!r} is not a name", "Names have lower-case letters, digits and underscores.")
-    if kind in (int, float) and not (math.isfinite(value) and meta["low"] <= value <= meta["high"] and value > meta["above"]):
+    if kind in (int, float) and not (
+        math.isfinite(value) and meta["low"] <= value <= meta["high"] and value > meta["above"]
+    ):
         bound = f"above {meta['above']}" if meta["above"] > -math.inf else f"at least {meta['low']}"
         limit = f" and at most {meta['high']}" if meta["high"] < math.inf else ""
         raise UsageError(f"{name}: {value!r} is out of range", f"{name} must be {bound}{limit}.")

@@ -36,6 +36,20 @@ def record(results: Path, key: str, seed: int) -> Path:
     return results / "records" / key / f"{seed:d}.json"
 
 
+def checkpoints(results: Path, key: str, seed: int) -> tuple[Path, Path]:
+    """The newest and the older checkpoint of a run in training."""
+    folder = results / "checkpoints" / key
+    return folder / f"{seed:d}.newest", folder / f"{seed:d}.older"
+
+
+def lock(results: Path, name: str) -> Path:
+    return results / "locks" / f"{name}.lock"
+
+
+def data_state(results: Path, name: str) -> Path:
+    return results / "data" / f"{name}.json"
+
+
 def manifest(results: Path, pack: str) -> Path:
     return results / "packs" / f"{pack}.json"
 

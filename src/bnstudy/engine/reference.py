@@ -1,0 +1,293 @@
+"""The reference engine: the plain PyTorch loop, one run at a time, on any device, for every cell.
+
+It is the readable definition of how a cell is trained (thesis 6.2 in the default reading) and the
+statistical oracle of the faster engines. Data are resident, batches are gathered by index.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from bnstudy import inits, models, optimizers, penalties, streams
+from bnstudy.cell import Cell, Run
+from bnstudy.engine.contract import Keeper, Trained
+from bnstudy.engine.digests import weights_digest
+from bnstudy.engine.history import History
+from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.protocol import Protocol
+from bnstudy.engine.statistics import Sampled, sampled_steps
+from bnstudy.errors import TryAgain
+from bnstudy.models.block import set_step
+
+EVALUATION_BATCH = 500
+PROBE = 256  # validation images on which a unit that is always zero counts as dead
+
+State = dict[str, Any]
+
+
+class Reference:
+    name = "reference"
+
+    def supports(self, cell: Cell, device: str) -> bool:
+        return True
+
+    def train(
+        self, runs: Sequence[Run], inputs: Callable[[Run], Inputs], keeper: Keeper, device: str
+    ) -> Iterator[tuple[Run, Trained]]:
+        for run in runs:
+            training = Training(run, inputs(run), device)
+            if (state := keeper.restore(run)) is not None:
+                training.restore(state)
+            while not training.protocol.stopped:
+                row = training.epoch(keeper)
+                keeper.epoch_done(run, row, training.state)
+            yield run, training.finish()
+
+
+class Training:
+    """One run in training. Between epochs its `state()` is all that is needed to go on with the same bits."""
+
+    def __init__(self, run: Run, data: Inputs, device: str):
+        self.cell, self.seed, self.device = run.cell, run.seed, device
+        self.data = data
+        self.model = models.build(self.cell, data.shape)
+        inits.initialize(self.model, self.cell, self.seed)
+        self.model.to(device)
+        self.penalized = penalties.penalized(self.model, self.cell)
+        self.optimizer = optimizers.REGISTRY[self.cell.optimizer](list(self.model.parameters()), self.cell)
+        self.protocol = Protocol.of(self.cell)
+        self.train_images, self.train_labels = data.train_images.to(device), data.train_labels.to(device)
+        self.validation = data.validation_images.to(device), data.validation_labels.to(device)
+        n = len(data.train_labels)
+        self.batches = n // self.cell.batch_size if self.cell.last_batch == "drop" else -(-n // self.cell.batch_size)
+        names = [block.name for block in self.model.blocks]
+        self.history = History(names, [block.layer.weight.numel() for block in self.model.blocks])
+        self.best: State = {}
+        self.first_batch_loss = float("nan")
+        self.step = 0
+
+    # an epoch
+
+    def epoch(self, keeper: Keeper) -> dict[str, Any]:
+        """Train one epoch and take in its validation accuracy; the epoch's row. Raises TryAgain on a request to stop."""
+        if self.protocol.epoch == 0:
+            self.history.add_epoch(self._untrained())
+        self._set_lr()
+        began = time.perf_counter()
+        sums, statistics = self._pass(keeper)
+        row = {"epoch": self.protocol.epoch + 1, **sums, "lr": self.protocol.lr}
+        row["seconds"] = time.perf_counter() - began
+        with optimizers.stored_parameters(self.optimizer):
+            if self.cell.population == "exact":
+                self._exact_population()
+            accuracy, loss, _ = evaluate(self.model, *self.validation)
+            row |= {"validation_accuracy": accuracy, "validation_loss": loss}
+            row["weights_digest"] = weights_digest(self.model.state_dict())
+            finite = math.isfinite(row["data_loss"] + row["penalty"])
+            if self.protocol.after_epoch(self.cell, accuracy, finite):
+                self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
+            dead = self._dead_share()
+        columns = statistics.columns(dead, self.cell.activation == "sigmoid")
+        self.history.add_layers({name: values[0] for name, values in columns.items()})
+        self.history.add_epoch(row, finite)
+        return row
+
+    def _pass(self, keeper: Keeper) -> tuple[dict[str, float], Sampled]:
+        """One pass over the training part in training mode: means over the batches, and the layer statistics."""
+        self.model.train()
+        statistics = Sampled(1, len(self.model.blocks), self.device)
+        sampled = sampled_steps(self.batches)
+        totals = torch.zeros(3, dtype=torch.float64, device=self.device)
+        for index, (images, labels) in enumerate(self._batches(self.protocol.epoch + 1)):
+            if keeper.stopping():
+                raise TryAgain(
+                    f"{self.cell.key}/{self.seed}: stopped in epoch {self.protocol.epoch + 1}",
+                    "Run this again to go on.",
+                )
+            set_step(self.model, self.seed, self.step)
+            hooks = self._watch(statistics) if index in sampled else []
+            logits, loss, penalty = self._loss(images, labels)
+            self.optimizer.zero_grad(set_to_none=True)
+            (loss + penalty).backward()
+            if index in sampled:
+                self._measure_parameters(statistics)
+            for hook in hooks:
+                hook.remove()
+            if self.cell.grad_clip:
+                nn.utils.clip_grad_norm_(self.model.parameters(), self.cell.grad_clip)  # equation 7.1
+            self.optimizer.step()
+            correct = (logits.argmax(1) == labels).sum() / len(labels)
+            totals += torch.stack([loss.detach().double(), penalty.detach().double(), correct.double()])
+            if self.step == 0:
+                self.first_batch_loss = loss.item()
+            self.step += 1
+        data_loss, penalty, share = (totals / self.batches).tolist()
+        return {"data_loss": data_loss, "penalty": penalty, "train_accuracy": 100 * share}, statistics
+
+    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+        epoch = 1 if self.cell.shuffle == "once" else epoch
+        order = streams.order(self.cell.dataset, self.seed, epoch, len(self.train_labels)).to(self.device)
+        for index in range(self.batches):
+            chosen = order[index * self.cell.batch_size : (index + 1) * self.cell.batch_size]
+            yield self.train_images[chosen], self.train_labels[chosen]
+
+    def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.cell.precision == "bf16"):
+            logits = self.model(images)
+            loss = F.cross_entropy(logits, labels)  # equation 2.2
+        penalty = penalties.REGISTRY[self.cell.penalty](self.penalized, self.cell)
+        return logits, loss, penalty
+
+    def _set_lr(self) -> None:
+        group = self.optimizer.param_groups[0]
+        if group["lr"] != self.protocol.lr:
+            optimizers.rescale_velocity(self.optimizer, group["lr"], self.protocol.lr)
+            group["lr"] = self.protocol.lr
+
+    # what is measured
+
+    @torch.no_grad()
+    def _untrained(self) -> dict[str, Any]:
+        """The row of epoch 0: the sampled batches of epoch 1 in training mode, without dropout or any update."""
+        before = {k: v.clone() for k, v in self.model.state_dict().items()}
+        self._train_without_dropout()
+        sampled, rows = sampled_steps(self.batches), []
+        for index, (images, labels) in enumerate(self._batches(1)):
+            if index in sampled:
+                logits, loss, penalty = self._loss(images, labels)
+                rows.append([float(loss), float(penalty), float((logits.argmax(1) == labels).float().mean())])
+        self.model.load_state_dict(before)
+        accuracy, validation_loss, _ = evaluate(self.model, *self.validation)
+        loss, penalty, share = (sum(column) / len(rows) for column in zip(*rows, strict=True))
+        return {
+            "epoch": 0, "data_loss": loss, "penalty": penalty, "train_accuracy": 100 * share,
+            "validation_accuracy": accuracy, "validation_loss": validation_loss, "lr": self.protocol.lr,
+            "seconds": 0.0, "weights_digest": weights_digest(before),
+        }  # fmt: skip
+
+    def _train_without_dropout(self) -> None:
+        self.model.train()
+        for block in self.model.blocks:
+            block.dropout.eval()
+
+    def _watch(self, statistics: Sampled) -> list[Any]:
+        """Hooks that put one step's pre-activations and activations into the statistics."""
+
+        def hook(position: int, is_output: bool):
+            def put(_module: nn.Module, before: tuple[Tensor, ...], after: Tensor) -> None:
+                statistics.add("pre_activation", position, before[0].detach().float().reshape(1, -1))
+                if not is_output:
+                    statistics.add("activation", position, after.detach().float().reshape(1, -1))
+
+            return put
+
+        last = len(self.model.blocks) - 1
+        return [b.activation.register_forward_hook(hook(i, i == last)) for i, b in enumerate(self.model.blocks)]
+
+    def _measure_parameters(self, statistics: Sampled) -> None:
+        for position, block in enumerate(self.model.blocks):
+            weight, bias = block.layer.weight, block.layer.bias
+            statistics.add("weight", position, weight.detach().reshape(1, -1))
+            statistics.add("weight_grad", position, weight.grad.reshape(1, -1))
+            if bias is not None:
+                statistics.add("bias_grad", position, bias.grad.reshape(1, -1))
+
+    @torch.no_grad()
+    def _dead_share(self) -> Tensor:
+        """Per layer the share of units (or feature maps) that are zero on every image of a fixed batch; (1, layers)."""
+        shares = torch.full((1, len(self.model.blocks)), torch.nan, device=self.device)
+
+        def hook(position: int):
+            def put(_module: nn.Module, _before: Any, after: Tensor) -> None:
+                zero = after == 0
+                shares[0, position] = zero.transpose(0, 1).flatten(1).all(1).float().mean()
+
+            return put
+
+        hooks = [b.activation.register_forward_hook(hook(i)) for i, b in enumerate(self.model.blocks[:-1])]
+        self.model.eval()
+        self.model(self.validation[0][:PROBE])
+        for h in hooks:
+            h.remove()
+        return shares
+
+    @torch.no_grad()
+    def _exact_population(self) -> None:
+        """Population statistics of every norm over the training part (equation 3.2), instead of running averages."""
+        norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        momentum = [m.momentum for m in norms]
+        for m in norms:
+            m.reset_running_stats()
+            m.momentum = None  # a plain average over the batches
+        self._train_without_dropout()
+        for images in self.train_images.split(EVALUATION_BATCH):
+            self.model(images)
+        for m, value in zip(norms, momentum, strict=True):
+            m.momentum = value
+
+    # the end, and the state in between
+
+    def finish(self) -> Trained:
+        """The finished training, with the test accuracy of the last and of the best weights (B.1)."""
+        test = self.data.test_images.to(self.device), self.data.test_labels.to(self.device)
+        report: dict[str, Any] = {"images": len(test[1])}
+        with optimizers.stored_parameters(self.optimizer):
+            for which in ("last", "best"):
+                if which == "best":
+                    self.model.load_state_dict(self.best)
+                accuracy, loss, predicted = evaluate(self.model, *test)
+                report[which] = {"accuracy": accuracy, "loss": loss, "predicted": predicted}
+        return Trained(
+            outcome=self.history.outcome,
+            diverged_at=self.history.diverged_at,
+            stopped=self.protocol.stopped,
+            epochs_run=self.protocol.epoch,
+            best_epoch=self.protocol.best_epoch,
+            first_batch_loss=self.first_batch_loss,
+            test=report,
+            epochs=self.history.epochs(),
+            layers=self.history.layers(),
+        )
+
+    def state(self) -> State:
+        return {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "best": self.best,
+            "protocol": self.protocol.state(),
+            "history": self.history.state(),
+            "first_batch_loss": self.first_batch_loss,
+            "step": self.step,
+        }
+
+    def restore(self, state: State) -> None:
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.best = {k: v.to(self.device) for k, v in state["best"].items()}
+        self.protocol = Protocol(**state["protocol"])
+        self.history.restore(state["history"])
+        self.first_batch_loss, self.step = state["first_batch_loss"], state["step"]
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float, list[int]]:
+    """(accuracy in percent, mean loss in nats, count of each predicted class), in evaluation mode.
+
+    A network whose logits are all NaN answers class 0: argmax takes the first NaN.
+    """
+    model.eval()
+    correct, loss, counts = 0, 0.0, None
+    for start in range(0, len(labels), EVALUATION_BATCH):
+        batch = slice(start, start + EVALUATION_BATCH)
+        logits = model(images[batch]).float()
+        predicted = logits.argmax(1)
+        correct += int((predicted == labels[batch]).sum())
+        loss += float(F.cross_entropy(logits, labels[batch], reduction="sum"))
+        count = torch.bincount(predicted, minlength=logits.shape[1])
+        counts = count if counts is None else counts + count
+    return 100 * correct / len(labels), loss / len(labels), [] if counts is None else counts.tolist()

@@ -1,0 +1,88 @@
+"""Where a number comes from: source, data, software and machine, as kept in every record."""
+
+import functools
+import hashlib
+import os
+import platform
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from bnstudy import __version__
+from bnstudy.lazy import torch
+
+PACKAGE = Path(__file__).parent
+
+
+@functools.cache
+def source_digest() -> str:
+    """12 hex of SHA-256 over the package's own modules that can change a trained number."""
+    rooms = ("engine", "models", "datasets")
+    files = [*PACKAGE.glob("*.py"), *(f for room in rooms for f in (PACKAGE / room).glob("*.py"))]
+    total = hashlib.sha256()
+    for file in sorted(files):
+        total.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    return total.hexdigest()[:12]
+
+
+@functools.cache
+def commit() -> dict[str, Any]:
+    """The git commit of the checkout this package stands in, and whether its sources differ from it."""
+    if not (PACKAGE.parents[1] / ".git").exists():
+        return {"commit": None, "dirty": None}
+    try:
+        head = _git("rev-parse", "HEAD")
+        return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--", str(PACKAGE)))}
+    except (OSError, subprocess.SubprocessError):
+        return {"commit": None, "dirty": None}
+
+
+def _git(*arguments: str) -> str:
+    command = ["git", "-C", str(PACKAGE), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+
+
+@functools.cache
+def cpu_model() -> str:
+    """The processor's name as the system prints it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Software and hardware that a result's bits depend on."""
+    found: dict[str, Any] = {
+        "torch": torch.__version__,
+        "device": device,
+        "cpu": cpu_model(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+    if device.startswith("cuda"):
+        found["gpu"] = torch.cuda.get_device_name(device)
+        found["cuda"], found["cudnn"] = torch.version.cuda, torch.backends.cudnn.version()
+        found["driver"] = _driver()
+    return found
+
+
+@functools.cache
+def _driver() -> str | None:
+    try:
+        return Path("/proc/driver/nvidia/version").read_text().splitlines()[0].strip()
+    except (OSError, IndexError):
+        return None
+
+
+def of_run(recipe: int, engine: str, device: str, precision: str, data_digest: str, data_source: str) -> dict[str, Any]:
+    """The provenance block of one record."""
+    return {
+        "version": __version__, "recipe": recipe, "source_digest": source_digest(), **commit(),
+        "engine": engine, "precision": precision, "data_digest": data_digest, "data_source": data_source,
+        "python": platform.python_version(), "os": f"{platform.system()} {platform.machine()}",
+        "cores": os.cpu_count(), **machine(device),
+    }  # fmt: skip

@@ -1,0 +1,246 @@
+"""From runs to stored records: what is done already, data, device, engine, locks, checkpoints, progress.
+
+torch is imported only when something is left to train, so a job whose records stand ends in a moment.
+"""
+
+import contextlib
+import io
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bnstudy import choices, datasets, lock, paths, store
+from bnstudy.cell import Run
+from bnstudy.errors import DataError, TryAgain
+from bnstudy.labels import name
+from bnstudy.lazy import torch
+from bnstudy.record import Record
+
+if TYPE_CHECKING:
+    from bnstudy.engine.contract import Engine, Trained
+
+CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a pack; a kill costs at most this and one epoch
+PATIENCE_FOR_LOCKS = 24 * 3600.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the runs asked for."""
+
+    stood: list[Run] = field(default_factory=list)
+    trained: list[Run] = field(default_factory=list)
+    absent: dict[str, DataError] = field(default_factory=dict)  # data set -> why
+
+
+def train(
+    runs: Sequence[Run],
+    results: Path,
+    data_root: Path,
+    *,
+    engine: str = "auto",
+    device: str = "auto",
+    fresh: bool = False,
+    wait: bool = False,
+    say: Say = lambda line: print(line, file=sys.stderr, flush=True),
+    on_epoch: Callable[[Run, dict[str, Any]], None] = lambda run, row: None,
+) -> Report:
+    """Train every run that has no valid record and store each record as it is finished.
+
+    Records that do not verify are moved aside and trained again. Runs whose data set is absent are left out
+    and named in the report. `wait`: a run in another process's hands is waited for instead of refused.
+    Raises TryAgain on a signal, UsageError on an engine or device that cannot do it.
+    """
+    for run in runs:
+        choices.check(run.cell)
+    report = Report()
+    missing = _missing(runs, results, report, say, fresh)
+    if not missing:
+        return report
+    device = _prepare_torch(device, say)
+    with _signals() as asked:
+        for data_runs in _by_dataset(missing):
+            try:
+                arrays = datasets.load(data_runs[0].cell.dataset, data_root)
+            except DataError as error:
+                if paths.dataset(data_root, data_runs[0].cell.dataset).exists():
+                    raise
+                report.absent[data_runs[0].cell.dataset] = error
+                continue
+            for chosen, members in _by_engine(data_runs, engine, device):
+                with _locked(members, results, wait) as free:
+                    todo = _missing(free, results, report, say, fresh)
+                    _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch)
+    return report
+
+
+def _missing(runs: Sequence[Run], results: Path, report: Report, say: Say, fresh: bool) -> list[Run]:
+    """The runs without a valid record; the others are noted as standing."""
+    missing = []
+    for run, found in store.get_records(results, runs):
+        if isinstance(found, DataError):
+            aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
+            say(f"{found.cause}; kept as {aside.name}, trained again")
+        if isinstance(found, Record) and not (fresh and run not in report.trained):
+            report.stood.append(run)
+        else:
+            missing.append(run)
+    return missing
+
+
+def _by_dataset(runs: Sequence[Run]) -> list[list[Run]]:
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.cell.dataset, []).append(run)
+    return list(groups.values())
+
+
+def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Engine", list[Run]]]:
+    from bnstudy.engine import choose
+
+    groups: dict[str, tuple[Engine, list[Run]]] = {}
+    for run in runs:
+        chosen = choose(run.cell, engine, device)
+        groups.setdefault(chosen.name, (chosen, []))[1].append(run)
+    return list(groups.values())
+
+
+def _prepare_torch(device: str, say: Say) -> str:
+    """Set what fixes the bits of a training process; the device chosen."""
+    from bnstudy.engine import choose_device
+
+    torch.set_num_threads(1)  # thread count changes bits; processes, not threads, fill the cores
+    torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
+    return choose_device(device, say)
+
+
+def _train_on(
+    engine: "Engine", runs: list[Run], arrays: Any, results: Path, device: str, asked: Callable[[], bool],
+    report: Report, say: Say, on_epoch: Callable[[Run, dict[str, Any]], None],
+) -> None:  # fmt: skip
+    from bnstudy import provenance
+    from bnstudy.engine.inputs import prepare
+
+    origin: dict[str, dict[str, Any]] = {}
+    for run in runs:
+        origin[run.id] = provenance.of_run(
+            run.cell.recipe, engine.name, device, run.cell.precision, arrays.digest, arrays.source
+        )
+    keeper = DiskKeeper(results, origin, asked, say, on_epoch)
+    for run, trained in engine.train(runs, lambda r: prepare(r.cell, r.seed, arrays), keeper, device):
+        record = _record(run, trained, keeper.attempts(run), origin[run.id])
+        store.put_record(results, record)
+        store.drop_checkpoints(results, run)
+        report.trained.append(run)
+        at = f" diverged in epoch {record.diverged_at['epoch']}" if record.diverged_at else ""
+        say(f"{name(run.cell)} seed {run.seed}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}")
+
+
+def _record(run: Run, trained: "Trained", attempts: list[dict[str, Any]], origin: dict[str, Any]) -> Record:
+    held = {n: getattr(trained, n) for n in trained.__dataclass_fields__}
+    return Record(cell=run.cell, seed=run.seed, **held, attempts=attempts, provenance=origin)
+
+
+class DiskKeeper:
+    """The engine's `Keeper` on disk: checkpoints when due, lines of progress, requests to stop."""
+
+    def __init__(
+        self, results: Path, origin: dict[str, dict[str, Any]], asked: Callable[[], bool], say: Say,
+        on_epoch: Callable[[Run, dict[str, Any]], None],
+    ):  # fmt: skip
+        self._results, self._origin, self._asked, self._say, self._on_epoch = results, origin, asked, say, on_epoch
+        self._began: dict[str, float] = {}
+        self._attempts: dict[str, list[dict[str, Any]]] = {}
+        self._saved: dict[str, float] = {}
+
+    def stopping(self) -> bool:
+        return self._asked()
+
+    def restore(self, run: Run) -> dict[str, Any] | None:
+        payload = store.get_checkpoint(self._results, run, self._fingerprint(run))
+        kept = None if payload is None else torch.load(io.BytesIO(payload), weights_only=True)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        this = {"start": now, "host": socket.gethostname(), "first_epoch": 1 + (kept["epoch"] if kept else 0)}
+        self._attempts[run.id] = [*(kept["attempts"] if kept else []), this]
+        self._began[run.id] = self._saved[run.id] = time.monotonic()
+        if kept:
+            self._say(f"{name(run.cell)} seed {run.seed}: goes on after epoch {kept['epoch']}")
+        return kept["state"] if kept else None
+
+    def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
+        self._on_epoch(run, row)
+        if time.monotonic() - self._saved[run.id] < CHECKPOINT_SECONDS:
+            return
+        buffer = io.BytesIO()
+        torch.save({"epoch": row["epoch"], "attempts": self.attempts(run), "state": state()}, buffer)
+        store.put_checkpoint(self._results, run, self._fingerprint(run), buffer.getvalue())
+        self._saved[run.id] = time.monotonic()
+
+    def attempts(self, run: Run) -> list[dict[str, Any]]:
+        """All attempts at this run; the seconds of the present one are those until now."""
+        *earlier, this = self._attempts[run.id]
+        return [*earlier, this | {"seconds": round(time.monotonic() - self._began[run.id], 3)}]
+
+    def _fingerprint(self, run: Run) -> dict[str, Any]:
+        """What must be equal for a checkpoint to go on with the same bits."""
+        wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "device", "cpu", "instruction_set",
+                  "gpu", "threads", "precision")  # fmt: skip
+        origin = self._origin[run.id]
+        return {"key": run.cell.key, "seed": run.seed} | {k: origin.get(k) for k in wanted}
+
+
+@contextlib.contextmanager
+def _locked(runs: Sequence[Run], results: Path, wait: bool) -> Iterator[list[Run]]:
+    """Hold the locks of all these runs, taken in one order so that two processes cannot wait for each other."""
+    with contextlib.ExitStack() as stack:
+        for run in sorted(runs, key=lambda r: (r.cell.key, r.seed)):
+            path = paths.lock(results, f"{run.cell.key}-{run.seed}")
+            what = f"{name(run.cell)} seed {run.seed}"
+            stack.enter_context(lock.held(path, what, PATIENCE_FOR_LOCKS if wait else 0.0))
+        yield list(runs)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[Callable[[], bool]]:
+    """SIGTERM, SIGINT and SIGHUP only set a flag; the engine stops at the next batch."""
+    asked: list[int] = []
+    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    try:
+        before = {s: signal.signal(s, lambda number, _frame: asked.append(number)) for s in handled}
+    except ValueError:  # not in the main thread, as in some tests: signals stay as they are
+        yield lambda: False
+        return
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) -> None:
+    """The manifest of a pack: each run with the digest of its record, or why there is none."""
+    rows = []
+    for run, found in store.get_records(results, runs):
+        row: dict[str, Any] = {"key": run.cell.key, "seed": run.seed, "digest": None}
+        if isinstance(found, Record):
+            row["digest"] = store.record_digest(results, run)
+        elif run.cell.dataset in report.absent:
+            row["absent"] = report.absent[run.cell.dataset].cause
+        else:
+            raise TryAgain(f"{run.cell.key}/{run.seed}: no valid record", "Run the same command again.")
+        rows.append(row)
+    store.put_manifest(results, pack, rows)
+
+
+def environment() -> None:
+    """One thread per process, set before torch is imported."""
+    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
