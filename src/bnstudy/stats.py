@@ -1,0 +1,147 @@
+"""Statistics on frames: the pooled deviation, and the verdict on every printed number. The rules and how often
+they err: docs/verdicts.md.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bnstudy.errors import UsageError
+
+VERDICTS = ("reproduced", "differs", "undecided", "broken as published", "not run")
+SLOT = ["model", "dataset", "norm", "setting"]
+DEFAULT_MARGIN = 1.0
+MARGINS = {"mnist": 0.3}
+"""Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
+
+_EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
+
+
+def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell: model, dataset, norm, setting, reading, key, n, mean, std, diverged, broken, broken_seeds.
+
+    `runs` has one row per cell and seed: those labels, test_accuracy (percent), outcome, broken. std is over
+    the seeds (n - 1), NaN for one. A cell is broken if more than half its seeds are.
+    """
+    labels = [*SLOT, "reading", "key"]
+    if runs.empty:
+        return pd.DataFrame(columns=[*labels, "n", "mean", "std", "diverged", "broken_seeds", "broken"])
+    frame = runs.assign(_diverged=runs["outcome"].eq("diverged"), _broken=runs["broken"].astype(bool))
+    cells = (
+        frame.groupby(labels, sort=False, observed=True)
+        .agg(
+            n=("test_accuracy", "size"),
+            mean=("test_accuracy", "mean"),
+            std=("test_accuracy", "std"),
+            diverged=("_diverged", "sum"),
+            broken_seeds=("_broken", "sum"),
+        )
+        .reset_index()
+    )
+    return cells.assign(broken=cells["broken_seeds"] * 2 > cells["n"])
+
+
+def pooled_std(cells: pd.DataFrame) -> tuple[float, int]:
+    """(standard deviation of one run, degrees of freedom) pooled over the unbroken rows of `cell_means`.
+
+    (NaN, 0) where no unbroken cell has two seeds.
+    """
+    alive = cells[~cells["broken"].astype(bool) & (cells["n"] > 1)]
+    freedom = (alive["n"] - 1).to_numpy(dtype=float)
+    if not freedom.sum():
+        return float("nan"), 0
+    return float(np.sqrt((freedom * alive["std"].to_numpy(dtype=float) ** 2).sum() / freedom.sum())), int(freedom.sum())
+
+
+def half_width(s: float, freedom: int, n: int, level: float = 0.95) -> float:
+    """Half-width of the interval that holds one more run with probability `level`, given the mean of n runs."""
+    if not freedom or not n:
+        return float("nan")
+    return float(stats.t.ppf((1 + level) / 2, freedom) * s * np.sqrt(1 + 1 / n))
+
+
+def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:
+    """The verdict on one number that was run; h is NaN where no spread is known."""
+    if ours_broken and theirs_broken:
+        return "broken as published"
+    if ours_broken != theirs_broken:
+        return "differs"
+    if np.isnan(h):
+        return "undecided"
+    distance = round(abs(difference), _EXACT)
+    if distance > max(margin, round(h, _EXACT)):
+        return "differs"
+    return "reproduced" if distance <= margin and h <= 2 * margin else "undecided"
+
+
+def number_verdicts(
+    runs: pd.DataFrame,
+    published: pd.DataFrame,
+    margins: Mapping[str, float] | None = None,
+    is_chance: Callable[[float, str], bool] | None = None,
+    reading: str = "default",
+    level: float = 0.95,
+) -> pd.DataFrame:
+    """One row per printed number, in the order of `published`.
+
+    runs       as for `cell_means`; only rows of `reading` count
+    published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.published.accuracy()`
+    margins    points per data set, over MARGINS; `default` for all others
+    is_chance  whether a printed number is a constant guess (default: bnstudy.published.is_chance)
+
+    Adds: mean, n, std (over the seeds of the cell), s (pooled over the unbroken cells of the model and data set),
+    h (95 % half-width for one more run), difference (published - mean), margin, broken, diverged, published_broken,
+    verdict. Where every cell of a model and data set has one seed, all its numbers are undecided.
+    Raises UsageError if two cells claim one number (say, of two recipes).
+    """
+    if is_chance is None:
+        from bnstudy.published import is_chance
+    margins = {"default": DEFAULT_MARGIN, **MARGINS, **(margins or {})}
+    cells = cell_means(runs[runs["reading"] == reading])
+    rows = []
+    for (model, dataset), group in published.groupby(["model", "dataset"], sort=False):
+        here = cells[(cells["model"] == model) & (cells["dataset"] == dataset)]
+        s, freedom = pooled_std(here)
+        margin = margins.get(str(dataset), margins["default"])
+        single = bool((here["n"] <= 1).all())
+        own = here.set_index(["norm", "setting"])
+        if not own.index.is_unique:
+            twice = here[here.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
+            raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
+        for at, number in group.iterrows():
+            row = {"at": at, "s": s, "margin": margin, "published_broken": is_chance(number["published"], dataset)}
+            slot = (number["norm"], number["setting"])
+            rows.append(
+                row
+                | _verdict(
+                    number["published"], own.loc[slot] if slot in own.index else None, row, freedom, single, level
+                )
+            )
+    found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
+    return published.join(found)
+
+
+def _verdict(printed: float, cell: pd.Series | None, row: dict, freedom: int, single: bool, level: float) -> dict:
+    """The columns of one number that depend on its own cell (None: not run)."""
+    if cell is None:
+        empty = dict.fromkeys(("mean", "std", "h", "difference"), float("nan"))
+        return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
+    n, mean = int(cell["n"]), float(cell["mean"])
+    h, difference = half_width(row["s"], freedom, n, level), printed - mean
+    verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["published_broken"]))
+    return {
+        "mean": mean, "n": n, "std": float(cell["std"]), "h": h, "difference": difference,
+        "broken": bool(cell["broken"]), "broken_seeds": int(cell["broken_seeds"]), "diverged": int(cell["diverged"]),
+        "verdict": "undecided" if single else verdict,
+    }  # fmt: skip
+
+
+def counts(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers have each verdict, by model and data set: one row each, one column per verdict."""
+    table = pd.crosstab([verdicts["model"], verdicts["dataset"]], verdicts["verdict"])
+    order = list(dict.fromkeys(zip(verdicts["model"], verdicts["dataset"], strict=True)))
+    return table.reindex(
+        index=pd.MultiIndex.from_tuples(order, names=["model", "dataset"]), columns=list(VERDICTS), fill_value=0
+    )
