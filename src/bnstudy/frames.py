@@ -1,0 +1,230 @@
+"""Records -> tidy frames: the only form in which tables, figures and claims see results.
+
+`build` reads records column by column; `put` and `get` keep the frames of a study as Parquet (CSV too for runs).
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+import pandas as pd
+
+from bnstudy import paths, store
+from bnstudy.cell import FIELDS, HINTS, Run
+from bnstudy.errors import DataError
+from bnstudy.labels import labels, name
+from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
+
+BROKEN_PERMILLE = 999
+"""A run is broken if it gives one answer for at least so many of 1,000 test images."""
+
+KEPT = ("runs", "epochs", "layers", "missing")
+
+_TEXT, _INT, _REAL, _MAYBE, _TRUTH = "str", "int64", "float64", "Int64", "bool"
+LABELS = {"key": _TEXT, "name": _TEXT, "seed": _INT, "setting": _TEXT, "reading": _TEXT}
+OUTCOME = {
+    "outcome": _TEXT, "stopped": _TEXT, "epochs_run": _INT, "best_epoch": _INT, "first_batch_loss": _REAL,
+    "test_accuracy": _REAL, "test_accuracy_best": _REAL, "test_accuracy_last": _REAL, "test_loss": _REAL,
+    "test_images": _INT, "classes": _INT, "predicted_top": _INT, "broken": _TRUTH,
+    "diverged_epoch": _MAYBE, "diverged_layer": _TEXT, "seconds": _REAL,
+    "data_digest": _TEXT, "data_source": _TEXT, "source_digest": _TEXT, "engine": _TEXT, "device": _TEXT,
+    "origin": _TEXT,
+}  # fmt: skip
+PROVENANCE = ("data_digest", "data_source", "source_digest", "engine", "device")
+MISSING = LABELS | {"model": _TEXT, "dataset": _TEXT, "norm": _TEXT, "reason": _TEXT}
+
+
+def _field_type(field: str) -> str:
+    """The column type of a cell field, from its annotation: an optional number is a nullable column."""
+    hint = HINTS[field]
+    values = [v if isinstance(v, type) else type(v) for v in get_args(hint) or (hint,)]
+    plain = next(v for v in values if v is not type(None))
+    if plain is int and type(None) in values:
+        return _MAYBE
+    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[plain]
+
+
+RUN_COLUMNS = LABELS | {field: _field_type(field) for field in FIELDS} | OUTCOME
+EPOCH_TYPES = {"epoch": _INT, **dict.fromkeys(EPOCH_COLUMNS[1:-1], _REAL), "weights_digest": _TEXT}
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a study has measured, one tidy frame per grain, sorted by cell name and seed.
+
+    runs     a row per record: labels, every cell field, OUTCOME. Accuracies in percent, losses in nats, `seconds` the
+             sum over training epochs; test_accuracy, test_loss, broken and predicted_top (a class index) are of the
+             weights that the cell's reading tests
+    epochs   key, seed and EPOCH_COLUMNS; a row per epoch, from epoch 0 (before training)
+    layers   key, seed, epoch (from 1), layer, position (0 = first), size (weights), LAYER_COLUMNS as float32; key and
+             layer are categories
+    missing  runs that were asked for and have no record, with the reason
+    """
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    layers: pd.DataFrame
+    missing: pd.DataFrame
+
+
+def build(
+    records: Iterable[Record],
+    expected: Iterable[Run] = (),
+    reasons: Mapping[Run, str] | None = None,
+    origin: str = "own",
+) -> Frames:
+    """Frames of these records; of the `expected` runs, those without a record are listed as missing.
+
+    reasons   why a run is missing, for instance that its data set is not there; else "not run yet"
+    origin    where the records come from: own, or published
+    Raises DataError if two records are of the same run, for then one of them would be counted twice.
+    """
+    found = sorted(map(_compact, records), key=lambda r: (name(r.cell), r.seed))
+    here = [Run(r.cell, r.seed) for r in found]
+    if len(set(here)) < len(here):
+        twice = next(a for a, b in pairwise(here) if a == b)
+        raise DataError(
+            f"{twice.id}: two records of this run", "Give each run once; see what differs with `bnstudy compare`."
+        )
+    absent = sorted(set(expected) - set(here), key=lambda run: (name(run.cell), run.seed))
+    return Frames(
+        runs=_frame((_run_row(r, origin) for r in found), RUN_COLUMNS),
+        epochs=_epochs(found),
+        layers=_layers(found),
+        missing=_frame((_missing_row(run, (reasons or {}).get(run, "not run yet")) for run in absent), MISSING),
+    )
+
+
+def _compact(r: Record) -> Record:
+    """The record with its layer columns as float32 arrays: as lists, the 700 of a study would take over a gigabyte."""
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, as it was where it was measured
+        columns = {c: np.asarray(r.layers[c], np.float32) for c in LAYER_COLUMNS if c in r.layers}
+    return replace(r, layers=r.layers | columns)
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame.from_records(list(rows), columns=list(columns)).astype(dict(columns))
+
+
+def _labels(run: Run) -> dict[str, Any]:
+    setting, reading = labels(run.cell)
+    return {"key": run.cell.key, "name": name(run.cell), "seed": run.seed, "setting": setting, "reading": reading}
+
+
+def _missing_row(run: Run, reason: str) -> dict[str, Any]:
+    cell = run.cell
+    return _labels(run) | {"model": cell.model, "dataset": cell.dataset, "norm": cell.norm, "reason": reason}
+
+
+def is_broken(predicted: Iterable[int]) -> bool:
+    """Whether one class has at least 99.9 % of the answers, given their count per class (whole numbers: exact)."""
+    counts = list(predicted)
+    return 1000 * max(counts) >= BROKEN_PERMILLE * sum(counts)
+
+
+def _run_row(r: Record, origin: str) -> dict[str, Any]:
+    tested = r.test[r.cell.tested_weights]
+    diverged = r.diverged_at or {}
+    return {
+        **_labels(Run(r.cell, r.seed)),
+        **asdict(r.cell),
+        "outcome": r.outcome,
+        "stopped": r.stopped,
+        "epochs_run": r.epochs_run,
+        "best_epoch": r.best_epoch,
+        "first_batch_loss": r.first_batch_loss,
+        "test_accuracy": r.test_accuracy,
+        "test_accuracy_best": r.test["best"]["accuracy"],
+        "test_accuracy_last": r.test["last"]["accuracy"],
+        "test_loss": tested["loss"],
+        "test_images": r.test["images"],
+        "classes": len(tested["predicted"]),
+        "predicted_top": int(np.argmax(tested["predicted"])),
+        "broken": is_broken(tested["predicted"]),
+        "diverged_epoch": diverged.get("epoch"),
+        "diverged_layer": str(diverged.get("layer") or ""),
+        "seconds": float(np.nansum(np.asarray(r.epochs["seconds"][1:], float))),
+        **{field: str(r.provenance.get(field) or "") for field in PROVENANCE},
+        "origin": origin,
+    }
+
+
+def _epochs(records: list[Record]) -> pd.DataFrame:
+    lengths = [len(r.epochs["epoch"]) for r in records]
+    columns: dict[str, Any] = {
+        "key": np.repeat(np.array([r.cell.key for r in records], dtype=object), lengths),
+        "seed": np.repeat(np.array([r.seed for r in records], dtype=np.int64), lengths),
+    }
+    for column in EPOCH_COLUMNS:
+        columns[column] = [value for r in records for value in r.epochs[column]]
+    return pd.DataFrame(columns).astype({"key": _TEXT, **EPOCH_TYPES})
+
+
+def _layers(records: list[Record]) -> pd.DataFrame:
+    """Each measured column of all records ravelled and joined once: an [epoch][layer] table is never walked by rows."""
+    shapes = [(len(r.layers["epoch"]), len(r.layers["names"])) for r in records]
+    rows = [epochs * layers for epochs, layers in shapes]
+    keys, names = [r.cell.key for r in records], [r.layers["names"] for r in records]
+    columns: dict[str, Any] = {
+        "key": _category(keys, np.repeat(np.arange(len(keys)), rows)),
+        "seed": np.repeat(np.array([r.seed for r in records], dtype=np.int64), rows),
+        "epoch": _join((np.repeat(r.layers["epoch"], n) for r, (_, n) in zip(records, shapes, strict=True)), np.int64),
+        "layer": _category(*_tiled_names(names, shapes)),
+        "position": _join((np.tile(np.arange(n), e) for e, n in shapes), np.int64),
+        "size": _join((np.tile(r.layers["sizes"], e) for r, (e, _) in zip(records, shapes, strict=True)), np.int64),
+    }
+    for column in LAYER_COLUMNS:
+        columns[column] = _join(_measured(records, shapes, column), np.float32)
+    return pd.DataFrame(columns)
+
+
+def _measured(records: list[Record], shapes: list[tuple[int, int]], column: str) -> Iterator[np.ndarray]:
+    for r, shape in zip(records, shapes, strict=True):
+        yield r.layers[column] if column in r.layers else np.full(shape, np.nan, np.float32)
+
+
+def _join(parts: Iterable[Any], dtype: Any) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *(np.ravel(part) for part in parts)]).astype(dtype, copy=False)
+
+
+def _tiled_names(names: list[list[str]], shapes: list[tuple[int, int]]) -> tuple[list[str], np.ndarray]:
+    """The distinct layer names, and for every row of the layers frame the index of its name."""
+    known = list(dict.fromkeys(n for each in names for n in each))
+    index = {n: i for i, n in enumerate(known)}
+    codes = (np.tile([index[n] for n in each], e) for each, (e, _) in zip(names, shapes, strict=True))
+    return known, _join(codes, np.int64)
+
+
+def _category(values: list[str], positions: np.ndarray) -> pd.Categorical:
+    """Categories in sorted order, so that equal records give equal frames; `positions` index `values`."""
+    categories = sorted(set(values))
+    order = np.array([categories.index(v) for v in values], dtype=np.int64)
+    codes = order[positions] if len(values) else positions
+    return pd.Categorical.from_codes(codes, categories=pd.Index(categories, dtype="str"))
+
+
+def put(frames: Frames, results: Path, study: str) -> Path:
+    """Write the frames under `paths.frames(results, study)`; that folder. Raises WriteError."""
+    folder = paths.frames(results, study)
+    for kept in KEPT:
+        content = io.BytesIO()
+        getattr(frames, kept).to_parquet(content, index=False)
+        store.write(folder / f"{kept}.parquet", content.getvalue())
+    store.write(folder / "runs.csv", frames.runs.to_csv(index=False, lineterminator="\n").encode())
+    return folder
+
+
+def get(results: Path, study: str) -> Frames:
+    """The frames of a study as last written. Raises DataError if they are not there or cannot be read."""
+    folder = paths.frames(results, study)
+    remedy = f"Run `bnstudy aggregate --study {study}`."
+    try:
+        return Frames(**{kept: pd.read_parquet(folder / f"{kept}.parquet") for kept in KEPT})
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: no frames of study {study}", remedy) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: frames cannot be read ({type(error).__name__})", remedy) from error
