@@ -1,7 +1,7 @@
 """The data sets: one file each, which declares it. A new file here is a new data set.
 
 Importing this imports neither torch nor numpy. The modules whose names start with an underscore are no data sets:
-`_spec` says what one declares, `_files` reads, checks and writes the array files.
+`_spec` says what one declares, `_files` reads and writes the array files, `_obtain` fetches and imports them.
 """
 
 from importlib import import_module
@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 from bnstudy.datasets._spec import MEMBERS, SIDE, Archive, Arrays, DatasetSpec
 
 if TYPE_CHECKING:
-    from bnstudy.datasets._files import check, ensure, fetch, import_npz, load
+    from bnstudy.datasets._files import load
+    from bnstudy.datasets._obtain import check, ensure, fetch, import_npz
+
+_ELSEWHERE = {"load": "_files", "check": "_obtain", "ensure": "_obtain", "fetch": "_obtain", "import_npz": "_obtain"}
 
 __all__ = [
     "MEMBERS", "REGISTRY", "SIDE", "Archive", "Arrays", "DatasetSpec", "check", "ensure", "fetch", "import_npz", "load",
@@ -28,6 +31,7 @@ REGISTRY: dict[str, DatasetSpec] = _declared()
 
 
 def __getattr__(name: str):
-    if name in ("check", "ensure", "fetch", "import_npz", "load"):
-        return getattr(import_module(f"{__name__}._files"), name)
+    """The functions that need numpy, imported at their first use."""
+    if name in _ELSEWHERE:
+        return getattr(import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,6 +4,7 @@ A file holds the four canonical arrays and `facts`, a JSON text with name, sourc
 """
 
 import hashlib
+import io
 import json
 import os
 import zipfile
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy import datasets, paths
+from bnstudy import datasets, paths, store
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import DataError, UsageError, nearest
 
@@ -49,20 +50,12 @@ def load(name: str, root: str | os.PathLike | None = None) -> Arrays:
         arrays = dict(spec.read(Path()))
         return _in_memory(arrays, digest_of(arrays), "embedded")
     path = paths.dataset(paths.data_root(root), name)
-    if not path.exists():
-        raise DataError(f"{path}: no such file, {spec.title} is not here", how_to_get(name))
-    members = read_npz(path, spec, how_to_replace(path, name))
+    members = read_npz(path, spec, _again(name))
     return _in_memory(members, *_verified(path, spec, members))
 
 
-def how_to_get(name: str) -> str:
-    return (
-        f"Get it with `bnstudy data fetch {name}`, or take it from a file with `bnstudy data import {name} FILE.npz`."
-    )
-
-
-def how_to_replace(path: Path, name: str) -> str:
-    return f"Delete {path} and get it again: `bnstudy data fetch {name}`, or `bnstudy data import {name} FILE.npz`."
+def _again(name: str) -> str:
+    return f"Get it with `bnstudy data fetch {name}`, or from a file with `bnstudy data import {name} FILE.npz`."
 
 
 def _in_memory(arrays: Mapping[str, np.ndarray], digest: str, source: str) -> Arrays:
@@ -72,20 +65,38 @@ def _in_memory(arrays: Mapping[str, np.ndarray], digest: str, source: str) -> Ar
 
 def _verified(path: Path, spec: DatasetSpec, members: Mapping[str, np.ndarray]) -> tuple[str, str]:
     """(digest, source) of a canonical file, if it is what it says. Raises DataError."""
-    redo = how_to_replace(path, spec.name)
+    again = _again(spec.name)
+    facts = facts_of(members)
+    if facts is None:
+        raise DataError(f"{path}: not written by this program (no valid member {FACTS!r})", again)
+    if facts["name"] != spec.name:
+        raise DataError(f"{path}: expected {spec.name}, found {facts['name']}", again)
+    found = digest_of(members)
+    if found != facts["digest"]:
+        raise DataError(f"{path}: altered, expected digest {facts['digest'][:12]}, found {found[:12]}", again)
+    if fault := fault_of(spec, members, official=facts["source"] == "official"):
+        raise DataError(f"{path}: {fault}", again)
+    return found, facts["source"]
+
+
+def facts_of(members: Mapping[str, np.ndarray]) -> dict[str, str] | None:
+    """Name, source and digest that a canonical file states, or None where it states none."""
     try:
         facts = json.loads(str(members[FACTS]))
-        name, digest, source = (str(facts[k]) for k in ("name", "digest", "source"))
-    except (KeyError, ValueError, TypeError) as error:
-        raise DataError(f"{path}: not written by this program (no valid member {FACTS!r})", redo) from error
-    if name != spec.name:
-        raise DataError(f"{path}: expected {spec.name}, found {name}", redo)
-    found = digest_of(members)
-    if found != digest:
-        raise DataError(f"{path}: altered, expected digest {digest[:12]}, found {found[:12]}", redo)
-    if fault := fault_of(spec, members, official=source == "official"):
-        raise DataError(f"{path}: {fault}", redo)
-    return digest, source
+        return {key: str(facts[key]) for key in ("name", "source", "digest")}
+    except (KeyError, ValueError, TypeError):
+        return None
+
+
+def write_npz(path: Path, spec: DatasetSpec, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Put these canonical arrays at `path`, whole or not at all. Raises DataError on a fault, WriteError."""
+    if fault := fault_of(spec, arrays, official=source == "official"):
+        raise DataError(f"{spec.name}: {fault}", "Nothing was written; take the arrays of the official files.")
+    facts = json.dumps({"name": spec.name, "source": source, "digest": digest_of(arrays)})
+    buffer = io.BytesIO()
+    members: dict[str, Any] = {name: arrays[name] for name in MEMBERS} | {FACTS: np.array(facts)}
+    np.savez(buffer, **members)
+    store.write(path, buffer.getvalue())
 
 
 def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray]:
@@ -94,9 +105,10 @@ def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray
     Raises DataError where it is no .npz file, damaged, or lacks one of the four.
     """
     try:
-        start = path.open("rb").read(64).lstrip().lower()
+        if not path.exists():
+            raise DataError(f"{path}: no such file", remedy)
         if not zipfile.is_zipfile(path):
-            raise DataError(f"{path}: expected an .npz file, found {_kind(start)}", remedy)
+            raise DataError(f"{path}: expected an .npz file, found {_kind(path)}", remedy)
         with np.load(path, allow_pickle=False) as stored:
             missing = [name for name in MEMBERS if name not in stored.files]
             if missing:
@@ -107,17 +119,21 @@ def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray
             return {name: stored[name] for name in (*MEMBERS, FACTS) if name in stored.files}
     except DataError:
         raise
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})", remedy) from error
     except Exception as error:  # a damaged zip or npy header raises nearly anything, from zlib.error to MemoryError
         what = "a pickled object" if "allow_pickle" in str(error) else f"{type(error).__name__}: {error}"
         raise DataError(f"{path}: expected arrays of {spec.name}, found {what}", remedy) from error
 
 
-def _kind(start: bytes) -> str:
+def _kind(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(64).lstrip().lower()
     if not start:
         return "an empty file"
     if start.startswith(b"<"):
         return "a web page"
-    return "a truncated .npz file" if start.startswith(b"pk\x03\x04") else f"a file that starts with {start[:8]!r}"
+    return "a truncated one" if start.startswith(b"pk\x03\x04") else f"a file that starts with {start[:8]!r}"
 
 
 def fault_of(spec: DatasetSpec, arrays: Mapping[str, np.ndarray], official: bool) -> str:

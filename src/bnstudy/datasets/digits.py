@@ -13,11 +13,11 @@ def read(folder: Path):
     from PIL import Image
     from sklearn.datasets import load_digits
 
-    stored = load_digits()
-    pixels = np.rint(stored.images * (255 / 16)).astype(np.uint8)  # stored values are 0 to 16
+    stored, target = map(np.asarray, load_digits(return_X_y=True))
+    pixels = np.rint(stored.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)  # stored values are 0 to 16
     size = (SIDE, SIDE)
     images = np.stack([np.asarray(Image.fromarray(p).resize(size, Image.Resampling.BILINEAR)) for p in pixels])[:, None]
-    labels = stored.target.astype(np.uint8)
+    labels = target.astype(np.uint8)
     return {
         "train_images": images[:TRAIN],
         "train_labels": labels[:TRAIN],

@@ -46,7 +46,8 @@ class Inputs:
     def shape(self) -> "ImageShape":
         from bnstudy.models import ImageShape
 
-        return ImageShape(*self.train_images.shape[1:], self.classes)
+        channels, height, width = self.train_images.shape[1:]
+        return ImageShape(channels, height, width, self.classes)
 
 
 _KEPT: OrderedDict[tuple[Any, ...], Inputs] = OrderedDict()
@@ -57,7 +58,7 @@ def prepare(cell: Cell, seed: int, arrays: Arrays) -> Inputs:
 
     Raises UsageError where the cell asks for more images than there are, or for an empty part.
     """
-    split_seed = seed if cell.split_seed == "run" else None
+    split_seed = seed if cell.split_seed == "run" and cell.split != "last" else None
     wanted = (
         arrays.digest, cell.dataset, split_seed, cell.split, cell.validation_fraction, cell.train_size,
         cell.standardization, cell.standardization_from, cell.mnist_size, cell.svhn_labels,
