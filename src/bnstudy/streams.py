@@ -22,7 +22,7 @@ def stream_seed(purpose: str, *arguments: str | int | list[int] | None) -> int:
 def stream(purpose: str, *arguments: str | int | list[int] | None) -> torch.Generator:
     """A CPU generator at the start of this stream. Costs some microseconds, so one per step is fine.
 
-    torch's CPU generator keeps the low 32 bits of a seed: two steps may share a mask once in 4e9.
+    torch keeps the low 32 bits of a CPU generator's seed: two given streams coincide with probability 2^-32.
     """
     return torch.Generator().manual_seed(stream_seed(purpose, *arguments))
 

@@ -1,6 +1,7 @@
 """What networks are made of: one weight layer with its norm, nonlinearity and dropout."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -63,35 +64,44 @@ class Block(nn.Module):
         return self.dropout(x)
 
 
-def dense(inputs: int, units: int):
-    """What makes a dense layer, for `hidden` and `output`."""
-    return lambda bias: nn.Linear(inputs, units, bias=bias), units, 1
+class Layer(NamedTuple):
+    """A weight layer to be made: `make(bias)`, its units or maps, and the dims of its norm (norms.py)."""
+
+    make: Callable[[bool], nn.Module]
+    features: int
+    dims: int
 
 
-def conv3x3(inputs: int, maps: int):
-    """What makes a 3x3 convolution of stride 1 that keeps the size (table 6.3)."""
-    return lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), maps, 2
+def dense(inputs: int, units: int) -> Layer:
+    return Layer(lambda bias: nn.Linear(inputs, units, bias=bias), units, 1)
 
 
-def hidden(name: str, kind, cell: Cell, dropped: bool) -> Block:
-    """A hidden layer of the cell's norm and nonlinearity, with dropout behind it if `dropped`."""
-    layer, features, dims = kind
+def conv3x3(inputs: int, maps: int) -> Layer:
+    """Stride 1, zero padding 1: the image keeps its size (table 6.3)."""
+    return Layer(lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), maps, 2)
+
+
+def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
+    """A hidden layer with the cell's norm and nonlinearity, and with its dropout if `dropped`."""
     norm_first = cell.norm_placement == "pre_activation"
-    directly = cell.norm != "none" and norm_first
-    dropout = Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity()
+    bias = cell.norm_bias or cell.norm == "none" or not norm_first
     return Block(
         name,
-        layer(cell.norm_bias or not directly),
-        norms.REGISTRY[cell.norm](features, dims, cell),
+        layer.make(bias),
+        norms.REGISTRY[cell.norm](layer.features, layer.dims, cell),
         activations.REGISTRY[cell.activation](),
-        dropout,
+        Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity(),
         norm_first,
     )
 
 
-def output(kind, cell: Cell) -> Block:
+def output(layer: Layer, cell: Cell) -> Block:
     """The last layer: no nonlinearity, no dropout, a norm only by cell.output_norm."""
-    layer, features, dims = kind
     norm = cell.norm if cell.output_norm else "none"
-    bias = cell.norm_bias or norm == "none"
-    return Block("output", layer(bias), norms.REGISTRY[norm](features, dims, cell), nn.Identity(), nn.Identity())
+    return Block(
+        "output",
+        layer.make(cell.norm_bias or norm == "none"),
+        norms.REGISTRY[norm](layer.features, layer.dims, cell),
+        nn.Identity(),
+        nn.Identity(),
+    )

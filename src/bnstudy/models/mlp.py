@@ -3,7 +3,6 @@
 from torch import Tensor, nn
 
 from bnstudy.cell import Cell
-from bnstudy.errors import UsageError
 from bnstudy.models import ImageShape
 from bnstudy.models.block import dense, hidden, output
 
@@ -15,10 +14,10 @@ class MLP(nn.Module):
 
     def __init__(self, cell: Cell, shape: ImageShape):
         super().__init__()
-        units = [max(1, round(n * cell.width)) for n in HIDDEN]
-        sizes = [shape.inputs, *units]
+        sizes = [shape.inputs, *(max(1, round(n * cell.width)) for n in HIDDEN)]
+        everywhere = cell.dropout_at != "last"
         self.blocks = nn.ModuleList(
-            hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=i == len(units) or _everywhere(cell))
+            hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=everywhere or i == len(HIDDEN))
             for i in range(1, len(sizes))
         )
         self.blocks.append(output(dense(sizes[-1], shape.classes), cell))
@@ -30,13 +29,5 @@ class MLP(nn.Module):
         return x
 
 
-def _everywhere(cell: Cell) -> bool:
-    """Whether dropout stands behind every hidden layer, or behind the last alone."""
-    if cell.dropout_at == "pairs":
-        raise UsageError("dropout_at: pairs is for the cnn, model is mlp", "Use default, last or every.")
-    return cell.dropout_at != "last"
-
-
 def build(cell: Cell, shape: ImageShape) -> MLP:
-    """Raises UsageError if dropout_at is `pairs`: there are none."""
     return MLP(cell, shape)
