@@ -33,7 +33,7 @@ def record(
 ) -> Record:
     """A finished record of `run`.
 
-    fate            learns, stuck (answers one class throughout) or diverges (NaN from epoch 2); None: as the cell has it
+    fate            learns, stuck (answers one class throughout) or diverges (NaN from epoch 2); None: the cell decides
     epochs_run      None: all epochs of the cell, less a few that differ by seed, as if stopped by patience
     test_accuracy   percent, of the last weights; None: as the data set and the cell suggest (ignored unless it learns)
     changes         fields of Record to replace, for instance provenance={...} or test={...}

@@ -1,0 +1,77 @@
+"""Mean gradient over all weight entries by epoch (7.1.2, 7.2.1), one colour per norm.
+
+The mean absolute value by default; `signed` draws the signed mean, which the thesis's author logged. A layer
+weighs in by its number of weights; biases, scales and shifts do not.
+"""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullLocator
+
+from bnstudy.figures import panels, style
+from bnstudy.figures.series import Selection, over_seeds
+
+DECADES = 9
+"""A log axis shows so many at most; what is below, zero included, is marked at its foot."""
+
+
+def plotted(selection: Selection) -> pd.DataFrame:
+    """BY, epoch (from 1), SUMMARY: the mean over weight entries, averaged over the epoch's sampled steps."""
+    column = "weight_grad.mean" if selection.signed else "weight_grad.mean_abs"
+    rows = selection.rows(selection.frames.layers[["key", "seed", "epoch", "size", column]])
+    rows = rows.assign(total=rows[column].astype("float64") * rows["size"])
+    runs = rows.groupby(["dataset", "setting", "norm", "key", "seed", "epoch"], as_index=False)
+    sums = runs.agg(total=("total", _sum), size=("size", "sum"))
+    return over_seeds(sums.assign(gradient=sums["total"] / sums["size"]), "gradient")
+
+
+def _sum(values: pd.Series) -> float:
+    """The sum, no number if one of the layers has none: a mean over some layers only is another quantity."""
+    return float(values.to_numpy().sum())
+
+
+def legend(selection: Selection) -> list[Line2D]:
+    return panels.norm_legend(selection.figure.norms)
+
+
+def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
+    """Paint one data set. Gives notes to write."""
+    panels.epochs_axis(ax, int(here["epoch"].max()))
+    notes = [] if selection.signed else _log_axis(ax, here)
+    for norm in selection.figure.norms:
+        mine = here[here["norm"] == norm]
+        if len(mine):
+            panels.line(ax, mine, style.norm(norm))
+            notes += [] if selection.signed else _below(ax, mine, style.norm(norm))
+    ax.grid(axis="y", color="#E4E4E4", linewidth=0.7)
+    if selection.signed:
+        ax.axhline(0, color="#8A8A8A", linewidth=0.8)
+        ax.ticklabel_format(axis="y", scilimits=(-2, 3), useMathText=True)
+    kind = "mean gradient" if selection.signed else "mean |gradient|"
+    ax.set_ylabel(kind if edges[0] else "")
+    return notes
+
+
+def _log_axis(ax: Axes, here: pd.DataFrame) -> list[str]:
+    values = here[["mean", "low", "high"]].to_numpy(float)
+    values = values[np.isfinite(values) & (values > 0)]
+    high = values.max() if len(values) else 1.0
+    low = max(values.min() if len(values) else 0.1, high * 10.0**-DECADES)
+    ax.set_yscale("log")
+    ax.set_ylim(10 ** np.floor(np.log10(low) - 0.01), 10 ** np.ceil(np.log10(high) + 0.01))
+    ax.yaxis.set_major_locator(LogLocator(10, numticks=6))
+    ax.yaxis.set_minor_locator(NullLocator())
+    return []
+
+
+def _below(ax: Axes, curve: pd.DataFrame, look: style.Look) -> list[str]:
+    """Mark epochs whose mean is below the axis by triangles at its foot."""
+    foot = ax.get_ylim()[0]
+    below = curve[curve["mean"] < foot]
+    if below.empty:
+        return []
+    ax.plot(below["epoch"], np.full(len(below), foot), "v", color=look.color, markersize=4.5, clip_on=False, zorder=7)
+    zero = (below["mean"] == 0).all()
+    return [f"{look.label}: {'exactly 0' if zero else 'below the axis'} in {len(below)} epochs (▼)"]

@@ -1,0 +1,156 @@
+"""Draws a figure of the catalogue from the frames, and writes it with the data it shows.
+
+The same data give the same bytes: no dates, a fixed salt for SVG ids. A file that already shows these data in this
+style is left as it is.
+"""
+
+import contextlib
+import hashlib
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.figure import Figure as Page
+
+from bnstudy import store
+from bnstudy.errors import UsageError
+from bnstudy.figures import (
+    mean_gradients,
+    panels,
+    series,
+    style,
+    test_accuracy_by_batch_size,
+    training_curves,
+    validation_comparison,
+)
+from bnstudy.figures.catalog import Figure
+from bnstudy.figures.series import Selection, state
+from bnstudy.frames import Frames
+
+__all__ = ["FORMATS", "RENDERERS", "draw", "render", "state"]
+
+RENDERERS: dict[str, Any] = {
+    "training_curves": training_curves,
+    "mean_gradients": mean_gradients,
+    "validation_comparison": validation_comparison,
+    "test_accuracy_by_batch_size": test_accuracy_by_batch_size,
+}
+
+FORMATS: dict[str, dict[str, Any]] = {
+    "svg": {"Date": None, "Creator": "bnstudy"},
+    "pdf": {"CreationDate": None, "Creator": "bnstudy"},
+    "png": {"Software": None},
+}
+"""What can be written, each with the metadata that keep it free of dates and versions."""
+
+
+def draw(
+    figure: Figure,
+    frames: Frames,
+    datasets: Sequence[str],
+    reading: str = "default",
+    *,
+    narrow: bool = False,
+    signed: bool = False,
+) -> tuple[Page, pd.DataFrame]:
+    """The figure on a page, one panel per data set, and the plotted data.
+
+    narrow   panels one below the other, for a phone's width
+    signed   gradients: the signed mean instead of the mean absolute value
+    """
+    selection = series.select(figure, frames, datasets, reading, signed)
+    table = RENDERERS[figure.kind].plotted(selection)
+    return _page(selection, table, narrow), table
+
+
+def _page(selection: Selection, table: pd.DataFrame, narrow: bool) -> Page:
+    renderer, datasets = RENDERERS[selection.figure.kind], selection.datasets
+    said = series.notes(selection)
+    with matplotlib.rc_context(rc={**style.RC, **({"font.size": 10.0, "axes.labelsize": 10.0} if narrow else {})}):
+        page, axes = panels.page(datasets, _words(selection), renderer.legend(selection), narrow)
+        per_row = 1 if narrow else min(4, len(datasets))
+        for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
+            here = table[table["dataset"] == dataset]
+            if here.empty:
+                panels.empty(ax, said[dataset])
+                continue
+            edges = i % per_row == 0, i % per_row == per_row - 1 or i == len(datasets) - 1
+            panels.say(ax, [*said[dataset], *renderer.panel(ax, selection, here, edges)])
+    return page
+
+
+def _words(selection: Selection) -> panels.Words:
+    figure = selection.figure
+    footer = f"Mean of {series.seeds(selection)}; band: lowest to highest seed."
+    if figure.kind == "test_accuracy_by_batch_size":
+        footer = f"Mean of {series.seeds(selection)}; bar: lowest to highest; points: single seeds."
+    elif not selection.runs.empty:
+        footer += " A dot marks the last epoch of a seed, whose last value is then held."
+    if figure.kind == "mean_gradients":
+        kind = "signed mean" if selection.signed else "mean absolute value"
+        footer += f" Gradients: {kind} over all weight entries, averaged over sampled steps."
+    return panels.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), footer)
+
+
+def render(
+    figure: Figure,
+    frames: Frames,
+    datasets: Sequence[str],
+    out_dir: Path,
+    formats: Sequence[str] = ("svg",),
+    reading: str = "default",
+    *,
+    signed: bool = False,
+) -> list[Path]:
+    """Write `fig_7_16.<format>` for each format, the narrow `fig_7_16_narrow.svg` beside an SVG, and the plotted data
+    as `fig_7_16.csv` (`fig_7_16_signed.*` with `signed`). Returns their paths.
+
+    Raises UsageError on a format that is not in FORMATS, and WriteError.
+    """
+    for format in formats:
+        if format not in FORMATS:
+            raise UsageError(f"--formats {format}: cannot be written", f"Formats: {', '.join(FORMATS)}.")
+    selection = series.select(figure, frames, datasets, reading, signed)
+    table = RENDERERS[figure.kind].plotted(selection)
+    stem = figure.stem + ("_signed" if signed else "")
+    wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
+    data = table.to_csv(index=False, lineterminator="\n").encode()
+    digest = _digest(selection, data)
+    known = _drawn(out_dir / f".{stem}.json")
+    if known.get(f"{stem}.csv") != digest or not (out_dir / f"{stem}.csv").exists():
+        store.write(out_dir / f"{stem}.csv", data)
+    for file, format, narrow in wanted:
+        if known.get(file) != digest or not (out_dir / file).exists():
+            store.write(out_dir / file, _bytes(_page(selection, table, narrow), format, stem))
+    drawn = known | dict.fromkeys([f"{stem}.csv", *(file for file, _, _ in wanted)], digest)
+    if drawn != known:
+        store.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
+    return [out_dir / file for file, _, _ in wanted] + [out_dir / f"{stem}.csv"]
+
+
+def _digest(selection: Selection, data: bytes) -> str:
+    """Of all that a page depends on: plotted data, notes, words, catalogue entry, style and matplotlib."""
+    words, said = _words(selection), series.notes(selection)
+    titles = [style.dataset(d) for d in selection.datasets]
+    facts = [selection.figure, words, said, selection.datasets, titles, style.VERSION, matplotlib.__version__]
+    points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
+    return hashlib.sha256(data + repr(facts).encode() + points.encode()).hexdigest()
+
+
+def _drawn(path: Path) -> dict[str, str]:
+    """Which data each file shows, as noted when it was drawn; nothing if there is no note, or a torn one."""
+    with contextlib.suppress(OSError, ValueError):
+        known = json.loads(path.read_text())
+        return known if isinstance(known, dict) else {}
+    return {}
+
+
+def _bytes(page: Page, format: str, salt: str) -> bytes:
+    content = io.BytesIO()
+    with matplotlib.rc_context(rc={**style.RC, "svg.hashsalt": salt}):
+        page.savefig(content, format=format, metadata=FORMATS[format])
+    return content.getvalue()

@@ -1,0 +1,165 @@
+"""What a figure shows, picked from the frames and averaged over seeds: pandas in, pandas out.
+
+**Runs that stop early.** Training stops after 20 epochs without improvement, so seeds end at different epochs. A run
+that ended keeps its last value to the end of its curve: the mean then always is over the same seeds, does not jump
+when one ends, and ends at what the last weights, which are tested (B.1), gave. `running` counts the seeds still in
+training, so the held part can be told apart (a dot marks each end).
+
+**Numbers that are not finite.** The loss of a diverged run is no number and cannot be averaged. It leaves the mean
+at that epoch and `seeds` falls; a line is broken there rather than drawn through, for the mean is over other seeds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bnstudy.figures import style
+from bnstudy.figures.catalog import Figure
+from bnstudy.frames import Frames
+
+BY = ["dataset", "setting", "norm"]
+SUMMARY = ["mean", "low", "high", "seeds", "running"]
+PROTOCOL = ["width", "train_size", "epochs"]
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The runs of a figure in these frames.
+
+    runs      rows of `frames.runs`, of one size of protocol
+    signed    gradients: the signed mean, as the thesis's author logged it, in place of the mean absolute value
+    """
+
+    figure: Figure
+    frames: Frames
+    datasets: tuple[str, ...]
+    reading: str
+    runs: pd.DataFrame
+    signed: bool = False
+
+    def rows(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """The rows of `epochs` or `layers` that belong to these runs, with dataset, setting and norm beside them."""
+        mine = frame[frame["key"].isin(self.runs["key"].unique())]
+        return mine.astype({"key": "str"}).merge(self.runs[["key", "seed", *BY]], on=["key", "seed"])
+
+
+def select(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str, signed: bool = False) -> Selection:
+    """The runs of this figure. If there are several reduced protocols, the largest one: they must not be averaged."""
+    runs = _of_figure(frames.runs, figure, datasets)
+    runs = runs[runs["reading"] == reading]
+    if len(runs):
+        sizes = runs[PROTOCOL].astype({"train_size": "float64"}).fillna(np.inf)
+        largest = sizes.sort_values(PROTOCOL).iloc[-1]
+        runs = runs[(sizes == largest).all(axis=1)]
+    return Selection(figure, frames, tuple(datasets), reading, runs.reset_index(drop=True), signed)
+
+
+def _of_figure(frame: pd.DataFrame, figure: Figure, datasets: Sequence[str]) -> pd.DataFrame:
+    return frame[
+        (frame["model"] == figure.model)
+        & frame["dataset"].isin(list(datasets))
+        & frame["setting"].isin(figure.settings)
+        & frame["norm"].isin(figure.norms)
+    ]
+
+
+def reading_for(figure: Figure, frames: Frames, datasets: Sequence[str]) -> str:
+    """The reading to draw this figure in: the default one, or `reduced` where only smaller runs are there."""
+    readings = set(_of_figure(frames.runs, figure, datasets)["reading"])
+    if not readings:
+        readings = set(_of_figure(frames.missing, figure, datasets)["reading"])
+    return "reduced" if "default" not in readings and "reduced" in readings else "default"
+
+
+def state(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str = "default") -> str:
+    """complete (every curve is there, with every seed asked for), partial, or not run."""
+    runs = select(figure, frames, datasets, reading).runs
+    curves = len(datasets) * len(figure.settings) * len(figure.norms)
+    if runs.empty or not curves:
+        return "not run"
+    missing = _of_figure(frames.missing, figure, datasets)
+    unfinished = (missing["reading"] == reading).any() or len(runs[BY].drop_duplicates()) < curves
+    return "partial" if unfinished else "complete"
+
+
+def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    """Mean, smallest and largest `value` over seeds per epoch and curve: columns BY, epoch, SUMMARY.
+
+    `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value; what
+    is not finite is left out (see the module's text). `seeds` counts the values in the mean.
+    """
+    curves = [_summary(group, value).assign(**dict(zip(BY, at, strict=True))) for at, group in rows.groupby(BY)]
+    columns = [*BY, "epoch", *SUMMARY]
+    return pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
+
+
+def _summary(rows: pd.DataFrame, value: str) -> pd.DataFrame:
+    table = rows.pivot(index="epoch", columns="seed", values=value).astype("float64")
+    last = rows.groupby("seed")["epoch"].max().reindex(table.columns).to_numpy()
+    epochs = table.index.to_numpy()
+    values = table.to_numpy()
+    ends = values[np.searchsorted(epochs, last), np.arange(len(last))]
+    over = epochs[:, None] > last[None, :]
+    values = np.where(over, ends[None, :], values)
+    values = pd.DataFrame(np.where(np.isfinite(values), values, np.nan))
+    summary = {"mean": values.mean(axis=1), "low": values.min(axis=1), "high": values.max(axis=1)}
+    counts = {"seeds": values.notna().sum(axis=1), "running": (~over).sum(axis=1)}
+    return pd.DataFrame({"epoch": epochs, **summary, **counts})
+
+
+def notes(selection: Selection) -> dict[str, tuple[str, ...]]:
+    """What must be said in each panel: what diverged, what was not run, and whether versions of the data are mixed."""
+    return {dataset: tuple(_panel_notes(selection, dataset)) for dataset in selection.datasets}
+
+
+def _panel_notes(selection: Selection, dataset: str):
+    figure, runs = selection.figure, selection.runs
+    here = runs[runs["dataset"] == dataset]
+    if here.empty:
+        missing = _of_figure(selection.frames.missing, figure, [dataset])
+        reasons = missing.loc[missing["reading"] == selection.reading, "reason"]
+        yield from sorted(set(reasons))
+        return
+    compares = figure.kind == "validation_comparison"
+    for setting in figure.settings if compares else [None]:
+        for norm in figure.norms:
+            mine = here[(here["norm"] == norm) & ((here["setting"] == setting) if compares else True)]
+            label = style.setting(str(setting)).label if compares else style.norm(norm).label
+            diverged = mine[mine["outcome"] == "diverged"]
+            if mine.empty:
+                yield f"{label}: not run"
+            elif len(diverged) and figure.kind != "test_accuracy_by_batch_size":
+                share = "" if len(diverged) == len(mine) else f" ({len(diverged)} of {len(mine)} seeds)"
+                yield f"{label} diverged{share}, epoch {_range(diverged['diverged_epoch'])}"
+    if here["data_digest"].nunique() > 1:
+        yield "different versions of the data"
+
+
+def _range(values: pd.Series) -> str:
+    low, high = int(values.min()), int(values.max())
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def protocol(selection: Selection) -> str:
+    """`reduced protocol: width 1/8, 10 epochs`, another reading's name, or nothing for the default reading."""
+    if selection.reading == "default" or selection.runs.empty:
+        return ""
+    if selection.reading != "reduced":
+        return f"reading {selection.reading}"
+    row = selection.runs.iloc[0]
+    width = f"1/{round(1 / row['width'])}" if row["width"] < 1 else f"{row['width']:g}"
+    parts = [f"width {width}"] if row["width"] != 1 else []
+    parts += [f"at most {int(row['epochs'])} epochs"] if row["epochs"] != 100 else []
+    parts += [f"{int(row['train_size']):,} training images"] if pd.notna(row["train_size"]) else []
+    return "reduced protocol: " + ", ".join(parts)
+
+
+def seeds(selection: Selection) -> str:
+    """How many seeds a curve has: `3 seeds`, or `1 to 3 seeds`."""
+    counts = selection.runs.groupby(["key"])["seed"].nunique()
+    if counts.empty:
+        return "no runs"
+    text = _range(counts)
+    return f"{text} seed" if text == "1" else f"{text} seeds"

@@ -1,0 +1,98 @@
+"""How a value looks: its label, colour, line and marker, the same in every figure. Data only.
+
+Colours differ in lightness as well as in hue, and lines or markers differ too, so that they can be told apart in
+print and by colour-blind readers (after Okabe and Ito).
+"""
+
+from typing import NamedTuple
+
+from bnstudy import datasets
+
+VERSION = 1
+"""Part of every drawn figure's digest: raise it when the same data shall look different."""
+
+
+class Look(NamedTuple):
+    """A value's label and colour; its dash pattern where lines of one quantity are compared; its marker."""
+
+    label: str
+    color: str
+    line: str | tuple = "solid"
+    marker: str = "o"
+
+
+DASHED, DASH_DOT, DOTTED = (0, (5, 2)), (0, (6, 2, 1.5, 2)), (0, (1.5, 1.5))
+LOSS_DASH = (0, (3.5, 1.8))
+
+NORMS: dict[str, Look] = {
+    "none": Look("vanilla", "#1B4F9C"),
+    "batch": Look("batch norm", "#17A062", marker="s"),
+    "layer": Look("layer norm", "#D55E00", marker="^"),
+}
+
+# Settings that are compared in one figure differ in colour and in dash; the baseline is black and solid in all.
+SETTINGS: dict[str, Look] = {
+    "relu": Look("ReLU baseline", "#222222"),
+    "sigmoid": Look("sigmoid", "#CC79A7", DOTTED),
+    "elu": Look("ELU", "#D55E00", DASHED),
+    "lr_high": Look("learning rate 0.1", "#D55E00", DASHED),
+    "lr_low": Look("learning rate 0.001", "#3D9BD9", DASH_DOT),
+    "init_high": Look("weights from N(0, 1)", "#D55E00", DASHED),
+    "init_low": Look("weights from N(0, 0.0001²)", "#3D9BD9", DASH_DOT),
+    "dropout": Look("dropout 0.5", "#3D9BD9", DASH_DOT),
+    "weight_decay": Look("weight decay 0.0005", "#D55E00", DASHED),
+    "batch_32": Look("batch size 32", "#3D9BD9", DASH_DOT),
+    "batch_128": Look("batch size 128", "#E69F00", DASHED),
+    "batch_256": Look("batch size 256", "#D55E00", DASHED),
+    "batch_512": Look("batch size 512", "#CC79A7", DOTTED),
+    "batch_1024": Look("batch size 1024", "#7A3E9D", DOTTED),
+    "relu_norm_after": Look("ReLU, norm after it", "#7A3E9D", DASHED),
+}
+
+MODELS = {"mlp": "MLP", "cnn": "CNN"}
+
+INK, GREY, PALE = "#222222", "#6B6B6B", "#F1F1F1"
+
+RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; an SVG names any sans-serif after it
+    "font.size": 11.0,
+    "axes.titlesize": 12.5,
+    "axes.titleweight": "bold",
+    "axes.labelsize": 11.0,
+    "axes.edgecolor": "#8A8A8A",
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "xtick.labelsize": 10.5,
+    "ytick.labelsize": 10.5,
+    "lines.linewidth": 1.8,
+    "lines.solid_capstyle": "round",
+    "legend.fontsize": 11.0,
+    "legend.frameon": False,
+    "svg.fonttype": "none",  # text stays text: searchable, small, and sharp at every size
+    "pdf.fonttype": 42,
+    "figure.dpi": 100,
+    "savefig.dpi": 150,
+}
+
+
+def norm(value: str) -> Look:
+    """How a norm looks; one that no palette names yet gets its own name and grey."""
+    return NORMS.get(value, Look(value, GREY, marker="D"))
+
+
+def setting(value: str) -> Look:
+    return SETTINGS.get(value, Look(value, GREY, DOTTED))
+
+
+def model(value: str) -> str:
+    return MODELS.get(value, value)
+
+
+def dataset(value: str) -> str:
+    """The title of a data set, as it declares it."""
+    spec = datasets.REGISTRY.get(value)
+    return spec.title if spec else value

@@ -1,0 +1,62 @@
+"""Test accuracy against the batch size (7.1.5, 7.2.5): the mean over seeds, its range, and a point per seed."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bnstudy.figures import panels, style
+from bnstudy.figures.series import BY, Selection
+
+LEAST_SPAN = 3.0
+"""Percent that a panel shows at least, so that seed noise does not fill it."""
+
+
+def plotted(selection: Selection) -> pd.DataFrame:
+    """BY, batch_size, mean, low, high (percent, by the tested weights), seeds, broken (how many of them)."""
+    groups = selection.runs.groupby([*BY, "batch_size"], as_index=False)
+    table = groups.agg(
+        mean=("test_accuracy", "mean"),
+        low=("test_accuracy", "min"),
+        high=("test_accuracy", "max"),
+        seeds=("seed", "size"),
+        broken=("broken", "sum"),
+    )
+    return table.sort_values(["dataset", "norm", "batch_size"], ignore_index=True)
+
+
+def legend(selection: Selection) -> list[Line2D]:
+    return panels.norm_legend(selection.figure.norms, marker=True)
+
+
+def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
+    """Paint one data set. Gives notes to write."""
+    notes = []
+    for side, norm in zip(np.linspace(-0.06, 0.06, len(selection.figure.norms)), selection.figure.norms, strict=True):
+        mine, look = here[here["norm"] == norm], style.norm(norm)
+        if mine.empty:
+            continue
+        x = np.log2(mine["batch_size"].to_numpy(float)) + side
+        ax.plot(x, mine["mean"], color=look.color, marker=look.marker, markersize=6)
+        ax.vlines(x, mine["low"], mine["high"], color=look.color, linewidth=1.4, alpha=0.7)
+        runs = selection.runs[(selection.runs["dataset"] == here["dataset"].iloc[0]) & (selection.runs["norm"] == norm)]
+        ax.plot(
+            np.log2(runs["batch_size"]) + side, runs["test_accuracy"], ".", color=look.color, markersize=4, alpha=0.6
+        )
+        if mine["broken"].any():
+            sizes = ", ".join(str(b) for b in mine.loc[mine["broken"] > 0, "batch_size"])
+            notes.append(f"{look.label} broken at {sizes}")
+    _axes(ax, here)
+    ax.set_ylabel("test accuracy (%)" if edges[0] else "")
+    return notes
+
+
+def _axes(ax: Axes, here: pd.DataFrame) -> None:
+    sizes = sorted(here["batch_size"].unique())
+    ax.set_xticks([np.log2(s) for s in sizes], [str(s) for s in sizes])
+    ax.set_xlim(np.log2(sizes[0]) - 0.4, np.log2(sizes[-1]) + 0.4)
+    ax.set_xlabel("batch size")
+    low, high = here["low"].min(), here["high"].max()
+    room = max(0.08 * (high - low), (LEAST_SPAN - (high - low)) / 2)
+    ax.set_ylim(max(-1.0, low - room), min(100.0, high + room) if high < 100 else 100.5)
+    ax.grid(axis="y", color="#E4E4E4", linewidth=0.7)

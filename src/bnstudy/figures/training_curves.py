@@ -1,0 +1,84 @@
+"""Loss (dashed, left axis) and validation accuracy (solid, right axis) over epochs, one colour per norm."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bnstudy.figures import panels, style
+from bnstudy.figures.series import BY, Selection, over_seeds
+
+EXPLODED = 3.0
+"""A loss exploded if it is above this multiple of the calmest curve's largest and above twice a uniform guess's."""
+
+
+def plotted(selection: Selection) -> pd.DataFrame:
+    """BY, quantity (`loss`: data loss + penalty, nats, from epoch 1; `validation_accuracy`: percent, from epoch 0),
+    epoch and SUMMARY. Epoch 0 has no training loss."""
+    rows = selection.rows(selection.frames.epochs)
+    rows = rows.assign(loss=rows["data_loss"] + rows["penalty"])
+    parts = {
+        "loss": over_seeds(rows[rows["epoch"] > 0], "loss"),
+        "validation_accuracy": over_seeds(rows, "validation_accuracy"),
+    }
+    table = pd.concat([part.assign(quantity=quantity) for quantity, part in parts.items()], ignore_index=True)
+    return table[[*BY, "quantity", *table.columns.difference([*BY, "quantity"], sort=False)]]
+
+
+def legend(selection: Selection) -> list[Line2D]:
+    solid, dashed = ({"color": style.INK, "linestyle": s} for s in ("solid", style.LOSS_DASH))
+    return [
+        *panels.norm_legend(selection.figure.norms),
+        Line2D([], [], label="validation accuracy", **solid),
+        Line2D([], [], label="loss + penalty", **dashed),
+    ]
+
+
+def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
+    """Paint one data set; `edges` says if the panel is the first and the last of its row. Gives notes to write."""
+    loss, accuracy = (here[here["quantity"] == q] for q in ("loss", "validation_accuracy"))
+    right = ax.twinx()
+    panels.epochs_axis(ax, int(here["epoch"].max()))
+    panels.accuracy_axis(right)
+    top = loss_top(loss, _guess(selection, here))
+    ax.set_ylim(0, top)
+    notes, curves, covered = [], [], []
+    for norm in selection.figure.norms:
+        look, mine = style.norm(norm), loss[loss["norm"] == norm]
+        if len(mine):
+            panels.line(ax, mine, look, style.LOSS_DASH)
+            notes += _clipped(ax, mine, look, top)
+            covered.append((mine["epoch"].to_numpy() / here["epoch"].max(), mine["mean"].to_numpy() / top))
+            curves.append((accuracy[accuracy["norm"] == norm], look))
+            panels.line(right, curves[-1][0], look, "solid", clip_on=False)
+    panels.magnify(right, curves, covered)
+    ax.set_ylabel("loss (nats)" if edges[0] else "")
+    right.set_ylabel("validation accuracy (%)" if edges[1] else "")
+    right.tick_params(labelright=edges[1])
+    return notes
+
+
+def _guess(selection: Selection, here: pd.DataFrame) -> float:
+    """The loss of a uniform guess: ln(classes)."""
+    runs = selection.runs
+    return float(np.log(max(2, runs.loc[runs["dataset"] == here["dataset"].iloc[0], "classes"].max())))
+
+
+def loss_top(loss: pd.DataFrame, guess: float) -> float:
+    """The top of the loss axis: the largest value drawn, but that of an exploded curve must not squash the others."""
+    tops = loss.groupby("norm")["high"].max().dropna()
+    if tops.empty:
+        return 2 * guess
+    limit = max(EXPLODED * tops.min(), 2 * guess) if len(tops) > 1 else np.inf
+    within = loss.loc[loss["high"] <= limit, "high"]
+    return 1.04 * float(within.max())
+
+
+def _clipped(ax: Axes, curve: pd.DataFrame, look: style.Look, top: float) -> list[str]:
+    """Mark the epochs whose mean is above the axis by triangles at its top; says how far it goes."""
+    above = curve[curve["mean"] > top]
+    if above.empty:
+        return []
+    x = above["epoch"].to_numpy()
+    ax.plot(x, np.full(len(x), top), "^", color=look.color, markersize=6, clip_on=False, zorder=7)
+    return [f"{look.label}: loss up to {above['mean'].max():.2g} (▲)"]

@@ -1,0 +1,31 @@
+"""Validation accuracy over epochs of several settings, told apart by colour and dash."""
+
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+
+from bnstudy.figures import panels, style
+from bnstudy.figures.series import Selection, over_seeds
+
+
+def plotted(selection: Selection) -> pd.DataFrame:
+    """BY, epoch (from 0, before training), SUMMARY: validation accuracy in percent."""
+    return over_seeds(selection.rows(selection.frames.epochs), "validation_accuracy")
+
+
+def legend(selection: Selection) -> list[Line2D]:
+    looks = [style.setting(s) for s in selection.figure.settings]
+    return [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks]
+
+
+def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
+    """Paint one data set."""
+    panels.epochs_axis(ax, int(here["epoch"].max()))
+    panels.accuracy_axis(ax)
+    looks = {s: style.setting(s) for s in selection.figure.settings}
+    curves = [(here[here["setting"] == s], look) for s, look in looks.items() if (here["setting"] == s).any()]
+    for curve, look in curves:
+        panels.line(ax, curve, look, clip_on=False)
+    panels.magnify(ax, curves, [])
+    ax.set_ylabel("validation accuracy (%)" if edges[0] else "")
+    return []
