@@ -32,9 +32,13 @@ OUTCOME = {
     "test_images": _INT, "classes": _INT, "predicted_top": _INT, "broken": _TRUTH,
     "diverged_epoch": _MAYBE, "diverged_layer": _TEXT, "seconds": _REAL,
     "data_digest": _TEXT, "data_source": _TEXT, "source_digest": _TEXT, "engine": _TEXT, "device": _TEXT,
-    "origin": _TEXT,
+    "torch": _TEXT, "python": _TEXT, "os": _TEXT, "cpu": _TEXT, "gpu": _TEXT, "commit": _TEXT, "dirty": _TEXT,
+    "started": _TEXT, "origin": _TEXT,
 }  # fmt: skip
-PROVENANCE = ("data_digest", "data_source", "source_digest", "engine", "device")
+PROVENANCE = (
+    "data_digest", "data_source", "source_digest", "engine", "device", "torch", "python", "os", "cpu", "gpu", "commit",
+    "dirty",
+)  # fmt: skip
 MISSING = LABELS | {"model": _TEXT, "dataset": _TEXT, "norm": _TEXT, "reason": _TEXT}
 
 
@@ -58,7 +62,7 @@ class Frames:
 
     runs     a row per record: labels, every cell field, OUTCOME. Accuracies in percent, losses in nats, `seconds` the
              sum over training epochs; test_accuracy, test_loss, broken and predicted_top (a class index) are of the
-             weights that the cell's reading tests
+             weights that the cell's reading tests; `started` is when its first attempt began (UTC)
     epochs   key, seed and EPOCH_COLUMNS; a row per epoch, from epoch 0 (before training)
     layers   key, seed, epoch (from 1), layer, position (0 = first), size (weights), LAYER_COLUMNS as float32; key and
              layer are categories
@@ -149,6 +153,7 @@ def _run_row(r: Record, origin: str) -> dict[str, Any]:
         "diverged_layer": str(diverged.get("layer") or ""),
         "seconds": float(np.nansum(np.asarray(r.epochs["seconds"][1:], float))),
         **{field: str(r.provenance.get(field) or "") for field in PROVENANCE},
+        "started": str(r.attempts[0]["start"]) if r.attempts else "",
         "origin": origin,
     }
 

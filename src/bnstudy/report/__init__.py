@@ -1,0 +1,171 @@
+"""The report of a study: one static page with its tables and figures beside it, readable offline and without scripts.
+
+The same frames give the same bytes: no clock, no host, nothing but what the records hold.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from bnstudy import __version__, figures, paths, stats, store, tables
+from bnstudy.figures import style
+from bnstudy.figures.render import render, state
+from bnstudy.frames import Frames
+from bnstudy.report import cells
+from bnstudy.study import Study
+from bnstudy.tables import THESIS_DATASETS, Shown, in_order
+from bnstudy.tables.formats import html as table_html
+
+SECTIONS = {
+    "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",
+    "7.1.4": "MLP: regularization", "7.1.5": "MLP: batch size", "7.2.1": "CNN: activation functions",
+    "7.2.2": "CNN: learning rate", "7.2.3": "CNN: initial weights", "7.2.4": "CNN: regularization",
+    "7.2.5": "CNN: batch size",
+}  # fmt: skip
+VERDICTS = {
+    "reproduced": "within the margin of the printed number, and the spread over seeds is small enough to say so",
+    "differs": "outside the margin and outside what one more run could give, or only one of the two learned at all",
+    "undecided": "the spread is too large, or there is one seed only",
+    "broken as published": "the network answers one class, in the thesis and here",
+    "not run": "no record yet",
+}
+
+
+def write(
+    study: Study,
+    frames: Frames,
+    timings: pd.DataFrame | None,
+    margins: Mapping[str, float],
+    reports_root: Path,
+    formats: Sequence[str] = ("svg",),
+) -> Path:
+    """Write reports/<study>/: tables/, figures/ and index.html last, each file whole or not at all; the page's path.
+
+    timings  tables.TIMING_COLUMNS, or None: not timed
+    margins  points of test accuracy by data set, `default` for the others (config.yaml)
+    formats  of the figures; svg is always drawn, for the page shows it
+    Raises WriteError, and UsageError on a format that cannot be drawn.
+    """
+    page = paths.report(reports_root, study.name)
+    plan = tables.planned(study.cells, study.seeds)
+    found = tables.shown(plan, frames.runs, timings, margins)
+    tables.write(found, page.parent / "tables")
+    pictures = draw(plan, frames, page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))
+    store.write(page, html(context(study, plan, frames, found, pictures, margins)).encode())
+    return page
+
+
+def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str]) -> list[dict[str, Any]]:
+    """Draw every figure that has data; one entry per figure of the catalogue, with its files and state."""
+    drawn = []
+    for figure in figures.REGISTRY.values():
+        reading, names = _cells_of(figure, plan)
+        now = state(figure, frames, names, reading)
+        made = [] if now == "not run" else render(figure, frames, names, folder, formats, reading)
+        files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
+        drawn.append(
+            {
+                "figure": figure, "state": now, "reduced": reading == "reduced", "narrow": files.pop("_narrow.svg", ""),
+                "files": files, "caption": figure.caption.removesuffix(figure.observation),
+            }
+        )  # fmt: skip
+    return drawn
+
+
+def _cells_of(figure: figures.Figure, plan: pd.DataFrame) -> tuple[str, list[str]]:
+    """(reading, data sets) that a figure of this study shows: the full protocol where the study has it."""
+    own = plan[plan["model"] == figure.model]
+    reading = "default" if (own["reading"] == "default").any() or not (own["reading"] == "reduced").any() else "reduced"
+    return reading, in_order(own[own["reading"] == reading]["dataset"]) or list(THESIS_DATASETS)
+
+
+def context(
+    study: Study,
+    plan: pd.DataFrame,
+    frames: Frames,
+    found: Sequence[Shown],
+    pictures: Sequence[Mapping[str, Any]],
+    margins: Mapping[str, float],
+) -> dict[str, Any]:
+    """All that the page's template shows, as plain values."""
+    runs = frames.runs[frames.runs["key"].isin(plan["key"])]
+    started = sorted(filter(None, runs["started"]))
+    return {
+        "study": study,
+        "version": __version__,
+        "started": (started[0], started[-1]) if started else None,
+        "counts": {
+            "cells": len(study.cells),
+            "asked": len(study.runs()),
+            "runs": len(runs),
+            "missing": len(frames.missing),
+        },
+        "seeds": study.seeds,
+        "synthetic": bool((runs["data_source"] == "synthetic").any()),
+        "verdicts": verdict_summary(found),
+        "verdict_words": VERDICTS,
+        "margins": margins,
+        "tables": [_table(one) for one in found if one.planned],
+        "tables_left": [one for one in found if not one.planned],
+        "table_formats": tables.FORMATS,
+        "sections": sections(pictures),
+        "figures_left": [p["figure"] for p in pictures if not p["files"]],
+        "groups": cells.listing(study.name, plan, runs, frames.missing),
+        "seconds": float(runs["seconds"].sum()),
+        "gaps": cells.gaps(frames.missing),
+        "diverged": cells.diverged(runs),
+        "data": cells.data(runs),
+        "environment": cells.environment(runs),
+    }
+
+
+def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
+    """Counts of verdicts over the printed accuracies this study can speak to: in all, and by model and data set."""
+    contents = [
+        one.content.assign(model=one.table.model) for one in found if one.planned and one.table.what == "accuracy"
+    ]
+    numbers = pd.concat([c[c["published"].notna()] for c in contents]) if contents else pd.DataFrame()
+    if numbers.empty:
+        return {"total": 0, "counts": {}, "rows": []}
+    table = stats.counts(numbers)
+    rows = [
+        {
+            "model": style.model(str(model)),
+            "dataset": style.dataset(str(dataset)),
+            "counts": dict(row),
+            "total": int(row.sum()),
+        }
+        for (model, dataset), row in table.iterrows()
+    ]
+    return {"total": len(numbers), "counts": {v: int(n) for v, n in table.sum().items()}, "rows": rows}
+
+
+def _table(one: Shown) -> dict[str, Any]:
+    return {
+        "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid, "html": Markup(table_html(one.grid)),
+        "files": {ending: f"tables/{one.stem}.{ending}" for ending in tables.FORMATS},
+    }  # fmt: skip
+
+
+def sections(pictures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Drawn figures by section of the thesis, in its order."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for picture in pictures:
+        if picture["files"]:
+            groups.setdefault(picture["figure"].section, []).append(picture)
+    return [{"id": s, "title": SECTIONS.get(s, s), "pictures": shown} for s, shown in groups.items()]
+
+
+def html(values: Mapping[str, Any]) -> str:
+    """The page. Every value is escaped; only the tables' own markup, escaped where it is made, passes as it is."""
+    environment = Environment(
+        loader=PackageLoader("bnstudy.report", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    environment.filters["duration"] = cells.duration
+    source = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""
+    return environment.get_template("page.html.j2").render(css=Markup(source), **values)

@@ -1,0 +1,146 @@
+"""Tables B.1 to B.4 of a study: pure functions of its frames, and the four formats."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bnstudy import store
+from bnstudy.cell import Cell
+from bnstudy.labels import SIZE
+from bnstudy.study import describe
+from bnstudy.tables import formats
+from bnstudy.tables.catalog import CATALOG, THESIS_DATASETS, Table, in_order
+from bnstudy.tables.content import accuracy, seconds, state
+from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
+
+TIMING_COLUMNS = [
+    "model", "dataset", "norm", "batch_size", "engine", "device", "kind", "median_seconds", "iqr", "ratio", "ratio_low",
+    "ratio_high", "pixels",
+]  # fmt: skip
+FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX", "html": "HTML"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A table filled from a study. `planned`: the study asks for it; else it is empty beside the printed numbers."""
+
+    id: str
+    table: Table
+    reading: str
+    planned: bool
+    state: str
+    content: pd.DataFrame
+    grid: Grid
+
+    @property
+    def stem(self) -> str:
+        """File name without ending: b1, b2_reduced."""
+        return self.id.lower().replace(".", "").replace(" ", "_")
+
+    @property
+    def row(self) -> dict[str, str]:
+        """As listed by `bnstudy tables`."""
+        return {"id": self.id, "state": self.state, "title": self.grid.title}
+
+
+def planned(cells: Iterable[Cell], seeds: Sequence[int]) -> pd.DataFrame:
+    """One row per cell of a study: labels, `seeds` and every field."""
+    rows = [describe(cell, seeds) for cell in cells]
+    return pd.DataFrame(
+        rows, columns=None if rows else ["key", "model", "dataset", "norm", "setting", "reading", "seeds", *SIZE]
+    )
+
+
+def shown(
+    plan: pd.DataFrame,
+    runs: pd.DataFrame,
+    timings: pd.DataFrame | None = None,
+    margins: Mapping[str, float] | None = None,
+) -> list[Shown]:
+    """Every table of a study with cells `plan` (see `planned`): B.1 to B.4, each followed by its reduced cells' own.
+
+    runs      the frame `runs`; only cells of the plan count
+    timings   TIMING_COLUMNS; empty or None: not timed
+    margins   as for `stats.number_verdicts`
+    """
+    runs = runs[runs["key"].isin(plan["key"])]
+    timings = pd.DataFrame(columns=TIMING_COLUMNS) if timings is None else timings
+    found: list[Shown] = []
+    for table in CATALOG.values():
+        if table.what == "accuracy":
+            found.append(_accuracy(table, table.id, _of(plan, table, "default"), runs, "default", margins))
+            for suffix, cells in _reduced(_of(plan, table, "reduced")):
+                found.append(_accuracy(table, f"{table.id} reduced{suffix}", cells, runs, "reduced", margins))
+        else:
+            found += _seconds(table, timings)
+    return found
+
+
+def write(found: Iterable[Shown], folder: Path) -> list[Path]:
+    """Write each table in every format into `folder`; the paths. Raises WriteError."""
+    written = []
+    for one in found:
+        texts = {"csv": formats.csv(one.content), "md": formats.markdown(one.grid), "tex": formats.latex(one.grid),
+                 "html": formats.html(one.grid)}  # fmt: skip
+        for ending, text in texts.items():
+            written.append(folder / f"{one.stem}.{ending}")
+            store.write(written[-1], text.encode())
+    return written
+
+
+def _of(plan: pd.DataFrame, table: Table, reading: str) -> pd.DataFrame:
+    return plan[(plan["model"] == table.model) & (plan["reading"] == reading)]
+
+
+def _accuracy(
+    table: Table,
+    shown_id: str,
+    cells: pd.DataFrame,
+    runs: pd.DataFrame,
+    reading: str,
+    margins: Mapping[str, float] | None,
+) -> Shown:
+    names = in_order(cells["dataset"]) or list(THESIS_DATASETS)
+    content = accuracy(table, runs[runs["key"].isin(cells["key"])], cells, names, reading, margins)
+    grid = accuracy_grid(table, shown_id, content, _remark(cells, names, reading))
+    return Shown(shown_id, table, reading, bool(len(cells)), state(content), content, grid)
+
+
+def _remark(cells: pd.DataFrame, names: list[str], reading: str) -> str:
+    if reading == "reduced":
+        return f"Not the thesis's protocol but a smaller one, {_size(cells)}: not comparable with the printed numbers."
+    return "" if set(names) & set(THESIS_DATASETS) else "The thesis has no numbers for this data."
+
+
+def _reduced(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """(suffix of the id, cells) of each size; cells of different sizes never share a table."""
+    groups = [group for _, group in cells.groupby(list(SIZE), dropna=False)] if len(cells) else []
+    for i, group in enumerate(groups, 1):
+        yield ("" if len(groups) == 1 else f" {i}"), group
+
+
+def _size(cells: pd.DataFrame) -> str:
+    first = cells.iloc[0]
+    images = "" if pd.isna(first["train_size"]) else f", {int(first['train_size']):,} training images"
+    return f"width {first['width']:g}, at most {first['epochs']} epochs{images}"
+
+
+def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
+    """One table per engine and device; the reference engine's has the plain id."""
+    own = timings[timings["model"] == table.model]
+    pairs = sorted({(r.engine != "reference", r.engine, r.device) for r in own.itertuples(index=False)}) or [
+        (False, "", "")
+    ]
+    found = []
+    for i, (_, engine, device) in enumerate(pairs):
+        part = own[(own["engine"] == engine) & (own["device"] == device)]
+        names = in_order(part["dataset"]) or list(THESIS_DATASETS)
+        content, shown_id = (
+            seconds(table, part, names),
+            table.id if i == 0 else f"{table.id} {engine} {device.replace(':', '')}",
+        )
+        grid = seconds_grid(table, shown_id, content)
+        found.append(Shown(shown_id, table, "default", bool(len(part)), state(content), content, grid))
+    return found

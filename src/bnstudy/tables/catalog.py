@@ -1,0 +1,62 @@
+"""The tables of the thesis's appendix B as data: what each shows, its rows, its captions in our words."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from bnstudy import datasets
+
+THESIS_DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
+NORMS = ("none", "batch")
+
+SETTING_ROWS = (
+    ("Activation", "sigmoid", "sigmoid"),
+    ("Activation", "relu", "ReLU"),
+    ("Activation", "elu", "ELU"),
+    ("Learning rate", "lr_high", "high, 0.1"),
+    ("Learning rate", "lr_low", "low, 0.001"),
+    ("Initial weights", "init_high", "high, N(0, 1)"),
+    ("Initial weights", "init_low", "low, std 0.0001"),
+    ("Regularization", "dropout", "dropout"),
+    ("Regularization", "weight_decay", "weight decay"),
+)
+"""(parameter, setting, label) of each row of B.1 and B.2; ReLU is the baseline."""
+
+BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+"""Rows of B.3 and B.4."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table of the thesis. `what`: test accuracy in percent, or seconds of an epoch."""
+
+    id: str
+    model: str
+    what: Literal["accuracy", "seconds"]
+    title: str
+    caption: str
+
+
+_ACCURACY = (
+    "Test accuracy in percent of the weights after the last epoch. Settings vary one parameter of the baseline "
+    "(ReLU, Kaiming, learning rate 0.01, batch size 64); the sigmoid rows start from Xavier weights."
+)
+_SECONDS = (
+    "Seconds of an epoch at each batch size: training, logging of statistics and validation, as the thesis timed it. "
+    "The last column is what batch norm costs in percent, mean over the data sets."
+)
+
+CATALOG = {
+    table.id: table
+    for table in (
+        Table("B.1", "mlp", "accuracy", "MLP test accuracy", _ACCURACY),
+        Table("B.2", "cnn", "accuracy", "CNN test accuracy", _ACCURACY),
+        Table("B.3", "mlp", "seconds", "MLP wall time per epoch", _SECONDS),
+        Table("B.4", "cnn", "seconds", "CNN wall time per epoch", _SECONDS),
+    )
+}
+
+
+def in_order(names) -> list[str]:
+    """Data sets by difficulty, as the thesis orders them; those it does not have last."""
+    rank = {name: spec.rank for name, spec in datasets.REGISTRY.items()}
+    return sorted(set(names), key=lambda n: (rank.get(n, 99), n))

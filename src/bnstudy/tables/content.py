@@ -1,0 +1,92 @@
+"""What stands in a table: tidy frames, one row per number in full precision."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from bnstudy import published, stats
+from bnstudy.tables.catalog import BATCH_SIZES, NORMS, SETTING_ROWS, Table
+
+ACCURACY_COLUMNS = [
+    "parameter", "setting", "dataset", "norm", "published", "mean", "std", "n", "seeds", "difference", "h", "margin",
+    "broken", "broken_seeds", "diverged", "verdict", "section",
+]  # fmt: skip
+SECONDS_COLUMNS = [
+    "batch_size", "dataset", "norm", "quantity", "published", "own", "iqr", "low", "high", "kind", "engine", "device",
+    "pixels",
+]  # fmt: skip
+
+
+def accuracy(
+    table: Table,
+    runs: pd.DataFrame,
+    planned: pd.DataFrame,
+    datasets: Sequence[str],
+    reading: str = "default",
+    margins: Mapping[str, float] | None = None,
+) -> pd.DataFrame:
+    """ACCURACY_COLUMNS for every setting, data set and norm of B.1 or B.2.
+
+    `planned` (dataset, norm, setting, seeds: a list) says how many seeds the study asks for; 0 = not part of it.
+    Only the reading `default` is held against the printed numbers; another has only the settings planned. A number
+    that is not printed has the verdict "" once it was run.
+    """
+    kept = [(p, s) for p, s, _ in SETTING_ROWS if reading == "default" or (planned["setting"] == s).any()]
+    slots = pd.DataFrame(
+        [(table.model, d, n, s, p) for p, s in kept for d in datasets for n in NORMS],
+        columns=["model", "dataset", "norm", "setting", "parameter"],
+    )
+    printed = published.accuracy()
+    if reading != "default":
+        printed = printed.iloc[:0]
+    slots = slots.merge(printed, how="left", on=stats.SLOT)
+    found = stats.number_verdicts(runs, slots, margins, reading=reading)
+    found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
+    asked = {(r.dataset, r.norm, r.setting): len(r.seeds) for r in planned.itertuples(index=False)}
+    found["seeds"] = [asked.get((r.dataset, r.norm, r.setting), 0) for r in found.itertuples(index=False)]
+    return found[ACCURACY_COLUMNS]
+
+
+def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
+    """SECONDS_COLUMNS of B.3 or B.4: seconds per data set and norm, then the mean overhead per batch size.
+
+    `timings` holds one engine and device. The thesis's epoch includes statistics and validation, so only rows of
+    the kind `with_validation` count. Own seconds are medians; low and high bound the ratio's interval.
+    """
+    own = (
+        timings[(timings["model"] == table.model) & (timings["kind"] == "with_validation")] if len(timings) else timings
+    )
+    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in own.itertuples(index=False)}
+    printed = published.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()
+    overhead = published.mean_overhead().set_index(["model", "batch_size"])["published"].to_dict()
+    rows = []
+    for size in BATCH_SIZES:
+        for dataset in datasets:
+            for norm in NORMS:
+                timed = by_slot.get((size, dataset, norm))
+                rows.append(
+                    {"batch_size": size, "dataset": dataset, "norm": norm, "quantity": "seconds",
+                     "published": printed.get((table.model, size, dataset, norm)),
+                     **({"own": timed.median_seconds, "iqr": timed.iqr, "low": timed.ratio_low,
+                         "high": timed.ratio_high, "kind": timed.kind, "engine": timed.engine,
+                         "device": timed.device, "pixels": timed.pixels}
+                        if timed else {})}
+                )  # fmt: skip
+        ratios = [by_slot[size, d, "batch"].ratio for d in datasets if (size, d, "batch") in by_slot]
+        rows.append(
+            {"batch_size": size, "dataset": "all", "norm": "batch", "quantity": "overhead_percent",
+             "published": overhead.get((table.model, size)),
+             "own": 100 * (sum(ratios) / len(ratios) - 1) if len(ratios) == len(datasets) else None}
+        )  # fmt: skip
+    return pd.DataFrame(rows, columns=SECONDS_COLUMNS).astype(
+        dict.fromkeys(("published", "own", "iqr", "low", "high"), "float64")
+    )
+
+
+def state(content: pd.DataFrame) -> str:
+    """`complete` if every number has all its seeds, `not run` if none has any, else `partial`."""
+    if "n" in content:
+        done, any_done = content["n"] >= content["seeds"].clip(lower=1), content["n"] > 0
+    else:
+        done = any_done = content["own"].notna()
+    return "complete" if done.all() else "partial" if any_done.any() else "not run"

@@ -1,0 +1,174 @@
+"""From tidy content to the thesis's layout: rows of settings, columns of data set x norm, texts in the cells."""
+
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from bnstudy.figures import style
+from bnstudy.tables.catalog import BATCH_SIZES, NORMS, SETTING_ROWS, Table, in_order
+
+MINUS = "−"
+BROKEN, DIVERGED = "†", "‡"
+NOT_RUN = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One cell of a table as text: the printed number, ours, published - ours, the verdict."""
+
+    published: str = ""
+    own: str = NOT_RUN
+    difference: str = ""
+    verdict: str = "not run"
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    group: str
+    label: str
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """A table as it is shown. `head` holds (data set, number of columns), `columns` the norm of each."""
+
+    id: str
+    title: str
+    caption: str
+    corner: str
+    head: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def compared(self) -> bool:
+        """Whether any printed number stands beside ours."""
+        return any(entry.published for row in self.rows for entry in row.entries)
+
+    @property
+    def judged(self) -> bool:
+        return any(entry.difference for row in self.rows for entry in row.entries)
+
+
+def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") -> Grid:
+    """The layout of B.1 and B.2; `extra` says what is special about the cells of this table."""
+    names = list(dict.fromkeys(content["dataset"]))
+    by_slot = {(r.setting, r.dataset, r.norm): r for r in content.itertuples(index=False)}
+    rows = [
+        Row(group, label, tuple(_accuracy_entry(by_slot[setting, d, n]) for d in names for n in NORMS))
+        for group, setting, label in SETTING_ROWS
+        if setting in set(content["setting"])
+    ]
+    return Grid(
+        shown_id, table.title, " ".join(filter(None, (table.caption, extra))), "setting",
+        tuple((style.dataset(d), len(NORMS)) for d in names),
+        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(_accuracy_notes(content)),
+    )  # fmt: skip
+
+
+def _accuracy_entry(number) -> Entry:
+    published = "" if pd.isna(number.published) else f"{number.published:.1f}"
+    if not number.n:
+        return Entry(published, hint="not run")
+    spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
+    marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
+    own = f"{number.mean:.1f}{spread}" + (f" {marks}" if marks else "")
+    difference = signed(number.difference) if published else ""
+    return Entry(published, own, difference, number.verdict, _hint(number))
+
+
+def _hint(number) -> str:
+    parts = [f"{number.n} of {number.seeds} seeds" if number.n < number.seeds else _count(number.n, "seed")]
+    if number.broken_seeds:
+        parts.append(f"{number.broken_seeds} of {number.n} seeds answer one class")
+    if number.diverged:
+        parts.append(f"{number.diverged} of {number.n} seeds diverged")
+    return ", ".join(parts)
+
+
+def _accuracy_notes(content: pd.DataFrame) -> list[str]:
+    notes, ran = [], content[content["n"] > 0]
+    if len(ran):
+        low, high = ran["n"].min(), ran["n"].max()
+        seeds = _count(high, "seed") if low == high else f"{low} to {high} seeds"
+        notes.append(f"Ours: mean{' ± standard deviation' if high > 1 else ''} over {seeds}.")
+    if ran["published"].notna().any():
+        notes.append("Difference: published - ours.")
+    if (broken := int(ran["broken"].astype(bool).sum())) > 0:
+        notes.append(f"{BROKEN} broken: more than half of the seeds answer one class ({_count(broken, 'cell')}).")
+    diverged = ran[ran["diverged"] > 0]
+    if len(diverged):
+        which = "; ".join(
+            f"{r.setting}, {style.dataset(str(r.dataset))}, {style.norm(str(r.norm)).label}: "
+            f"{r.diverged} of {r.n} seeds diverged"
+            for r in diverged.itertuples(index=False)
+        )
+        notes.append(f"{DIVERGED} the training loss was not finite at some step: {which}.")
+    if len(ran) < len(content):
+        notes.append(f"{NOT_RUN} not run ({len(content) - len(ran)} of {len(content)} numbers).")
+    return notes
+
+
+def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
+    """The layout of B.3 and B.4, with the mean overhead as the last column."""
+    times = content[content["quantity"] == "seconds"]
+    names = list(dict.fromkeys(times["dataset"]))
+    by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in content.itertuples(index=False)}
+    rows = []
+    for size in BATCH_SIZES:
+        entries = [_seconds_entry(by_slot[size, d, n, "seconds"]) for d in names for n in NORMS]
+        entries.append(_overhead_entry(by_slot[size, "all", "batch", "overhead_percent"]))
+        rows.append(Row("Batch size", str(size), tuple(entries)))
+    return Grid(
+        shown_id, table.title, table.caption, "batch size",
+        (*((style.dataset(d), len(NORMS)) for d in names), ("Overhead", 1)),
+        (*(style.norm(n).label for _ in names for n in NORMS), "percent"), tuple(rows), tuple(_seconds_notes(times)),
+    )  # fmt: skip
+
+
+def _seconds_entry(timed) -> Entry:
+    published = "" if pd.isna(timed.published) else f"{timed.published:g}"
+    if pd.isna(timed.own):
+        return Entry(published, hint="not run")
+    return Entry(
+        published,
+        f"{timed.own:.3g} ± {timed.iqr / 2:.2g}",
+        "",
+        "",
+        f"{timed.engine} on {timed.device}, {timed.pixels} pixels",
+    )
+
+
+def _overhead_entry(overhead) -> Entry:
+    published = "" if pd.isna(overhead.published) else f"{overhead.published:g}"
+    if pd.isna(overhead.own):
+        return Entry(published, hint="not run")
+    return Entry(published, f"{overhead.own:.1f}", signed(overhead.published - overhead.own) if published else "", "")
+
+
+def _seconds_notes(times: pd.DataFrame) -> list[str]:
+    ran = times.dropna(subset=["own"])
+    if not len(ran):
+        return [f"{NOT_RUN} not run."]
+    how = " and ".join(dict.fromkeys(f"{r.engine} on {r.device}" for r in ran.itertuples(index=False)))
+    notes = [f"Ours: median ± half the interquartile range; engine {how}. Seconds of other hardware are not judged."]
+    if (random := ran[ran["pixels"] == "random"]["dataset"].unique()).size:
+        notes.append(
+            f"Random pixels of the same shape and number: {', '.join(style.dataset(d) for d in in_order(random))}."
+        )
+    if len(ran) < len(times):
+        notes.append(f"{NOT_RUN} not run ({len(times) - len(ran)} of {len(times)} numbers).")
+    return notes
+
+
+def signed(value: float) -> str:
+    """+0.3, −0.1, 0.0: with the sign a reader looks for."""
+    text = f"{value:+.1f}".replace("-", MINUS)
+    return "0.0" if text[1:] == "0.0" else text
+
+
+def _count(n: int, what: str) -> str:
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
