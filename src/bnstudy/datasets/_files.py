@@ -109,7 +109,7 @@ def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray
             raise DataError(f"{path}: no such file", remedy)
         if not zipfile.is_zipfile(path):
             raise DataError(f"{path}: expected an .npz file, found {_kind(path)}", remedy)
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             missing = [name for name in MEMBERS if name not in stored.files]
             if missing:
                 has = ", ".join(stored.files) or "nothing"

@@ -22,7 +22,7 @@ def read(folder: Path):
 
 def _from_digits(digits):
     """Class indices in the order of the original files, whose labels are 1 to 9 and, for the digit 0, 10."""
-    return (digits - 1) % 10
+    return (digits + 9) % 10  # not digits - 1, which wraps around in uint8
 
 
 def relabel(labels):

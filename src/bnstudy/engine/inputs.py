@@ -56,9 +56,9 @@ _KEPT: OrderedDict[tuple[Any, ...], Inputs] = OrderedDict()
 def prepare(cell: Cell, seed: int, arrays: Arrays) -> Inputs:
     """The inputs of a run. Runs that need the same ones share one copy, as long as it is among the last two.
 
-    Raises UsageError where the cell asks for more images than there are, or for an empty part.
+    Raises UsageError where `train_size` is more than there are.
     """
-    split_seed = seed if cell.split_seed == "run" and cell.split != "last" else None
+    split_seed = seed if cell.split_seed == "run" else None
     wanted = (
         arrays.digest, cell.dataset, split_seed, cell.split, cell.validation_fraction, cell.train_size,
         cell.standardization, cell.standardization_from, cell.mnist_size, cell.svhn_labels,
@@ -107,11 +107,6 @@ def split(cell: Cell, split_seed: int | None, labels: np.ndarray) -> tuple[np.nd
     chosen = _chosen(cell, len(labels))
     count = len(chosen)
     part = floor((1 - Fraction(str(cell.validation_fraction))) * count)
-    if not 0 < part < count:
-        raise UsageError(
-            f"validation_fraction: {cell.validation_fraction:g} of {count} images leaves a part empty",
-            "Give a fraction for which both the train part and the validation part hold images.",
-        )
     order = torch.randperm(count, generator=streams.split_generator(cell.dataset, split_seed)).numpy()
     if cell.split == "last":
         held_out = np.arange(part, count)
