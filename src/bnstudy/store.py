@@ -8,12 +8,13 @@ import contextlib
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from bnstudy import paths
-from bnstudy.cell import Run
+from bnstudy.cell import KEY_PATTERN, Run
 from bnstudy.errors import DataError, WriteError
 from bnstudy.record import Record
 
@@ -88,6 +89,15 @@ def get_record(results: Path, run: Run) -> Record | None:
     if (record.cell, record.seed) != run:
         raise DataError(f"{path}: holds the record of {record.cell.key}/{record.seed}", "Delete it and train again.")
     return record
+
+
+def find_records(results: Path, key: str) -> list[Record]:
+    """All stored records of a cell key, by seed; a word that is no key has none. Raises DataError on a bad one."""
+    folder = results / "records" / key
+    if not re.fullmatch(KEY_PATTERN, key) or not folder.is_dir():
+        return []
+    files = sorted(folder.glob("*.json"), key=lambda f: (len(f.stem), f.stem))
+    return [Record.from_text(file.read_text(), str(file)) for file in files]
 
 
 def record_digest(results: Path, run: Run) -> str:

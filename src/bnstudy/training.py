@@ -225,6 +225,13 @@ def _signals() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
+def forget(runs: Sequence[Run], results: Path) -> None:
+    """Remove the records of these runs, so that they are trained again (`--fresh`)."""
+    for run in runs:
+        store.remove(paths.record(results, run.cell.key, run.seed))
+        store.drop_checkpoints(results, run)
+
+
 def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) -> None:
     """The manifest of a pack: each run with the digest of its record, or why there is none."""
     rows = []

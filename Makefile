@@ -1,0 +1,63 @@
+# `make demo` and `make test` need Python 3.11+, make and a package index; they set up everything else in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := .uv/bin/uv
+BNSTUDY := $(BIN)/bnstudy
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export OMP_NUM_THREADS ?= 1
+WHERE ?=
+SEEDS ?=
+STUDY ?= thesis
+
+.PHONY: setup demo test test-slow test-faults check format replicate report lock clean
+
+setup: $(VENV)/ready
+
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/bin/pip install --quiet --disable-pip-version-check uv
+
+$(VENV)/ready: requirements.lock pyproject.toml | $(UV)
+	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	touch $@
+
+demo: setup
+	$(BNSTUDY) run --study demo
+
+replicate: setup
+	$(BNSTUDY) run --study $(STUDY) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS))
+
+report: setup
+	$(BNSTUDY) aggregate --study $(STUDY)
+	$(BNSTUDY) report --study $(STUDY)
+
+test: setup
+	$(BIN)/python -m pytest -q -n 2
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -m slow
+
+test-faults: setup
+	$(BIN)/python -m pytest -q -m faults --timeout 3600
+
+check: setup
+	$(BIN)/ruff format --check src tests
+	$(BIN)/ruff check src tests
+	$(BIN)/pyright
+	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow
+	$(BIN)/python workflow/lint.py
+	$(MAKE) test
+
+format: setup
+	$(BIN)/ruff format src tests
+	$(BIN)/ruff check --fix src tests
+	$(BIN)/snakefmt --line-length 120 Snakefile workflow
+
+lock: | $(UV)
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade requirements.in -o requirements.lock
+
+clean:
+	rm -rf $(VENV) .uv

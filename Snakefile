@@ -1,0 +1,41 @@
+# The study as a DAG: data -> train (one job per pack) -> aggregate -> report.
+# What is to be run stands in config.yaml; `bnstudy.dag` turns it into packs and paths.
+# `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
+from snakemake.utils import min_version
+
+from bnstudy import datasets
+from bnstudy.dag import Dag
+
+min_version("9.20")
+
+
+configfile: "config.yaml"
+
+
+report: "workflow/report/workflow.rst"
+
+
+PLAN = Dag.plan(workflow.configfiles[-1], config)
+PLAN.clear_gaps()
+
+
+wildcard_constraints:
+    pack="[0-9a-f]{12}",
+    study="[a-z][a-z0-9_]*",
+    dataset="|".join(datasets.REGISTRY),
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/aggregate.smk"
+include: "workflow/rules/report.smk"
+
+
+for study in PLAN.studies:
+
+    rule:
+        name:
+            study
+        input:
+            PLAN.reports / study / "index.html",
+        default_target: study == "demo"

@@ -1,0 +1,79 @@
+"""What is printed while something runs: bars on a terminal, plain lines in a log, JSON where asked for."""
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from bnstudy.cell import Run
+from bnstudy.labels import name
+
+
+def say(line: str) -> None:
+    """One line to people: stderr, so that stdout stays for data. A closed stderr is no reason to stop."""
+    with contextlib.suppress(OSError, ValueError):
+        print(line, file=sys.stderr, flush=True)
+
+
+def put_json(rows: Sequence[dict[str, Any]]) -> None:
+    """One JSON list on stdout and nothing else there."""
+    print(json.dumps(list(rows), allow_nan=False, default=str))
+
+
+def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on stdout."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row))
+    terminal = sys.stdout.isatty()
+    Console(file=sys.stdout, highlight=False, markup=False, width=None if terminal else 200).print(table)
+
+
+def hours(value: float) -> str:
+    """A duration for people, from hours."""
+    if value < 1 / 60:
+        return f"{value * 3600:.0f} s"
+    if value < 2:
+        return f"{value * 60:.0f} min"
+    return f"{value:.1f} h" if value < 72 else f"{value / 24:.1f} days"
+
+
+def epoch_line(run: Run, row: dict[str, Any]) -> str:
+    return (
+        f"{name(run.cell)} seed {run.seed} epoch {row['epoch']}/{run.cell.epochs}: loss {row['data_loss']:.4f} "
+        f"validation {row['validation_accuracy']:.2f} % lr {row['lr']:g} {row['seconds']:.2f} s"
+    )
+
+
+@contextlib.contextmanager
+def progress(runs: Sequence[Run]) -> Iterator[tuple[Callable[[Run, dict[str, Any]], None], Callable[[str], None]]]:
+    """(on_epoch, say): bars for a terminal, one line per epoch elsewhere."""
+    if not sys.stderr.isatty():
+        yield lambda run, row: say(epoch_line(run, row)), say
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def on_epoch(run: Run, row: dict[str, Any]) -> None:
+            if run.id not in tasks:
+                tasks[run.id] = bars.add_task(f"{name(run.cell)} seed {run.seed}", total=run.cell.epochs, now="")
+            now = f"epoch {row['epoch']}  {row['validation_accuracy']:.2f} %"
+            bars.update(tasks[run.id], completed=row["epoch"], now=now)
+
+        def say_above(line: str) -> None:
+            bars.console.print(line, markup=False, highlight=False)
+            for run in runs:
+                if run.id in tasks and f"{name(run.cell)} seed {run.seed}:" in line:
+                    bars.remove_task(tasks.pop(run.id))
+
+        yield on_epoch, say_above

@@ -1,0 +1,86 @@
+"""How long a training takes on this machine, before it starts: multiplications counted, the machine's rate measured.
+
+A network is counted on torch's meta device (shapes without values); the rate is that of a matrix product,
+timed for a moment. What is printed are hours, not promises: an early stop more than halves most runs.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from bnstudy import datasets, models
+from bnstudy.cell import Cell, Run
+from bnstudy.lazy import torch
+
+TYPICAL_SHARE = 0.45  # of the 100 epochs; early stops came after 35 to 47 on MNIST and CIFAR-10
+# Share of the matrix product's rate that training reaches; on a CPU measured with the packed and the plain loop.
+EFFICIENCY = {("cpu", "mlp"): 0.4, ("cpu", "cnn"): 0.9, ("cuda", "mlp"): 0.02, ("cuda", "cnn"): 0.25}
+START_UP = 5.0  # seconds of one process
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`hours` at all epochs and `typical_hours` with early stops, for `runs` runs of one model and data set."""
+
+    model: str
+    dataset: str
+    runs: int
+    hours: float
+    typical_hours: float
+
+
+def flops_per_image(cell: Cell) -> float:
+    """Floating-point operations of training on one image: forward, and twice as much backward less the first layer's
+    input gradient, which nobody needs."""
+    spec = datasets.REGISTRY[cell.dataset]
+    side = 28 if cell.mnist_size == "native" else spec.height
+    shape = models.ImageShape(spec.channels, side, side, spec.classes)
+    counted: list[int] = []
+
+    def count(layer: Any, _inputs: Any, output: Any) -> None:
+        counted.append(layer.weight.numel() * output[0].numel() // output.shape[1])
+
+    with torch.device("meta"):
+        model = models.build(cell, shape).eval()
+        for block in model.blocks:
+            block.layer.register_forward_hook(count)
+        model(torch.empty(1, shape.channels, shape.height, shape.width))
+    return 2.0 * (3 * sum(counted) - counted[0])
+
+
+def matmul_rate(device: str) -> float:
+    """Floating-point operations a second of a 1024 x 1024 product on one thread or one GPU."""
+    a = torch.randn(1024, 1024, device=device)
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        for _ in range(4):
+            a @ a
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - began) / 4)
+    return 2 * 1024**3 / best
+
+
+def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]:
+    """One row per model and data set, for `processes` training processes at a time."""
+    kind = device.partition(":")[0]
+    rate = matmul_rate(device)
+    per_image: dict[Cell, float] = {}
+    totals: dict[tuple[str, str], list[float]] = {}
+    for run in runs:
+        cell = run.cell
+        if cell not in per_image:
+            per_image[cell] = flops_per_image(cell)
+        images = min(cell.train_size or 10**9, datasets.REGISTRY[cell.dataset].train)
+        share = EFFICIENCY.get((kind, cell.model), 0.3)
+        seconds = per_image[cell] * images * cell.epochs / (rate * share)
+        row = totals.setdefault((cell.model, cell.dataset), [0, 0.0, 0.0])
+        row[0] += 1
+        row[1] += seconds
+        row[2] += seconds * (TYPICAL_SHARE if cell.stop_patience and cell.epochs >= 50 else 1.0)
+    return [
+        Estimate(model, dataset, int(n), full / processes / 3600, typical / processes / 3600)
+        for (model, dataset), (n, full, typical) in sorted(totals.items())
+    ]

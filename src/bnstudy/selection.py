@@ -1,0 +1,121 @@
+"""What a command line asks for, as cells and runs: names, key=value words, files of cells. Stdlib only."""
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bnstudy import choices
+from bnstudy.cell import FIELDS, HINTS, Cell, Run, make_cell
+from bnstudy.errors import UsageError, nearest
+from bnstudy.labels import READINGS, SETTINGS, name
+from bnstudy.study import Study, find, where
+
+
+def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
+    """The part of a study that meets `conditions` (text or a sequence of key=value), with these seeds."""
+    if conditions:
+        words = conditions.split() if isinstance(conditions, str) else conditions
+        study = replace(study, cells=where(study.cells, words))
+    if seeds is not None and seeds != "":
+        study = replace(study, seeds=parse_seeds(seeds))
+    return study
+
+
+def parse_seeds(text: Any) -> tuple[int, ...]:
+    """`3` is the count 0, 1, 2; `0,4,5` is a list. Raises UsageError."""
+    words = str(text).replace(" ", "").split(",")
+    if not all(w.isdigit() for w in words) or len(set(words)) != len(words) or words == ["0"]:
+        raise UsageError(
+            f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5."
+        )
+    return tuple(range(int(words[0]))) if len(words) == 1 and "," not in str(text) else tuple(map(int, words))
+
+
+def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None) -> list[Run]:
+    """The runs that NAME[:SEED] words name, among the cells of these studies. Raises UsageError naming the nearest."""
+    known = {cell.key: (cell, study.seeds) for study in reversed(list(studies)) for cell in study.cells}
+    runs = []
+    for word in names:
+        which, _, seed = word.partition(":")
+        cell = find((cell for cell, _ in known.values()), which)
+        chosen_seeds = (_seed(seed, word),) if seed else parse_seeds(seeds) if seeds else known[cell.key][1]
+        runs += [Run(cell, s) for s in chosen_seeds]
+    return runs
+
+
+def _seed(text: str, word: str) -> int:
+    if not text.isdigit():
+        raise UsageError(f"{word}: {text!r} is not a seed", "A seed is a whole number from 0, as in NAME:0.")
+    return int(text)
+
+
+def is_named(run: Run, word: str) -> bool:
+    which, _, seed = word.partition(":")
+    return which in (run.cell.key, name(run.cell)) and (not seed or str(run.seed) == seed)
+
+
+def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> list[Run]:
+    """The runs in a file of rows as `bnstudy cells --json` prints them. Raises UsageError naming the row."""
+    try:
+        rows = json.loads(file.read_text())
+        given = [({k: row[k] for k in row if k in FIELDS}, list(row["seeds"]), row.get("key")) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file}: not a list of cells ({error})", "Write it with `bnstudy cells --json`.") from error
+    runs: list[Run] = []
+    for index, (values, row_seeds, key) in enumerate(given):
+        cell = make_cell(values)
+        if key not in (None, cell.key):
+            raise UsageError(f"{file}: row {index} says key {key}, its fields give {cell.key}", "Write the file anew.")
+        runs += [Run(cell, s) for s in (parse_seeds(seeds) if seeds else row_seeds)]
+    chosen = narrow(Study("file", "", tuple(dict.fromkeys(r.cell for r in runs)), ()), where, None).cells
+    return [r for r in runs if r.cell in chosen]
+
+
+def cell_of(words: list[str]) -> Cell:
+    """The cell that `key=value` words describe; `setting` and `reading` stand for their fields."""
+    given: dict[str, Any] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign:
+            raise UsageError(
+                f"{word}: not of the form key=value", "For instance: bnstudy try model=mlp dataset=digits norm=batch"
+            )
+        given[key] = value
+    fields: dict[str, Any] = {}
+    switches: dict[str, Any] = {}
+    for key, names, into in (("setting", SETTINGS, fields), ("reading", READINGS, switches)):
+        chosen = given.pop(key, None)
+        if chosen is not None and chosen not in names:
+            raise UsageError(f"{key}={chosen}: no such {key}{nearest(chosen, names)}", f"Known: {', '.join(names)}.")
+        into.update(names.get(chosen, {}))
+    fields |= {key: _typed(key, value) for key, value in given.items()}
+    return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
+
+
+def _typed(key: str, text: str) -> Any:
+    """A word as the type of its field; what does not fit stays text, for `Cell` to refuse with its reason."""
+    kinds = str(HINTS.get(key, "str"))
+    for kind, convert in (("int", int), ("float", float)):
+        if kind in kinds or "Literal" in kinds:
+            try:
+                return convert(text)
+            except ValueError:
+                continue
+    if "bool" in kinds and text in ("true", "false"):
+        return text == "true"
+    return None if text == "null" else text
+
+
+def spread_where(words: list[str]) -> list[str]:
+    """`--where a=b c=d` as `--where a=b --where c=d`: an option takes one word, people write several."""
+    out: list[str] = []
+    inside = False
+    for word in words:
+        if word.startswith("-"):
+            inside = word == "--where"
+        elif inside and "=" in word and out[-1] != "--where":
+            out.append("--where")
+        out.append(word)
+    return out

@@ -1,0 +1,17 @@
+# All records of a study, whoever trained them, as tidy frames.
+
+
+rule aggregate:
+    input:
+        PLAN.manifests,
+    output:
+        runs=PLAN.results / "frames" / "{study}" / "runs.parquet",
+        epochs=PLAN.results / "frames" / "{study}" / "epochs.parquet",
+        layers=PLAN.results / "frames" / "{study}" / "layers.parquet",
+        missing=PLAN.results / "frames" / "{study}" / "missing.parquet",
+    log:
+        PLAN.results / "logs" / "aggregate" / "{study}.log",
+    params:
+        config=workflow.configfiles[-1],
+    shell:
+        "bnstudy aggregate --study {wildcards.study} --config {params.config:q} > {log:q} 2>&1"
