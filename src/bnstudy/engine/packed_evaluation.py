@@ -1,0 +1,56 @@
+"""Evaluation of a stack: accuracy, loss and answers of every cell on a set of images."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from bnstudy.cell import Cell
+from bnstudy.engine.packed_layout import Layout
+from bnstudy.engine.packed_step import Network
+
+EVALUATION_BATCH = 500
+PROBE = 256  # images on which a unit that is always zero counts as dead
+
+
+class Evaluator:
+    """Evaluates the networks in the rows `points` and `running`, whatever they hold when it is called."""
+
+    def __init__(self, cell: Cell, layout: Layout, points: Tensor, running: Tensor):
+        self._cell, self._layout, self._rows = cell, layout, (points, running)
+        self._classes = layout.shapes[-1][0]
+        self._networks: dict[int, Network] = {}
+
+    def __call__(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float], list[list[int]]]:
+        """Per cell: accuracy in percent, mean loss in nats, count of each predicted class; in evaluation mode."""
+        cells, answers = len(self._rows[0]), []
+        hits, loss = torch.zeros(cells, dtype=torch.long), torch.zeros(cells, dtype=torch.float64)
+        for network in self._batches(images, labels):
+            hits, loss = hits + network.loss.hits, loss + network.loss.loss
+            answers.append(network.loss.answers[:, 0].clone())
+        n = len(labels)
+        counts = [row.bincount(minlength=self._classes).tolist() for row in torch.cat(answers, 1)]
+        return [100 * hit / n for hit in hits.tolist()], (loss / n).tolist(), counts
+
+    def dead_share(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Share of units that are zero on all of the first PROBE images; (cells, layers), NaN for the output layer."""
+        network = next(self._batches(images[:PROBE], labels[:PROBE]))
+        shares = images.new_full((network.cells, network.hidden + 1), torch.nan)
+        for i, plane in enumerate(network.active):
+            shares[:, i] = (plane.view == 0).all(2).float().mean(1)
+        return shares
+
+    def _batches(self, images: Tensor, labels: Tensor) -> Iterator[Network]:
+        """The network after each batch of the images."""
+        for batch, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+            network = self._network(len(wanted))
+            network.images[0].copy_(batch.flatten(1))
+            network.labels.copy_(wanted)
+            network.forward()
+            yield network
+
+    def _network(self, size: int) -> Network:
+        if size not in self._networks:
+            points, running = self._rows
+            self._networks[size] = Network(self._cell, self._layout, [len(points)], size, points, running)
+        return self._networks[size]
