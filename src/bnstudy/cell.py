@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args, get_type_hints
 
@@ -111,7 +112,9 @@ class Cell:
         "before the output layer; pairs: cnn, only inside the pairs; every: after every hidden activation",
     )
     dropout_kind: Literal["units", "maps"] = _f("units", "drop single activations or whole feature maps")
-    penalty_factor: Literal[0.5, 1.0] = _f(1.0, "1: lambda * sum of squares as printed; 0.5: Torch's weightDecay")
+    penalty_factor: Literal[0.5, 1.0] = _f(  # type: ignore[valid-type]
+        1.0, "1: lambda * sum of squares as printed; 0.5: Torch's weightDecay"
+    )
     penalty_on: Literal["weights", "all"] = _f("weights", "penalize the weights, or all parameters")
     nesterov: Literal["lookahead", "torch"] = _f("lookahead", "equation 2.15, or torch's SGD as it is")
     last_batch: Literal["drop", "keep"] = _f("drop", "the last, incomplete batch of an epoch")
@@ -122,7 +125,9 @@ class Cell:
 
     def __post_init__(self) -> None:
         for spec in fields(self):
-            object.__setattr__(self, spec.name, _checked(spec.name, getattr(self, spec.name)))
+            value = getattr(self, spec.name)
+            if value is not spec.default:
+                object.__setattr__(self, spec.name, checked(spec.name, value))
         for name in self.non_default():
             if reason := inert(self, name):
                 raise UsageError(
@@ -161,15 +166,19 @@ class Run(NamedTuple):
 
 
 HINTS: dict[str, Any] = get_type_hints(Cell)
+KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a name"}
 FIELDS = {spec.name: spec for spec in fields(Cell)}
 
 
-def _checked(name: str, value: Any) -> Any:
-    """`value` as the field's type (1 becomes 1.0 in a float field), or a UsageError."""
+def checked(name: str, value: Any) -> Any:
+    """`value` as field `name` holds it (1 becomes 1.0 in a float field). Raises UsageError where it may not be."""
     hint, meta = HINTS[name], FIELDS[name].metadata
-    optional, kinds = type(None) in get_args(hint), [k for k in (get_args(hint) or (hint,)) if k is not type(None)]
-    if value is None and optional:
-        return None
+    optional = type(None) in get_args(hint)
+    kinds: list[Any] = [k for k in (get_args(hint) or (hint,)) if k is not type(None)]
+    if value is None:
+        if optional:
+            return None
+        raise UsageError(f"{name}: no value", f"Leave it out: {name} is {meta['doc']}.")
     if getattr(hint, "__origin__", None) is Literal:
         for choice in kinds:
             if value == choice and isinstance(value, bool) == isinstance(choice, bool):
@@ -177,10 +186,10 @@ def _checked(name: str, value: Any) -> Any:
         allowed = ", ".join(map(str, kinds))
         raise UsageError(f"{name}: {value!r} is not allowed{nearest(value, kinds)}", f"Allowed: {allowed}.")
     kind = kinds[0]
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
+    if kind is float and type(value) in (int, float) and abs(value) < 1e300:
+        value = float(value) + 0.0  # -0.0 becomes 0.0: one value, one key
     if type(value) is not kind:
-        raise UsageError(f"{name}: {value!r} is not of type {kind.__name__}", f"{name} is {meta['doc']}.")
+        raise UsageError(f"{name}: {value!r} is not {KINDS[kind]}", f"{name} is {meta['doc']}.")
     if kind is str and not re.fullmatch(r"[a-z0-9_]{1,40}", value):
         raise UsageError(f"{name}: {value!r} is not a name", "Names have lower-case letters, digits and underscores.")
     if kind in (int, float) and not (
@@ -196,34 +205,48 @@ _NORMED = (lambda c: c.norm != "none", "norm is none")
 _PENALIZED = (lambda c: c.penalty != "none", "penalty is none")
 _DROPPED = (lambda c: c.dropout > 0, "dropout is 0")
 _ADAPTIVE = (lambda c: c.schedule == "adaptive", "schedule is not adaptive")
-_SCALED = (lambda c: c.init in ("kaiming", "xavier", "lecun"), "init does not scale with the fans")
 _NORMAL = (lambda c: c.init == "normal", "init is not normal")
-_CNN = (lambda c: c.model == "cnn", "model is not cnn")
+_SCALED = (lambda c: c.init != "normal", "init is normal")
+_NOT_MLP = (lambda c: c.model != "mlp", "model is mlp")
+_NO_MOMENTUM = ("sgd", "adam", "adagrad", "adadelta", "adamax")
 
-# field -> (does it act in this cell?, why not). One training has one key: a field without effect stays at its default.
-ACTS = {
-    "norm_placement": _NORMED, "gamma_init": _NORMED, "norm_eps": _NORMED, "norm_momentum": _NORMED,
-    "population": _NORMED, "norm_bias": _NORMED, "output_norm": _NORMED,
+# field, or field and value -> (does it act in this cell?, why not). One training has one key: a field without effect
+# stays at its default.
+ACTS: dict[Any, tuple[Callable[[Cell], bool], str]] = {
+    "norm_placement": _NORMED, "gamma_init": _NORMED, "norm_eps": _NORMED, "output_norm": _NORMED,
+    "population": _NORMED,
+    "norm_momentum": (lambda c: c.norm != "none" and c.population == "running", "there are no running averages"),
+    "norm_bias": (
+        lambda c: c.norm != "none" and (c.norm_placement == "pre_activation" or c.output_norm),
+        "no layer stands directly before a norm",
+    ),
     "penalty_strength": _PENALIZED, "penalty_factor": _PENALIZED, "penalty_on": _PENALIZED,
     "dropout_at": _DROPPED, "dropout_kind": _DROPPED,
+    ("dropout_at", "every"): (lambda c: c.model != "mlp", "an mlp drops after every activation by default"),
+    ("dropout_at", "pairs"): (lambda c: c.model != "mlp", "an mlp has no pairs of layers"),
+    ("dropout_kind", "maps"): (lambda c: c.model != "mlp", "an mlp has no feature maps"),
     "decay_factor": _ADAPTIVE, "decay_patience": _ADAPTIVE, "decay_counter": _ADAPTIVE,
-    "decay_rate": (lambda c: c.schedule in ("linear", "exponential", "power"), "schedule has no rate"),
+    "decay_rate": (lambda c: c.schedule not in ("adaptive", "constant"), "schedule has no rate"),
+    "improvement": (lambda c: c.schedule == "adaptive" or c.stop_patience > 0, "nothing waits for an improvement"),
     "kaiming_gain": (lambda c: c.init == "kaiming", "init is not kaiming"),
     "init_distribution": _SCALED, "init_std": _NORMAL, "init_std_on": _NORMAL,
-    "fan": (lambda c: c.model == "cnn" and _SCALED[0](c), "model is not cnn, or init does not scale with the fans"),
-    "dense_layers": _CNN,
+    "fan": (lambda c: _NOT_MLP[0](c) and _SCALED[0](c), "model is mlp or init is normal"),
+    "dense_layers": (lambda c: c.model == "cnn", "model is not cnn"),
     "nesterov": (lambda c: c.optimizer == "nesterov", "optimizer is not nesterov"),
-    "momentum": (lambda c: c.optimizer in ("nesterov", "momentum", "rmsprop"), "optimizer has no momentum"),
+    "momentum": (lambda c: c.optimizer not in _NO_MOMENTUM, "optimizer has no momentum"),
+    "split_seed": (lambda c: c.split != "last", "split is last"),
     "mnist_size": (lambda c: c.dataset == "mnist", "dataset is not mnist"),
+    ("mnist_size", "native"): (lambda c: c.model != "cnn", "the cnn halves its images five times and needs 32x32"),
     "svhn_labels": (lambda c: c.dataset == "svhn", "dataset is not svhn"),
     "lr_min": (lambda c: c.schedule != "constant", "schedule is constant"),
 }  # fmt: skip
 
 
-def inert(cell: Cell, name: str) -> str:
-    """Why field `name` has no effect in `cell`, or an empty string if it has."""
-    acts, reason = ACTS.get(name, (lambda _: True, ""))
-    return "" if acts(cell) else reason
+def inert(cell: Cell, name: str, value: Any = None) -> str:
+    """Why field `name` (with this value, by default the cell's own) has no effect in `cell`, or an empty string."""
+    value = getattr(cell, name) if value is None else value
+    rules = (ACTS[rule] for rule in (name, (name, value)) if rule in ACTS)
+    return next((reason for acts, reason in rules if not acts(cell)), "")
 
 
 def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) -> Cell:
@@ -238,5 +261,5 @@ def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) ->
         if name not in values:
             raise UsageError(f"{name}: missing", f"Say {name}=..., for instance model=mlp dataset=mnist norm=batch.")
     cell = Cell(**values)
-    acting = {n: v for n, v in (switches or {}).items() if not inert(cell, n)}
+    acting = {n: v for n, v in (switches or {}).items() if not inert(cell, n, v)}
     return Cell(**{**values, **acting}) if acting else cell

@@ -16,11 +16,17 @@ REGISTRIES = {
 }
 
 
+def check_name(field: str, value: str) -> str:
+    """The value, if it is registered for this field. Raises UsageError naming the nearest."""
+    registry = REGISTRIES.get(field, {value})
+    if value not in registry:
+        allowed = ", ".join(registry)
+        raise UsageError(f"{field}: {value!r} is not allowed{nearest(value, registry)}", f"Allowed: {allowed}.")
+    return value
+
+
 def check(cell: Cell) -> Cell:
     """The cell, if every name in it is registered. Raises UsageError naming the field and the nearest name."""
-    for field, registry in REGISTRIES.items():
-        value = getattr(cell, field)
-        if value not in registry:
-            allowed = ", ".join(registry)
-            raise UsageError(f"{field}: {value!r} is not allowed{nearest(value, registry)}", f"Allowed: {allowed}.")
+    for field in REGISTRIES:
+        check_name(field, getattr(cell, field))
     return cell

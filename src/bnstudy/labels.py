@@ -29,8 +29,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 READINGS: dict[str, dict[str, Any]] = {
     "default": {},
-    "text": {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"},
-    "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
     "standardization_channel": {"standardization": "channel"},
     "standardization_dimension": {"standardization": "dimension"},
     "standardization_train_set": {"standardization_from": "train_set"},
@@ -66,6 +64,9 @@ READINGS: dict[str, dict[str, Any]] = {
     "no_stop": {"stop_patience": 0},
     "best_weights": {"tested_weights": "best"},
     "nan_stop": {"on_nan": "stop"},
+    # bundles last: where all but one of their switches are without effect, the cell is that flip's
+    "text": {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"},
+    "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
 }
 
 IDENTITY = ("dataset", "model", "norm", "recipe")
@@ -92,7 +93,7 @@ def labels(cell: Cell) -> tuple[str, str]:
 
 def acting(cell: Cell, switches: dict[str, Any]) -> dict[str, Any]:
     """The switches of a reading that have an effect in this cell."""
-    return {n: v for n, v in switches.items() if not inert(cell, n)}
+    return {n: v for n, v in switches.items() if not inert(cell, n, v)}
 
 
 def name(cell: Cell) -> str:

@@ -7,13 +7,16 @@ study alone, so that every process plans the same ones.
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import Any
+from itertools import pairwise
+from typing import Any, get_args
 
-from bnstudy.cell import FIELDS, Cell, Run
+from bnstudy.cell import FIELDS, HINTS, Cell, Run
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import labels, name
 
+STUDY_PATTERN = r"[a-z][a-z0-9_]{0,39}"
 RUNS_PER_PACK = {"mlp": 18, "cnn": 3}  # an MLP run takes about a minute, a CNN run an hour; start-up takes 4 s
 
 
@@ -46,7 +49,8 @@ def describe(cell: Cell, seeds: Iterable[int] = ()) -> dict[str, Any]:
 
 
 def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
-    """The cells that meet every `key=value`; several values of one key are alternatives.
+    """The cells that meet every condition. Several values of one key are alternatives, and may be given as
+    `key=a,b` or as `key=a` and `key=b`.
 
     Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key or on a value
     that no cell of these has, naming the nearest.
@@ -56,11 +60,9 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
         key, sign, value = condition.partition("=")
         if not sign:
             raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
-        wanted.setdefault(key, set()).update(value.split(","))
-    known = ("name", "key", "setting", "reading", *FIELDS)
-    for key in wanted:
-        if key not in known:
-            raise UsageError(f"--where {key}: no such key{nearest(key, known)}", f"Keys: {', '.join(known)}.")
+        if key not in SELECTABLE:
+            raise UsageError(f"--where {key}: no such key{nearest(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
+        wanted.setdefault(key, set()).update(_asked(key, word) for word in value.split(","))
     rows = [(cell, {k: _text(v) for k, v in describe(cell).items()}) for cell in cells]
     for key, values in wanted.items():
         present = {row[key] for _, row in rows}
@@ -72,8 +74,19 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
     return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
 
 
+SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
+
+
 def _text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _asked(key: str, word: str) -> str:
+    """What was typed, as `_text` writes it: 1e-3 and 0.0010 are 0.001 in a field that holds decimals."""
+    if key in FIELDS and float in (HINTS[key], *get_args(HINTS[key])):
+        with suppress(ValueError):
+            return _text(float(word))
+    return word.lower() if key in FIELDS and HINTS[key] is bool else word
 
 
 def find(cells: Iterable[Cell], word: str) -> Cell:
@@ -99,7 +112,7 @@ def plan(runs: Sequence[Run]) -> list[Pack]:
         members.sort(key=lambda r: (shape(r.cell), r.cell.key, r.seed))
         count = -(-len(members) // RUNS_PER_PACK.get(model, 3))
         bounds = [round(i * len(members) / count) for i in range(count + 1)]
-        packs += [_pack(members[a:b]) for a, b in zip(bounds, bounds[1:], strict=False)]
+        packs += [_pack(members[a:b]) for a, b in pairwise(bounds)]
     return packs
 
 

@@ -1,0 +1,82 @@
+import re
+from itertools import product
+
+import pytest
+
+from bnstudy.cell import FIELDS, NAME_PATTERN, Cell, make_cell
+from bnstudy.labels import AXES, IDENTITY, READINGS, SETTINGS, SIZE, SWITCHES, acting, labels, name
+
+FLIPS = [r for r, switches in READINGS.items() if len(switches) == 1]
+THESIS = [
+    {"dataset": dataset, "model": model, "norm": norm, **fields}
+    for dataset, model, norm, (setting, fields) in product(
+        ("mnist", "svhn", "cifar10", "cifar100"), ("mlp", "cnn"), ("none", "batch"), SETTINGS.items()
+    )
+    if setting != "relu_norm_after" or norm == "batch"
+]
+
+
+def test_every_field_has_one_role():
+    assert sorted((*IDENTITY, *SIZE, *SWITCHES, *AXES)) == sorted(FIELDS)
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_setting_gives_back_its_name(setting, model):
+    cell = make_cell({"dataset": "svhn", "model": model, "norm": "batch"} | SETTINGS[setting])
+    assert labels(cell) == (setting, "default")
+    assert name(cell) == f"svhn-{model}-batch-{setting}-{cell.key}"
+    assert re.fullmatch(NAME_PATTERN, name(cell))
+
+
+@pytest.mark.parametrize("reading", READINGS)
+def test_a_reading_gives_back_its_name_in_every_cell_of_the_thesis(reading):
+    seen = 0
+    for values in THESIS:
+        cell = make_cell(values, READINGS[reading])
+        setting = labels(make_cell(values))[0]
+        switches = acting(make_cell(values), READINGS[reading])
+        if len(switches) == len(READINGS[reading]) or reading in FLIPS:
+            assert labels(cell) == (setting, reading if switches else "default")
+            seen += bool(switches)
+        else:  # a bundle of which something is left: its own name, or that of the one flip it is here
+            same = [r for r in FLIPS if READINGS[r] == switches]
+            assert labels(cell) == (setting, same[0] if same else reading)
+    assert seen or reading == "default"
+
+
+def test_no_two_flips_are_the_same():
+    assert len({tuple(READINGS[r].items()) for r in FLIPS}) == len(FLIPS)
+
+
+def test_every_switch_of_a_bundle_is_a_flip_of_its_own():
+    single = {next(iter(READINGS[r].items())) for r in FLIPS}
+    assert {item for r in READINGS for item in READINGS[r].items()} == single
+
+
+BASE = {"dataset": "mnist", "model": "mlp", "norm": "batch"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"width": 0.25}, ("relu", "reduced")),
+        ({"epochs": 10}, ("relu", "reduced")),
+        ({"train_size": 5000, "lr": 0.1}, ("lr_high", "reduced")),
+        ({"lr": 0.2}, ("adhoc", "default")),
+        ({"lr": 0.1, "batch_size": 32}, ("adhoc", "default")),
+        ({"activation": "sigmoid"}, ("adhoc", "default")),
+        ({"gamma_init": "ones", "split": "last"}, ("relu", "adhoc")),
+        ({"recipe": 2}, ("relu", "default")),
+        ({"precision": "bf16"}, ("adhoc", "default")),
+    ],
+)
+def test_what_fits_no_row_is_told_so(fields, expected):
+    assert labels(Cell(**BASE, **fields)) == expected
+
+
+def test_labels_of_the_bundles_where_one_switch_is_left():
+    sigmoid = make_cell(BASE | SETTINGS["sigmoid"], READINGS["code"])
+    assert sigmoid.split == "last"
+    assert labels(sigmoid) == ("sigmoid", "split_last")
+    assert labels(make_cell(BASE, READINGS["code"])) == ("relu", "code")
