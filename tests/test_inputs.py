@@ -29,7 +29,7 @@ def cell(dataset="toy", **changes):
 
 
 def numbered(dataset="cifar10", train=200, test=50, channels=3, digest="d") -> Arrays:
-    """Random pixels"""
+    """Random pixels and labels."""
     draw = np.random.default_rng(3).integers
     images = draw(0, 256, (train + test, channels, 32, 32), dtype=np.uint8)
     labels = draw(0, 10, train + test)

@@ -152,8 +152,9 @@ def moments(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor]:
     are integers, so exact; a deviation of zero becomes 1.
     """
     chunks = [block[i : i + CHUNK] for block in blocks for i in range(0, len(block), CHUNK)]
-    total = sum(chunk.sum(0, dtype=np.int64) for chunk in chunks)
-    squares = sum(np.square(chunk, dtype=np.int64).sum(0) for chunk in chunks)
+    # 255 * 255 fits uint16, and the sum of CHUNK of them uint32
+    total = sum(chunk.sum(0, dtype=np.uint32).astype(np.int64) for chunk in chunks)
+    squares = sum(np.square(chunk, dtype=np.uint16).sum(0, dtype=np.uint32).astype(np.int64) for chunk in chunks)
     axes = {"scalar": (0, 1, 2), "channel": (1, 2), "dimension": ()}[over]
     shape = np.shape(total)
     count = sum(map(len, blocks)) * int(np.prod([shape[a] for a in axes]))
