@@ -1,0 +1,21 @@
+"""The checkable sentences of the thesis: each a predicate with a verdict (rules: docs/claims.md)."""
+
+from bnstudy.claims.catalogue import Claim, registry
+from bnstudy.claims.listing import rows
+from bnstudy.claims.measured import Measured
+from bnstudy.claims.verdicts import ClaimVerdict, PartVerdict, published_support, verdict
+
+REGISTRY: dict[str, Claim] = registry()
+"""id -> claim, in the order of the catalogue."""
+
+__all__ = [
+    "REGISTRY",
+    "Claim",
+    "ClaimVerdict",
+    "Measured",
+    "PartVerdict",
+    "published_support",
+    "registry",
+    "rows",
+    "verdict",
+]

@@ -1,0 +1,105 @@
+"""The 120 claims as data (catalogue.csv), and the decorators that give each its predicate.
+
+A predicate's name begins with its claim's id: `m27` is part of M27, and so is `m27_slower`. A claim holds if
+all its parts hold. Its docstring says what is computed; the section is in the catalogue.
+"""
+
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from bnstudy.claims.terms import DATASETS, Place
+
+Predicate = Callable[[Any], Any]
+
+ACCURACY, VALIDATION, TIMING = "accuracy", "validation accuracy", "timing"
+CURVE, STATISTICS, DATA, LAYER = "curve", "statistics", "data", "layer"
+REDRAWN = (ACCURACY, VALIDATION, TIMING)
+PER_SEED = (CURVE, STATISTICS)
+PRINTED = (ACCURACY, TIMING)
+"""Kinds of evidence that tables B.1 to B.4 hold."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One condition of a claim, and the kind of evidence that it is judged on."""
+
+    kind: str
+    predicate: Predicate
+
+    @property
+    def check(self) -> str:
+        """What is computed, in a sentence or two."""
+        return " ".join((self.predicate.__doc__ or "").split())
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A checkable sentence of the thesis.
+
+    priority    1 (main) to 3 (side remark)
+    title       what it says, in this project's words
+    places      the models and data sets it speaks of; empty if it speaks of no training
+    figures     figures and tables that show it, such as 7.16 or B.1
+    published   what tables B.1 to B.4 say: yes, no, or not in tables
+    """
+
+    id: str
+    priority: int
+    section: str
+    title: str
+    places: tuple[Place, ...]
+    figures: tuple[str, ...]
+    published: str
+    parts: tuple[Part, ...]
+
+    @property
+    def kind(self) -> str:
+        return " + ".join(dict.fromkeys(part.kind for part in self.parts))
+
+
+PARTS: dict[str, list[Part]] = {}
+
+
+def _decorator(kind: str) -> Callable[[Predicate], Predicate]:
+    def register(predicate: Predicate) -> Predicate:
+        PARTS.setdefault(predicate.__name__[:3].upper(), []).append(Part(kind, predicate))
+        return predicate
+
+    return register
+
+
+accuracy = _decorator(ACCURACY)
+validation = _decorator(VALIDATION)
+"""Put above `accuracy`: the same condition, also on the best validation accuracy."""
+timing = _decorator(TIMING)
+curve = _decorator(CURVE)
+statistics = _decorator(STATISTICS)
+data = _decorator(DATA)
+layer = _decorator(LAYER)
+
+
+@cache
+def registry() -> dict[str, Claim]:
+    """id -> claim, in the order of the catalogue."""
+    import bnstudy.claims.predicates  # noqa: F401 (they register themselves)
+
+    with files("bnstudy.claims").joinpath("catalogue.csv").open(encoding="utf-8") as file:
+        return {row["id"]: _claim(row) for row in csv.DictReader(file)}
+
+
+def _claim(row: dict[str, str]) -> Claim:
+    datasets = DATASETS if row["datasets"] == "all" else row["datasets"].split()
+    return Claim(
+        id=row["id"],
+        priority=int(row["priority"]),
+        section=row["section"],
+        title=row["title"],
+        places=tuple((model, dataset) for model in row["models"].split() for dataset in datasets),
+        figures=tuple(row["figures"].split()),
+        published=row["published"],
+        parts=tuple(PARTS[row["id"]]),
+    )

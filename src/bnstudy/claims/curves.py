@@ -1,0 +1,265 @@
+"""What predicates of curves and layer statistics read: the histories of one seed.
+
+Epochs count from 1. A loss or gradient that is no number counts as infinite: the network has diverged.
+Gradients are mean absolute values per step over all weight entries (layers weighted by size; no biases, gamma,
+beta), averaged over the sampled steps of an epoch.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from typing import Any, Protocol
+
+import numpy as np
+
+from bnstudy.claims.terms import NotGiven, Place, Slot
+
+FIRST = LAST = 3
+"""Epochs that count as the first and as the last of a training."""
+
+
+class Source(Protocol):
+    """Where histories come from. Both raise KeyError where a run is not there."""
+
+    def epochs(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
+        """The epoch columns of a record, from epoch 0; also first_batch_loss (one value)."""
+        ...
+
+    def layers(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
+        """The layer columns of a record, each (epochs, layers), and size (layers,)."""
+        ...
+
+
+def _measured(measure: Callable[..., Any]) -> Callable[..., float]:
+    """Keeps every number that a predicate asks for, to be shown as its evidence."""
+
+    @wraps(measure)
+    def kept(self: "History", model: str, setting: str, dataset: str, norm: str, *more: Any) -> float:
+        value = float(measure(self, model, setting, dataset, norm, *more))
+        self.used[(measure.__name__, model, setting, dataset, norm)] = value
+        return value
+
+    return kept
+
+
+class History:
+    """The trained runs of one seed at the `places` to judge; accessors raise NotGiven where a run is missing."""
+
+    def __init__(
+        self, places: Collection[Place], source: Source, seed: int, seconds: Mapping[Any, float] | None = None
+    ):
+        self.places = tuple(places)
+        self.used: dict[Any, float] = {}
+        self._source, self._seed, self._seconds = source, seed, seconds or {}
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(dataset for _, dataset in self.places))
+
+    def only(self, *names: str) -> tuple[str, ...]:
+        return tuple(dataset for dataset in self.datasets if dataset in names)
+
+    # whole curves, one value per epoch from 1
+
+    def accuracies(self, model: str, setting: str, dataset: str, norm: str) -> np.ndarray:
+        """Validation accuracy, percent."""
+        return self._epochs(model, setting, dataset, norm, "validation_accuracy")[1:]
+
+    def data_loss(self, model: str, setting: str, dataset: str, norm: str) -> np.ndarray:
+        """Training loss without the penalty, nats, from epoch 0 (before training)."""
+        return _infinite(self._epochs(model, setting, dataset, norm, "data_loss"))
+
+    def loss(self, model: str, setting: str, dataset: str, norm: str) -> np.ndarray:
+        """Training loss as plotted, with the penalty, nats."""
+        penalty = self._epochs(model, setting, dataset, norm, "penalty")
+        return _infinite(self.data_loss(model, setting, dataset, norm) + penalty)[1:]
+
+    def gradient(self, model: str, setting: str, dataset: str, norm: str) -> np.ndarray:
+        """Mean absolute weight gradient."""
+        layers = self._layers(model, setting, dataset, norm)
+        return _infinite(np.average(layers["weight_grad.mean_abs"].astype(float), axis=1, weights=layers["size"]))
+
+    def hidden(self, *at: str) -> np.ndarray:
+        """A layer column (model, setting, dataset, norm, column), (epochs, layers), without the output layer.
+
+        Raises NotGiven also if it was not measured."""
+        model, setting, dataset, norm, column = at
+        values = self._layers(model, setting, dataset, norm)[column][:, :-1].astype(float)
+        if np.isnan(values).all():
+            raise NotGiven((model, dataset))
+        return values
+
+    # single numbers, kept as evidence
+
+    @_measured
+    def first_batch_loss(self, *slot: str) -> float:
+        return self._epochs(*slot, "first_batch_loss")[0]
+
+    @_measured
+    def best_accuracy(self, *slot: str) -> float:
+        return self.accuracies(*slot).max()
+
+    @_measured
+    def last_accuracy(self, *slot: str) -> float:
+        return self.accuracies(*slot)[-1]
+
+    @_measured
+    def first_accuracy(self, *slot: str) -> float:
+        return self.accuracies(*slot)[0]
+
+    @_measured
+    def last_train_accuracy(self, *slot: str) -> float:
+        return self._epochs(*slot, "train_accuracy")[-1]
+
+    @_measured
+    def last_loss(self, *slot: str) -> float:
+        return self.loss(*slot)[-1]
+
+    @_measured
+    def last_data_loss(self, *slot: str) -> float:
+        return self.data_loss(*slot)[-1]
+
+    @_measured
+    def epochs_to(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
+        """The first epoch with at least this validation accuracy; infinite if there is none."""
+        return _first(self.accuracies(model, setting, dataset, norm) >= level)
+
+    @_measured
+    def epochs_to_loss(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
+        """The first epoch with a training loss below `level`; infinite if there is none."""
+        return _first(self.loss(model, setting, dataset, norm) < level)
+
+    @_measured
+    def drop_at_cuts(self, *slot: str) -> float:
+        """How much more of itself the loss loses in the epoch after a cut of the rate than in the epoch before it,
+        mean over cuts; 0 if the rate was never cut."""
+        loss, rate = self.loss(*slot), self._epochs(*slot, "lr")[1:]
+        fall = np.append(0.0, 1 - loss[1:] / np.maximum(loss[:-1], 1e-12)) if np.isfinite(loss).all() else loss * 0
+        cuts = [t for t in range(2, len(rate)) if rate[t] < rate[t - 1]]
+        return float(np.mean([fall[t] - fall[t - 1] for t in cuts])) if cuts else 0.0
+
+    @_measured
+    def early_loss_fall(self, *slot: str) -> float:
+        """By how many nats two epochs lower the loss of the untrained network."""
+        loss = self.data_loss(*slot)
+        return loss[0] - loss[min(2, len(loss) - 1)]
+
+    @_measured
+    def epochs_to_flat(self, *slot: str) -> float:
+        """The first epoch by which 95 % of the whole fall of the loss is done."""
+        loss = self.data_loss(*slot)
+        return _first(loss[1:] <= loss[0] - 0.95 * (loss[0] - loss.min()))
+
+    @_measured
+    def loss_jumps(self, *slot: str) -> float:
+        """Standard deviation of the change of loss from epoch to epoch."""
+        return _spread(np.diff(self.loss(*slot)))
+
+    @_measured
+    def accuracy_jumps(self, *slot: str) -> float:
+        """Standard deviation of the change of validation accuracy from epoch to epoch."""
+        return _spread(np.diff(self.accuracies(*slot)))
+
+    @_measured
+    def early_gradient(self, *slot: str) -> float:
+        return self.gradient(*slot)[:FIRST].mean()
+
+    @_measured
+    def peak_gradient(self, *slot: str) -> float:
+        """The highest of the first epochs."""
+        return self.gradient(*slot)[:FIRST].max()
+
+    @_measured
+    def late_gradient(self, *slot: str) -> float:
+        return self.gradient(*slot)[-LAST:].mean()
+
+    @_measured
+    def mean_gradient(self, *slot: str) -> float:
+        return self.gradient(*slot).mean()
+
+    @_measured
+    def gradient_fall(self, *slot: str) -> float:
+        """Gradient of the first epochs over that of the last."""
+        gradient = self.gradient(*slot)
+        return gradient[:FIRST].mean() / max(gradient[-LAST:].mean(), 1e-30)
+
+    @_measured
+    def gradient_variation(self, model: str, setting: str, dataset: str, norm: str, after: int = 0) -> float:
+        """Standard deviation over mean of the gradient, over the epochs after epoch `after`."""
+        gradient = self.gradient(model, setting, dataset, norm)[after:]
+        return _spread(gradient) / max(gradient.mean(), 1e-30) if gradient.size else np.inf
+
+    @_measured
+    def peak_epoch(self, *slot: str) -> float:
+        """The epoch of the largest gradient."""
+        return 1 + int(self.gradient(*slot).argmax())
+
+    @_measured
+    def gradient_follows_loss(self, *slot: str) -> float:
+        """Correlation of the changes of loss and of gradient from epoch to epoch; 0 where either is constant."""
+        loss, gradient = np.diff(self.loss(*slot)), np.diff(self.gradient(*slot))
+        if len(loss) < 2 or not _spread(loss) or not _spread(gradient) or not self._finite(*slot):
+            return 0.0
+        return float(np.corrcoef(loss, gradient)[0, 1])
+
+    @_measured
+    def early_layers_gradient(self, *slot: str) -> float:
+        """Mean absolute gradient of the first half of the hidden layers, over all epochs."""
+        values = self.hidden(*slot, "weight_grad.mean_abs")
+        return float(_infinite(values[:, : max(1, values.shape[1] // 2)]).mean())
+
+    @_measured
+    def saturated(self, *slot: str) -> float:
+        """Share of sigmoid outputs within 0.05 of 0 or 1, mean over hidden layers and epochs."""
+        return float(np.nanmean(self.hidden(*slot, "saturated_share")))
+
+    @_measured
+    def dead(self, *slot: str) -> float:
+        """Share of hidden units that answer no image of a fixed batch, after the last epoch, mean over layers."""
+        return float(np.nanmean(self.hidden(*slot, "dead_share")[-1]))
+
+    @_measured
+    def trend_with_depth(self, model: str, setting: str, dataset: str, norm: str, column: str) -> float:
+        """Spearman's correlation of a layer column after the last epoch with the layer's place."""
+        from scipy.stats import spearmanr
+
+        last = self.hidden(model, setting, dataset, norm, column)[-1]
+        found: Any = spearmanr(np.arange(len(last)), last) if np.ptp(last) else None
+        return found.statistic if found else 0.0
+
+    def seconds(self, model: str, batch_size: int, dataset: str, norm: str) -> float:
+        """Seconds per epoch, of the timing study."""
+        if (at := (model, batch_size, dataset, norm)) not in self._seconds:
+            raise NotGiven((model, dataset))
+        self.used[("seconds", *at)] = self._seconds[at]
+        return self._seconds[at]
+
+    def _finite(self, *slot: str) -> bool:
+        return bool(np.isfinite(self.loss(*slot)).all() and np.isfinite(self.gradient(*slot)).all())
+
+    def _epochs(self, *at: str) -> np.ndarray:
+        """An epoch column: model, setting, dataset, norm, column."""
+        model, setting, dataset, norm, column = at
+        try:
+            return self._source.epochs((model, setting, dataset, norm), self._seed)[column]
+        except KeyError:
+            raise NotGiven((model, dataset)) from None
+
+    def _layers(self, model: str, setting: str, dataset: str, norm: str) -> Mapping[str, np.ndarray]:
+        try:
+            return self._source.layers((model, setting, dataset, norm), self._seed)
+        except KeyError:
+            raise NotGiven((model, dataset)) from None
+
+
+def _infinite(values: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(values), np.inf, values)
+
+
+def _spread(values: np.ndarray) -> float:
+    if not values.size:
+        return 0.0
+    return float(np.std(values)) if np.isfinite(values).all() else np.inf
+
+
+def _first(conditions: np.ndarray) -> float:
+    return float(conditions.argmax() + 1) if conditions.any() else np.inf

@@ -1,0 +1,127 @@
+"""What predicates of accuracies and epoch times read: one value per cell, or an array of redraws of it.
+
+Values count as the tables print them, rounded to 0.1: so a tie is possible, and `>=` counts it where `>` does not.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from bnstudy import published
+from bnstudy.claims.terms import NORMS, NotGiven, Place, Slot, chance, mean, no
+
+Timed = tuple[str, int, str, str]
+"""model, batch size, data set, norm: one timing."""
+
+
+class Evidence:
+    """Accuracies in percent and epoch times in seconds, by cell; `places` are the models and data sets to judge.
+
+    broken     cells that answer one class, whatever their accuracy
+    overheads  printed mean overheads in percent by model and batch size; None: computed from the seconds
+    exact      whether numbers that a sentence quotes are compared exactly, as with printed values
+    Every accessor raises NotGiven where a value is missing, and remembers in `used` what was asked for.
+    """
+
+    def __init__(
+        self,
+        places: Collection[Place],
+        accuracies: Mapping[Slot, Any] | None = None,
+        seconds: Mapping[Timed, Any] | None = None,
+        broken: Collection[Slot] = (),
+        overheads: Mapping[tuple[str, int], float] | None = None,
+        exact: bool = False,
+    ):
+        self.places = tuple(places)
+        self.exact = exact
+        self.used: dict[Any, None] = {}
+        self._accuracies, self._seconds = accuracies or {}, seconds or {}
+        self._broken, self._overheads = broken, overheads
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(model for model, _ in self.places))
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(dataset for _, dataset in self.places))
+
+    def on(self, model: str) -> tuple[str, ...]:
+        """The data sets to judge this model on. Raises NotGiven if there are none."""
+        found = tuple(dataset for m, dataset in self.places if m == model)
+        if not found:
+            raise NotGiven
+        return found
+
+    def only(self, *names: str) -> tuple[str, ...]:
+        """Those of the named data sets that are to be judged."""
+        return tuple(dataset for dataset in self.datasets if dataset in names)
+
+    def accuracy(self, model: str, setting: str, dataset: str, norm: str) -> Any:
+        """Mean accuracy of a cell, percent, rounded to 0.1."""
+        slot = (model, setting, dataset, norm)
+        return np.round(self._get(self._accuracies, slot, (model, dataset)), 1)
+
+    def vanilla(self, model: str, setting: str, dataset: str) -> Any:
+        return self.accuracy(model, setting, dataset, "none")
+
+    def normed(self, model: str, setting: str, dataset: str) -> Any:
+        return self.accuracy(model, setting, dataset, "batch")
+
+    def gap(self, model: str, setting: str, dataset: str) -> Any:
+        """Batch norm minus vanilla, points, rounded to 0.1."""
+        return np.round(self.normed(model, setting, dataset) - self.vanilla(model, setting, dataset), 1)
+
+    def change(self, model: str, before: str, after: str, dataset: str, norm: str) -> Any:
+        """Accuracy in setting `after` minus that in `before`, points, rounded to 0.1."""
+        return np.round(self.accuracy(model, after, dataset, norm) - self.accuracy(model, before, dataset, norm), 1)
+
+    def is_chance(self, model: str, setting: str, dataset: str, norm: str) -> Any:
+        """Whether a cell makes a constant guess: it is broken, or within 1 point of the share of one class."""
+        accuracy = self.accuracy(model, setting, dataset, norm)
+        return chance(accuracy, dataset) | ((model, setting, dataset, norm) in self._broken)
+
+    def learns(self, model: str, setting: str, dataset: str, norm: str) -> Any:
+        return no(self.is_chance(model, setting, dataset, norm))
+
+    def seconds(self, model: str, batch_size: int, dataset: str, norm: str) -> Any:
+        """Seconds per epoch."""
+        return self._get(self._seconds, (model, batch_size, dataset, norm), (model, dataset))
+
+    def added_seconds(self, model: str, batch_size: int) -> Any:
+        """Seconds that batch norm adds to an epoch, mean over data sets."""
+        both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in self.on(model)]
+        return mean(batch - none for none, batch in both)
+
+    def mean_overhead(self, model: str, batch_size: int) -> Any:
+        """Percent that batch norm adds to an epoch, mean over data sets, rounded to 0.1 (7.1.6, 7.2.6)."""
+        if self._overheads is not None:
+            return self._get(self._overheads, (model, batch_size), None)
+        both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in self.on(model)]
+        return np.round(mean(100 * (batch / none - 1) for none, batch in both), 1)
+
+    def quoted(self, value: Any, number: float, tolerance: float) -> Any:
+        """Whether `value` is the quoted `number`: exactly on printed values, within `tolerance` on our own."""
+        return np.abs(np.round(value - number, 6)) <= (0 if self.exact else tolerance)
+
+    def _get(self, values: Mapping[Any, Any], at: Any, place: Place | None) -> Any:
+        if at not in values:
+            raise NotGiven(place)
+        self.used[at] = None
+        return values[at]
+
+
+def printed(places: Collection[Place]) -> Evidence:
+    """The evidence of tables B.1 to B.4 and of the printed mean overheads."""
+    accuracy, seconds, overhead = published.accuracy(), published.seconds(), published.mean_overhead()
+    slots = zip(accuracy["model"], accuracy["setting"], accuracy["dataset"], accuracy["norm"], strict=True)
+    timed = zip(seconds["model"], seconds["batch_size"], seconds["dataset"], seconds["norm"], strict=True)
+    sizes = zip(overhead["model"], overhead["batch_size"], strict=True)
+    return Evidence(
+        places,
+        accuracies=dict(zip(slots, accuracy["published"], strict=True)),
+        seconds=dict(zip(timed, seconds["published"], strict=True)),
+        overheads=dict(zip(sizes, overhead["published"], strict=True)),
+        exact=True,
+    )

@@ -1,0 +1,121 @@
+"""The claims as rows, for `bnstudy claims --json` and the report."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnstudy.claims.catalogue import PER_SEED, registry
+from bnstudy.claims.measured import Measured
+from bnstudy.claims.terms import NORMS
+from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict, PartVerdict, published_support, verdict
+from bnstudy.frames import Frames
+
+SHOWN = 8
+"""Numbers at most in an evidence text; all are in the evidence's `parts`."""
+
+
+def rows(
+    frames: Frames | None = None, timings: pd.DataFrame | None = None, reading: str = "default"
+) -> list[dict[str, Any]]:
+    """One row per claim, fit for JSON: id, priority, section, kind, title, state, verdict, published, evidence and
+    figures.
+
+    frames    of a study; None: only claims that need no training are judged
+    timings   model, batch_size, dataset, norm, seconds (median per epoch), iqr, epochs (timed)
+    reading   which cells are judged
+    `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
+    or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged
+    model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
+    """
+    measured = None if frames is None or frames.runs.empty else Measured(frames, timings, reading)
+    listed = []
+    for claim in registry().values():
+        found = verdict(claim, measured)
+        listed.append(
+            {
+                "id": claim.id,
+                "priority": claim.priority,
+                "section": claim.section,
+                "kind": claim.kind,
+                "title": claim.title,
+                "state": found.state,
+                "verdict": found.verdict,
+                "published": published_support(claim),
+                "evidence": evidence(found),
+                "figures": list(claim.figures),
+            }
+        )
+    return listed
+
+
+def evidence(found: ClaimVerdict) -> dict[str, Any]:
+    """The evidence of a verdict as plain values: a text, and every number that was asked for."""
+    return {
+        "text": "; ".join(_sentence(part) for part in found.parts),
+        "places": [" ".join(place) for place in found.places],
+        "datasets_present": list(dict.fromkeys(dataset for _, dataset in found.places)),
+        "parts": [
+            {
+                "kind": part.kind,
+                "check": part.check,
+                "verdict": part.verdict,
+                "places": [" ".join(place) for place in part.places],
+                "true_in": dict(part.true_in),
+                "numbers": {_label(at): _plain(value) for at, value in part.numbers.items()},
+            }
+            for part in found.parts
+        ],
+    }
+
+
+def _sentence(part: PartVerdict) -> str:
+    if part.verdict == NOT_RUN:
+        return f"{part.kind}: not run"
+    texts = _texts(part)
+    shown = ", ".join(texts) if len(texts) <= SHOWN else f"{len(part.numbers)} numbers"
+    return f"{part.kind}: {_true_in(part)}{' (' + shown + ')' if shown else ''}"
+
+
+def _true_in(part: PartVerdict) -> str:
+    if "redraws" in part.true_in:
+        return f"true in {100 * part.true_in['redraws']:.1f} % of redraws"
+    if part.kind in PER_SEED:
+        return f"true for {sum(part.true_in.values())} of {len(part.true_in)} seeds"
+    return part.verdict
+
+
+def _texts(part: PartVerdict) -> list[str]:
+    """The numbers in words; of an accuracy or a time, vanilla and batch norm together."""
+    if "redraws" not in part.true_in:
+        never = {at: "never" if str(at[0]).startswith("epochs") else "inf" for at in part.numbers}
+        return [f"{_label(at)} {_number(value, never[at])}" for at, value in part.numbers.items()]
+    pairs: dict[tuple[Any, ...], dict[str, str]] = {}
+    for (*cell, norm), value in part.numbers.items():
+        pairs.setdefault(tuple(cell), {})[norm] = _number(value)
+    return [f"{_label(cell)} {_pair(norms)}" for cell, norms in pairs.items()]
+
+
+def _pair(norms: Mapping[str, str]) -> str:
+    return (
+        " / ".join(norms[n] for n in NORMS)
+        if len(norms) == len(NORMS)
+        else " ".join(f"{n} {v}" for n, v in norms.items())
+    )
+
+
+def _label(at: Iterable[Any]) -> str:
+    return " ".join(str(word).replace("_", " ") if i == 0 else str(word) for i, word in enumerate(at))
+
+
+def _number(value: Any, infinite: str = "inf") -> str:
+    values = np.ravel(value)
+    return " ".join(infinite if np.isinf(v) else f"{v:.1f}" if 10 <= abs(v) < 1000 else f"{v:.3g}" for v in values)
+
+
+def _plain(value: Any) -> Any:
+    """A number or list that JSON can hold: what is not finite becomes text."""
+    if isinstance(value, list):
+        return [_plain(v) for v in value]
+    return float(value) if np.isfinite(value) else str(value)

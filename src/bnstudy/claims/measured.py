@@ -1,0 +1,186 @@
+"""Frames -> what evidence is built from: means with their standard errors, redraws of them, histories by seed."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+
+from bnstudy.cell import FIELDS
+from bnstudy.claims.catalogue import ACCURACY, TIMING, VALIDATION
+from bnstudy.claims.evidence import Timed
+from bnstudy.claims.terms import Slot
+from bnstudy.frames import Frames
+from bnstudy.labels import AXES
+from bnstudy.record import EPOCH_COLUMNS
+from bnstudy.stats import cell_means, pooled_std
+
+REDRAWS = 10_000
+STREAM = 2016
+"""Seed of all redraws; each cell has a stream of its own, so a verdict does not depend on which others are asked."""
+
+EXTRAS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
+    "exponential": ({"schedule": "exponential"}, ("lr", "decay_rate")),
+    "power": ({"schedule": "power"}, ("lr", "decay_rate")),
+    "adam": ({"optimizer": "adam"}, ("lr", "momentum")),
+    "rmsprop": ({"optimizer": "rmsprop"}, ("lr", "momentum")),
+    "lr_high_weight_decay": ({"lr": 0.1, "penalty": "l2", "penalty_strength": 5e-4}, ()),
+    "lr_high_clip": ({"lr": 0.1}, ("grad_clip",)),
+}
+"""Cells that no table holds: name -> (axis fields that must have these values, axis fields that may have any)."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """A measured mean. `error` is its standard error; NaN if it is not known."""
+
+    value: float
+    error: float
+    n: int
+    broken: bool = False
+
+    @property
+    def known(self) -> bool:
+        return bool(np.isfinite(self.error))
+
+
+def redraws(at: Any, of: Mean, count: int = REDRAWS) -> np.ndarray:
+    """`count` draws from Normal(mean, error^2); all equal to the mean if the error is 0 or not known."""
+    stream = np.random.default_rng([STREAM, crc32(repr(at).encode())])
+    return of.value + (of.error if of.known else 0.0) * stream.standard_normal(count)
+
+
+def extra(row: Mapping[str, Any]) -> str | None:
+    """The name in EXTRAS of a run that is no row of the tables, from its fields; None if it has none."""
+    axes = {f: row[f] for f in AXES if not pd.isna(row[f]) and row[f] != FIELDS[f].default}
+    for name, (required, free) in EXTRAS.items():
+        if {f: v for f, v in axes.items() if f not in free or f in required} == required:
+            return name
+    return None
+
+
+def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, Mean]:
+    """Mean accuracy of each cell with the error of that mean.
+
+    The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken.
+    A cell with a broken seed has its own instead: 0 if all its seeds answer alike, large if only some are broken;
+    not known for one seed. If no cell of the model and data set has two seeds, no deviation is known.
+    Of several cells with one name in EXTRAS, the one with the best mean counts.
+    """
+    cells = cell_means(runs.assign(test_accuracy=runs[column])).sort_values("mean", kind="stable")
+    found: dict[Slot, Mean] = {}
+    for (model, dataset), group in cells.groupby(["model", "dataset"], sort=False):
+        s, _ = pooled_std(group[group["broken_seeds"] == 0])
+        for row in _records(group):
+            deviation = row.std if row.broken_seeds else s
+            slot = (str(model), str(row.setting), str(dataset), str(row.norm))
+            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken))
+    return found
+
+
+def timings(frame: pd.DataFrame | None) -> dict[Timed, Mean]:
+    """Seconds per epoch from model, batch_size, dataset, norm, seconds (median) and, if there, iqr and epochs.
+
+    The standard error of a median of n normal values is 1.253 s / sqrt(n), and s = IQR / 1.349.
+    """
+    if frame is None or frame.empty:
+        return {}
+    frame = frame.assign(**{c: np.nan for c in ("iqr", "epochs") if c not in frame})
+    return {
+        (row.model, int(row.batch_size), row.dataset, row.norm): Mean(
+            row.seconds, 1.253 * row.iqr / 1.349 / np.sqrt(row.epochs), 0 if pd.isna(row.epochs) else int(row.epochs)
+        )
+        for row in _records(frame)
+    }
+
+
+class Measured:
+    """The frames of a study as claims read them: the cells of one `reading`, and the timings."""
+
+    def __init__(self, frames: Frames, timing: pd.DataFrame | None = None, reading: str = "default"):
+        runs = frames.runs[frames.runs["reading"] == reading]
+        adhoc = runs["setting"] == "adhoc"
+        named = [extra(row._asdict()) or "adhoc" for row in _records(runs[adhoc])]
+        runs = runs.assign(setting=runs["setting"].mask(adhoc, pd.Series(named, index=runs.index[adhoc], dtype="str")))
+        self.runs = runs[runs["setting"] != "adhoc"]
+        self.timings = timings(timing)
+        missing = frames.missing[frames.missing["reading"] == reading]
+        self.missing = set(missing[["model", "setting", "dataset", "norm"]].itertuples(index=False, name=None))
+        self._frames = frames
+        self._draws: dict[str, dict[Any, np.ndarray]] = {}
+
+    @cached_property
+    def test(self) -> dict[Slot, Mean]:
+        return accuracies(self.runs)
+
+    @cached_property
+    def validation(self) -> dict[Slot, Mean]:
+        """The best validation accuracy of each run, averaged over seeds."""
+        epochs = self._frames.epochs
+        best = epochs[epochs["epoch"] > 0].groupby(["key", "seed"])["validation_accuracy"].max()
+        return accuracies(self.runs.join(best.rename("best"), on=["key", "seed"]), "best")
+
+    def draws(self, kind: str) -> dict[Any, np.ndarray]:
+        """Redraws of every mean of this kind (accuracy, validation accuracy or timing), drawn once."""
+        if kind not in self._draws:
+            means = {ACCURACY: lambda: self.test, VALIDATION: lambda: self.validation, TIMING: lambda: self.timings}[
+                kind
+            ]()
+            self._draws[kind] = {at: redraws((kind, at), mean) for at, mean in means.items()}
+        return self._draws[kind]
+
+    @cached_property
+    def histories(self) -> "Histories":
+        return Histories(self.runs, self._frames.epochs, self._frames.layers)
+
+
+class Histories:
+    """The curves and layer statistics of single runs, by cell and seed (a `curves.Source`)."""
+
+    def __init__(self, runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame):
+        self._runs = {
+            ((row.model, row.setting, row.dataset, row.norm), row.seed): (row.key, row.first_batch_loss)
+            for row in _records(runs)
+        }
+        self.seeds = tuple(sorted(runs["seed"].unique().tolist()))
+        self._epochs, self._epoch_rows = epochs, _rows(epochs)
+        self._layers, self._layer_rows = layers, _rows(layers)
+        self._kept: dict[Any, dict[str, np.ndarray]] = {}
+
+    def epochs(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
+        key, first = self._runs[slot, seed]
+        return self._keep(("epochs", key, seed), lambda: self._epoch_columns(key, seed, first))
+
+    def layers(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
+        key, _ = self._runs[slot, seed]
+        return self._keep(("layers", key, seed), lambda: self._layer_columns(key, seed))
+
+    def _keep(self, at: Any, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+        if at not in self._kept:
+            self._kept[at] = build()
+        return self._kept[at]
+
+    def _epoch_columns(self, key: str, seed: int, first: float) -> dict[str, np.ndarray]:
+        rows = self._epochs.iloc[self._epoch_rows[key, seed]]
+        numbers = {c: rows[c].to_numpy(float) for c in EPOCH_COLUMNS if c != "weights_digest"}
+        return numbers | {"first_batch_loss": np.array([first])}
+
+    def _layer_columns(self, key: str, seed: int) -> dict[str, np.ndarray]:
+        rows = self._layers.iloc[self._layer_rows[key, seed]]
+        layers = int(rows["position"].max()) + 1
+        columns = ("weight_grad.mean_abs", "pre_activation.mean", "zero_share", "dead_share", "saturated_share")
+        found = {c: rows[c].to_numpy().reshape(-1, layers) for c in columns}
+        return found | {"size": rows["size"].to_numpy()[:layers]}
+
+
+def _records(frame: pd.DataFrame) -> list[Any]:
+    return list(frame.itertuples())
+
+
+def _rows(frame: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:
+    """Where the rows of each run stand; they are in the order of epochs and layers."""
+    groups: dict[Any, Any] = frame.groupby(["key", "seed"], sort=False, observed=True).indices
+    return {(str(key), int(seed)): at for (key, seed), at in groups.items()}

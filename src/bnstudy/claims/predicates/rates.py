@@ -1,0 +1,157 @@
+"""Claims about learning rates (7.1.2, 7.2.2): M18 to M27, K13 to K21."""
+
+import numpy as np
+
+from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
+from bnstudy.claims.curves import History
+from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.speed import epochs_to_vanilla, slowest
+from bnstudy.claims.terms import DIGITS, NORMS, OBJECTS, chance, every, highest, lowest, within_factor
+
+
+@accuracy
+def m18(ev: Evidence):
+    """High rate: vanilla makes a constant guess on each data set."""
+    return every(ev.is_chance("mlp", "lr_high", d, "none") for d in ev.datasets)
+
+
+@validation
+@accuracy
+def m19(ev: Evidence):
+    """Batch norm: the high rate above the base rate and above the low rate on each data set."""
+    return every(ev.change("mlp", c, "lr_high", d, "batch") > 0 for c in ("relu", "lr_low") for d in ev.datasets)
+
+
+@curve
+def m20(ev: History):
+    """High rate on MNIST: vanilla's validation accuracy exceeds 80 before epoch 10, and ends as a constant guess's."""
+    cell = ("mlp", "lr_high", "mnist", "none")
+    return (ev.epochs_to(*cell, 80.0) < 10) & chance(ev.last_accuracy(*cell), "mnist")
+
+
+@statistics
+def m21(ev: History):
+    """High rate: vanilla's largest early gradient is over ten times batch norm's, its last below a hundredth of batch
+    norm's, and over nine tenths of its hidden units are dead in the end."""
+    cells = [[("mlp", "lr_high", d, n) for n in NORMS] for d in ev.datasets]
+    explodes = every(ev.peak_gradient(*none) > 10 * ev.peak_gradient(*batch) for none, batch in cells)
+    vanishes = every(ev.late_gradient(*none) < 0.01 * ev.late_gradient(*batch) for none, batch in cells)
+    return explodes & vanishes & every(ev.dead(*none) > 0.9 for none, _ in cells)
+
+
+@statistics
+def m22(ev: History):
+    """High rate: vanilla's largest early gradient on MNIST is below that on each other data set."""
+    peaks = {d: ev.peak_gradient("mlp", "lr_high", d, "none") for d in ev.datasets}
+    return highest(peaks[d] for d in ev.only("mnist")) < lowest(peaks[d] for d in ev.only("svhn", *OBJECTS))
+
+
+@accuracy
+def m23(ev: Evidence):
+    """Vanilla at the high rate with gradient clipping makes no constant guess on each data set."""
+    return every(ev.learns("mlp", "lr_high_clip", d, "none") for d in ev.datasets)
+
+
+@accuracy
+def m24(ev: Evidence):
+    """Low rate: the norms differ by less than one point on MNIST, SVHN and CIFAR10."""
+    return every(np.abs(ev.gap("mlp", "lr_low", d)) < 1 for d in ev.datasets)
+
+
+@accuracy
+def m25(ev: Evidence):
+    """Low rate on CIFAR100: batch norm below vanilla."""
+    return every(ev.gap("mlp", "lr_low", d) < 0 for d in ev.datasets)
+
+
+@curve
+def m26(ev: History):
+    """Low rate: batch norm ends with more training loss; for each norm the last validation accuracy is below the best,
+    by at most 1 point."""
+    last, best = ev.last_accuracy, ev.best_accuracy
+    loss = every(
+        ev.last_loss("mlp", "lr_low", d, "batch") > ev.last_loss("mlp", "lr_low", d, "none") for d in ev.datasets
+    )
+    cells = [("mlp", "lr_low", d, n) for d in ev.datasets for n in NORMS]
+    return loss & every(0 < best(*cell) - last(*cell) <= 1 for cell in cells)
+
+
+@accuracy
+def m27(ev: Evidence):
+    """Batch norm: the low rate below the base and the high rate on each data set."""
+    return every(ev.change("mlp", "lr_low", c, d, "batch") > 0 for c in ("relu", "lr_high") for d in ev.datasets)
+
+
+@curve
+def m27_slower(ev: History):
+    """Batch norm: to 95 % of its own best validation accuracy the low rate needs more epochs than the others need to
+    that level, on each data set."""
+    return every(slowest(ev, "lr_low", ("relu", "lr_high"), d) for d in ev.datasets)
+
+
+@accuracy
+def k13(ev: Evidence):
+    """High rate: vanilla makes a constant guess on each data set."""
+    return every(ev.is_chance("cnn", "lr_high", d, "none") for d in ev.datasets)
+
+
+@accuracy
+def k14(ev: Evidence):
+    """Batch norm: the high and the base rate differ by at most 2 points on each data set."""
+    return every(np.abs(ev.change("cnn", "relu", "lr_high", d, "batch")) <= 2 for d in ev.datasets)
+
+
+@statistics
+def k15(ev: History):
+    """High rate: vanilla's largest early gradient is over ten times batch norm's on MNIST, SVHN and CIFAR10, and is not
+    on CIFAR100."""
+    explodes = {
+        d: ev.peak_gradient("cnn", "lr_high", d, "none") > 10 * ev.peak_gradient("cnn", "lr_high", d, "batch")
+        for d in ev.datasets
+    }
+    return every(exploded == (d != "cifar100") for d, exploded in explodes.items())
+
+
+@validation
+@accuracy
+def k16(ev: Evidence):
+    """Batch norm: the high rate at or above the base rate on MNIST, SVHN and CIFAR10, below it on CIFAR100."""
+    change = {d: ev.change("cnn", "relu", "lr_high", d, "batch") for d in ev.datasets}
+    return every(change[d] >= 0 for d in ev.only(*DIGITS, "cifar10")) & every(
+        change[d] < 0 for d in ev.only("cifar100")
+    )
+
+
+@accuracy
+def k17(ev: Evidence):
+    """Low rate: batch norm above vanilla, by more than in the baseline, on each data set."""
+    return every(
+        (ev.gap("cnn", "lr_low", d) > 0) & (ev.gap("cnn", "lr_low", d) > ev.gap("cnn", "relu", d)) for d in ev.datasets
+    )
+
+
+@accuracy
+def k18(ev: Evidence):
+    """Batch norm: the low rate below the base and the high rate on each data set."""
+    return every(ev.change("cnn", "lr_low", c, d, "batch") > 0 for c in ("relu", "lr_high") for d in ev.datasets)
+
+
+@accuracy
+def k19(ev: Evidence):
+    """Batch norm: the low rate loses at most 1 point against the baseline on each data set."""
+    return every(ev.change("cnn", "relu", "lr_low", d, "batch") >= -1 for d in ev.datasets)
+
+
+@curve
+def k20(ev: History):
+    """Low rate: batch norm reaches 95 % of vanilla's best validation accuracy in fewer epochs, on each data set."""
+    return every(batch < none for none, batch in (epochs_to_vanilla(ev, "cnn", "lr_low", d) for d in ev.datasets))
+
+
+@statistics
+def k21(ev: History):
+    """Low rate: vanilla's mean gradient over all epochs is within a factor of 2 of batch norm's on MNIST and SVHN, and
+    more than twice batch norm's on the CIFAR sets."""
+    means = {d: [ev.mean_gradient("cnn", "lr_low", d, n) for n in NORMS] for d in ev.datasets}
+    alike = every(within_factor(2, *means[d]) for d in ev.only(*DIGITS))
+    return alike & every(means[d][0] > 2 * means[d][1] for d in ev.only(*OBJECTS))

@@ -1,0 +1,33 @@
+"""How soon a network converges, and when two differ in that. The thesis says faster and slower, without a measure."""
+
+from typing import Any
+
+from bnstudy.claims.curves import History
+from bnstudy.claims.terms import NORMS, every
+
+CONVERGED = 0.95
+"""The share of a best validation accuracy that counts as convergence to it."""
+
+
+def epochs_to_vanilla(ev: History, model: str, setting: str, dataset: str) -> tuple[float, float]:
+    """Epochs of vanilla and of batch norm to 95 % of vanilla's best validation accuracy."""
+    level = CONVERGED * ev.best_accuracy(model, setting, dataset, "none")
+    none, batch = (ev.epochs_to(model, setting, dataset, norm, level) for norm in NORMS)
+    return none, batch
+
+
+def epochs_to_own(ev: History, cell: tuple[str, str, str, str]) -> float:
+    """Epochs to 95 % of the cell's own best validation accuracy."""
+    return ev.epochs_to(*cell, CONVERGED * ev.best_accuracy(*cell))
+
+
+def no_faster(first: Any, second: Any) -> Any:
+    """Whether `first` epochs are not clearly fewer than `second`: not below by both an epoch and a factor of 1.5."""
+    return (second <= 1.5 * first) | (second <= first + 1)
+
+
+def slowest(ev: History, setting: str, others: tuple[str, ...], dataset: str) -> Any:
+    """Whether batch norm's MLP needs more epochs here than in each other setting, to 95 % of its best accuracy here."""
+    level = CONVERGED * ev.best_accuracy("mlp", setting, dataset, "batch")
+    own = ev.epochs_to("mlp", setting, dataset, "batch", level)
+    return every(own > ev.epochs_to("mlp", other, dataset, "batch", level) for other in others)

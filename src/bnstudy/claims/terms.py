@@ -1,0 +1,111 @@
+"""The words predicates are written in. They work on numbers and, element by element, on arrays of redraws.
+
+Python's `and`, `not` and `all` take no arrays: write `&`, `no(...)` and `every(...)`.
+"""
+
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from bnstudy.published import CONSTANT_GUESS
+
+Slot = tuple[str, str, str, str]
+"""model, setting, dataset, norm: one cell, as the tables address it."""
+
+Place = tuple[str, str]
+"""model, dataset: a column of the tables."""
+
+BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+ROWS = ("sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", "dropout", "weight_decay")
+"""The nine settings of tables B.1 and B.2."""
+NORMS = ("none", "batch")
+DIGITS, OBJECTS = ("mnist", "svhn"), ("cifar10", "cifar100")
+DATASETS = (*DIGITS, *OBJECTS)
+CLASSES = {"mnist": 10, "svhn": 10, "cifar10": 10, "cifar100": 100}
+
+
+class NotGiven(Exception):
+    """The evidence lacks what a predicate asks for: at `place`, or (None) altogether."""
+
+    def __init__(self, place: Place | None = None):
+        super().__init__(place)
+        self.place = place
+
+
+def of_size(size: int) -> str:
+    """The setting with this batch size; 64 is the baseline's (6.2)."""
+    return "relu" if size == 64 else f"batch_{size}"
+
+
+def every(conditions: Iterable[Any]) -> Any:
+    """Whether all hold; true of none."""
+    result: Any = np.True_
+    for condition in conditions:
+        result = result & condition
+    return result
+
+
+def no(condition: Any) -> Any:
+    return np.logical_not(condition)
+
+
+def count(conditions: Iterable[Any]) -> Any:
+    """How many hold."""
+    return sum(np.asarray(condition).astype(int) for condition in conditions)
+
+
+def mean(values: Iterable[Any]) -> Any:
+    return np.mean(_some(values), axis=0)
+
+
+def lowest(values: Iterable[Any]) -> Any:
+    return np.min(_some(values), axis=0)
+
+
+def highest(values: Iterable[Any]) -> Any:
+    return np.max(_some(values), axis=0)
+
+
+def _some(values: Iterable[Any]) -> list[Any]:
+    found = list(values)
+    if not found:
+        raise NotGiven
+    return list(np.broadcast_arrays(*found))
+
+
+def falling(values: Iterable[Any]) -> Any:
+    """Whether each is below the one before."""
+    found = list(values)
+    return every(later < earlier for earlier, later in pairwise(found))
+
+
+def rising(values: Iterable[Any]) -> Any:
+    """Whether each is above the one before."""
+    return falling([-value for value in values])
+
+
+def never_rising(values: Iterable[Any]) -> Any:
+    found = list(values)
+    return every(later <= earlier for earlier, later in pairwise(found))
+
+
+def rank_correlation(values: Iterable[Any]) -> Any:
+    """Spearman's correlation of the values with their order; 0 if they are all equal."""
+    ranks = stats.rankdata(np.stack(_some(values)), axis=0)
+    centred, order = ranks - ranks.mean(axis=0), np.arange(len(ranks)) - (len(ranks) - 1) / 2
+    spread = np.sqrt((centred**2).sum(axis=0) * (order**2).sum())
+    return np.tensordot(order, centred, axes=1) / np.where(spread == 0, 1, spread)
+
+
+def chance(accuracy: Any, dataset: str) -> Any:
+    """Whether this is the accuracy (percent) of a constant guess: within 1 point of the share of one class."""
+    shares = CONSTANT_GUESS.get(dataset, ())
+    return no(every(np.abs(np.round(accuracy - share, 6)) > 1 for share in shares))
+
+
+def within_factor(factor: float, first: Any, second: Any) -> Any:
+    """Whether two numbers above 0 differ by at most this factor."""
+    return (first <= factor * second) & (second <= factor * first)

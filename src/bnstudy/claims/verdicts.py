@@ -1,0 +1,189 @@
+"""From predicates to verdicts: what the measured runs say of each claim, and what the printed tables say.
+
+The rules, and how often they err: docs/claims.md.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from bnstudy.claims.catalogue import ACCURACY, PER_SEED, PRINTED, REDRAWN, TIMING, Claim, Part, Predicate
+from bnstudy.claims.curves import History
+from bnstudy.claims.evidence import Evidence, printed
+from bnstudy.claims.measured import Mean, Measured
+from bnstudy.claims.terms import NotGiven, Place
+
+HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
+COMPLETE, PARTIAL = "complete", "partial"
+YES, NO, NOT_IN_TABLES = "yes", "no", "not in tables"
+SURE = 0.95
+"""The share of redraws in which a predicate must be true to hold; it fails below 1 - SURE."""
+ENOUGH_SEEDS = 3
+
+
+@dataclass(frozen=True)
+class PartVerdict:
+    """What the evidence says of one part of a claim.
+
+    places    the models and data sets it was judged on
+    true_in   of redraws: {"redraws": share in which it is true}; per seed: {seed: true or not}
+    numbers   what the predicate asked for: cell means, or one value per seed
+    """
+
+    kind: str
+    check: str
+    verdict: str
+    places: tuple[Place, ...] = ()
+    true_in: Mapping[str, Any] = field(default_factory=dict)
+    numbers: Mapping[tuple[Any, ...], Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ClaimVerdict:
+    """A claim's verdict (holds, fails, undecided, not run), its state (complete, partial, not run) and its parts."""
+
+    verdict: str
+    state: str
+    parts: tuple[PartVerdict, ...]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The models and data sets that every judged part had."""
+        judged = [part.places for part in self.parts if part.verdict != NOT_RUN]
+        return tuple(p for p in judged[0] if all(p in places for places in judged)) if judged else ()
+
+
+def published_support(claim: Claim) -> str:
+    """What tables B.1 to B.4 say: yes, no, or not in tables. Parts that need curves count as not given."""
+    parts = [part for part in claim.parts if part.kind in PRINTED]
+    try:
+        answers = [bool(part.predicate(printed(claim.places))) for part in parts]
+    except NotGiven:
+        return NOT_IN_TABLES
+    return NOT_IN_TABLES if not answers else YES if all(answers) else NO
+
+
+def verdict(claim: Claim, measured: Measured | None) -> ClaimVerdict:
+    """What the measured runs say of a claim; without any, only claims that need no training are judged."""
+    parts = tuple(_part(claim, part, measured) for part in claim.parts)
+    combined = together([part.verdict for part in parts])
+    if combined == NOT_RUN:
+        return ClaimVerdict(NOT_RUN, NOT_RUN, parts)
+    return ClaimVerdict(combined, COMPLETE if _complete(claim, parts, measured) else PARTIAL, parts)
+
+
+def together(verdicts: Collection[str]) -> str:
+    """The verdict of a claim with these parts: all must hold; one that fails is enough to fail."""
+    if all(v == NOT_RUN for v in verdicts):
+        return NOT_RUN
+    if FAILS in verdicts:
+        return FAILS
+    return HOLDS if all(v == HOLDS for v in verdicts) else UNDECIDED
+
+
+def decide(share: float) -> str:
+    """The verdict on a predicate that is true in this share of redraws."""
+    return HOLDS if share >= SURE else FAILS if share <= 1 - SURE + 1e-12 else UNDECIDED
+
+
+def _complete(claim: Claim, parts: Collection[PartVerdict], measured: Measured | None) -> bool:
+    if any(set(part.places) != set(claim.places) and part.kind in (*REDRAWN, *PER_SEED) for part in parts):
+        return False
+    slots = {at[-4:] for part in parts for at in part.numbers if part.kind != TIMING}
+    return measured is None or not slots & measured.missing
+
+
+def _part(claim: Claim, part: Part, measured: Measured | None) -> PartVerdict:
+    if part.kind not in (*REDRAWN, *PER_SEED):
+        return _computed(part)
+    if measured is None:
+        return PartVerdict(part.kind, part.check, NOT_RUN)
+    judge = _redrawn if part.kind in REDRAWN else _by_seed
+    with np.errstate(all="ignore"):  # a diverged run has infinite losses; inf - inf compares as false
+        return judge(claim, part, measured)
+
+
+def _computed(part: Part) -> PartVerdict:
+    numbers: dict[str, float] = {}
+    answer = bool(part.predicate(numbers))
+    shown = {(name,): value for name, value in numbers.items()}
+    return PartVerdict(part.kind, part.check, HOLDS if answer else FAILS, numbers=shown)
+
+
+def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
+    """Redraw every cell mean from Normal(mean, s^2 / n) and see how often the predicate is true."""
+    if part.kind == TIMING:
+        means: Mapping[Any, Mean] = measured.timings
+        values: dict[str, Any] = {"seconds": measured.draws(TIMING)}
+    else:
+        means = measured.test if part.kind == ACCURACY else measured.validation
+        values = {"accuracies": measured.draws(part.kind), "broken": {at for at, m in means.items() if m.broken}}
+    found = _on_what_is_there(part.predicate, claim.places, lambda places: Evidence(places, **values))
+    if found is None:
+        return PartVerdict(part.kind, part.check, NOT_RUN)
+    answer, ev = found
+    share = float(np.mean(answer))
+    decided = decide(share) if all(means[at].known for at in ev.used) else UNDECIDED
+    numbers = {at: means[at].value for at in ev.used}
+    return PartVerdict(part.kind, part.check, decided, ev.places, {"redraws": share}, numbers)
+
+
+def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
+    """Ask the predicate of each seed that has all the runs it needs."""
+    seconds = {at: mean.value for at, mean in measured.timings.items()}
+
+    def ask(seed: int, places: Collection[Place]):
+        return _on_what_is_there(part.predicate, places, lambda p: History(p, measured.histories, seed, seconds))
+
+    first = {seed: found for seed in measured.histories.seeds if (found := ask(seed, claim.places))}
+    places = _common([ev.places for _, ev in first.values()])
+    wide = [seed for seed, (_, ev) in first.items() if set(places) <= set(ev.places)]
+    asked = {seed: found for seed in wide if (found := ask(seed, places))}
+    if not asked:
+        return PartVerdict(part.kind, part.check, NOT_RUN)
+    answers = {str(seed): bool(answer) for seed, (answer, _) in asked.items()}
+    numbers: dict[tuple[Any, ...], list[float]] = {}
+    for _, ev in asked.values():
+        for at, value in ev.used.items():
+            numbers.setdefault(at, []).append(value)
+    return PartVerdict(part.kind, part.check, unanimous(list(answers.values())), places, answers, numbers)
+
+
+def unanimous(answers: Collection[bool]) -> str:
+    """The verdict on a predicate with these answers, one per seed."""
+    if len(answers) < ENOUGH_SEEDS or len(set(answers)) > 1:
+        return UNDECIDED
+    return HOLDS if all(answers) else FAILS
+
+
+def _common(of_seeds: Collection[tuple[Place, ...]]) -> tuple[Place, ...]:
+    """The places to judge: those that at least three seeds have, or, if there are none, that most have."""
+    seeds = Counter(place for places in of_seeds for place in places)
+    needed = min(ENOUGH_SEEDS, max(seeds.values(), default=0))
+    return tuple(place for place, count in seeds.items() if count >= needed)
+
+
+def _on_what_is_there(
+    predicate: Predicate, places: Collection[Place], evidence: Callable[[Collection[Place]], Any]
+) -> tuple[Any, Any] | None:
+    """The predicate's answer on those of the places that have all it asks for, and its evidence; None if none has."""
+    places = tuple(places)
+    while places:
+        ev = evidence(places)
+        try:
+            return predicate(ev), ev
+        except NotGiven as lack:
+            places = _without(places, lack.place)
+    return None
+
+
+def _without(places: tuple[Place, ...], lacking: Place | None) -> tuple[Place, ...]:
+    """The places less the one that lacks something; a place of another model takes its data set with it."""
+    if lacking is None:
+        return ()
+    if lacking in places:
+        return tuple(place for place in places if place != lacking)
+    return tuple(place for place in places if place[1] != lacking[1])

@@ -1,0 +1,55 @@
+"""The predicates, fed with the printed tables, say of every claim what the tables say."""
+
+from collections import Counter
+
+import pytest
+
+from bnstudy import published
+from bnstudy.claims import REGISTRY, published_support
+from bnstudy.claims.catalogue import PRINTED
+
+
+@pytest.mark.parametrize("claim", REGISTRY.values(), ids=REGISTRY)
+def test_the_printed_tables_support_what_the_catalogue_says(claim):
+    assert published_support(claim) == claim.published
+
+
+def test_sixty_six_claims_are_decidable_from_the_tables():
+    assert Counter(c.published for c in REGISTRY.values()) == {"yes": 54, "no": 12, "not in tables": 54}
+
+
+def test_every_claim_has_a_predicate_that_says_what_it_computes():
+    assert len(REGISTRY) == 120
+    assert Counter(c.priority for c in REGISTRY.values())[1] == 56
+    for claim in REGISTRY.values():
+        assert claim.parts
+        assert claim.title
+        assert all(part.check.endswith(".") for part in claim.parts), claim.id
+
+
+def test_claims_the_tables_decide_are_judged_on_accuracy_or_time():
+    for claim in REGISTRY.values():
+        if claim.published != "not in tables":
+            assert any(part.kind in PRINTED for part in claim.parts), claim.id
+
+
+def test_figures_and_tables_of_claims_exist():
+    known = {f"7.{i}" for i in range(1, 41)} | {f"B.{i}" for i in range(1, 5)}
+    for claim in REGISTRY.values():
+        assert set(claim.figures) <= known, claim.id
+
+
+@pytest.mark.parametrize(
+    ("model", "setting", "dataset", "norm", "value", "changed"),
+    [
+        ("mlp", "relu", "mnist", "batch", 97.9, {"M01", "M02"}),  # 98.2 in the table
+        ("cnn", "lr_high", "svhn", "none", 50.0, {"G23", "K13"}),  # 19.6 in the table
+    ],
+)
+def test_another_printed_number_changes_the_answer(monkeypatch, model, setting, dataset, norm, value, changed):
+    table = published.accuracy()
+    cell = (table["model"] == model) & (table["setting"] == setting) & (table["dataset"] == dataset)
+    table.loc[cell & (table["norm"] == norm), "published"] = value
+    monkeypatch.setattr(published, "accuracy", lambda: table)
+    answers = {c.id for c in REGISTRY.values() if published_support(c) != c.published}
+    assert changed <= answers
