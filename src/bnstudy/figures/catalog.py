@@ -21,12 +21,12 @@ _TITLES: dict[Kind, str] = {
     "test_accuracy_by_batch_size": "Test accuracy by batch size",
 }
 _EXPLAINED: dict[Kind, str] = {
-    "training_curves": "Training loss with its penalty (dashed, left axis) and validation accuracy (solid, right axis) "
-    "after each epoch.",
-    "mean_gradients": "Mean absolute gradient of all weight entries during each epoch; biases and the scale and shift of "
-    "the normalization are left out.",
+    "training_curves": "Training loss with its penalty (dashed, left axis) and validation accuracy (solid, right "
+    "axis), epoch by epoch.",
+    "mean_gradients": "Mean absolute gradient of all weight entries during each epoch; biases and the scale and shift "
+    "of the normalization are left out.",
     "validation_comparison": "Validation accuracy after each epoch.",
-    "test_accuracy_by_batch_size": "Test accuracy at the end of training for each batch size; all else as in the baseline.",
+    "test_accuracy_by_batch_size": "Test accuracy after training with each batch size, the rest as in the baseline.",
 }
 
 
@@ -54,7 +54,7 @@ class Figure:
             return f"{_TITLES[self.kind]}: {MODELS[self.model]}"
         if self.kind == "validation_comparison":
             who = f"{MODELS[self.model]} with {' and '.join(NORMS[n].label for n in self.norms)}"
-            return f"{_TITLES[self.kind]}: {who}, " + ", ".join(SETTINGS[s].label for s in self.settings)
+            return f"{_TITLES[self.kind]}, {who}: " + ", ".join(SETTINGS[s].label for s in self.settings)
         return f"{_TITLES[self.kind]}: {MODELS[self.model]}, {SETTINGS[self.settings[0]].label}"
 
     @property
@@ -91,53 +91,53 @@ REGULARIZERS = ("relu", "dropout", "weight_decay")
 
 _ALL = (
     _curves("7.1", "mlp", "relu", "7.1.1",
-            "batch norm ends moderately higher on every data set without being faster at the start; the vanilla loss "
-            "drops at every cut of the learning rate, that of batch norm hardly; no accuracy decays."),
+            "batch norm ends moderately higher on every data set without being faster at the start; the vanilla "
+            "loss drops at every cut of the learning rate, that of batch norm hardly; no accuracy decays."),
     _curves("7.2", "mlp", "sigmoid", "7.1.1",
-            "batch norm is higher everywhere, by little on the digits and by several points on the CIFAR sets; vanilla "
-            "rests on a short plateau early on SVHN; the loss of batch norm falls steeply, then flattens sooner, except "
-            "on CIFAR100."),
+            "batch norm is higher everywhere, by little on the digits and by several points on the CIFAR sets; "
+            "vanilla rests on a short plateau early on SVHN; the loss of batch norm falls steeply, then flattens "
+            "sooner, except on CIFAR100."),
     _curves("7.3", "mlp", "elu", "7.1.1",
             "vanilla converges faster; batch norm ends higher except on MNIST, where vanilla leads slightly."),
     _comparison("7.4", "mlp", ACTIVATIONS, "7.1.1",
-                "with batch norm ELU is ahead of ReLU by very little, except on MNIST (whether vanilla is drawn too is "
-                "not said)."),
+                "with batch norm ELU is ahead of ReLU by very little, except on MNIST (whether vanilla is drawn "
+                "too is not said)."),
     _curves("7.5", "mlp", "lr_high", "7.1.2",
-            "vanilla breaks down on all data sets: on MNIST it learns until its loss shoots up near epoch 5; batch norm "
-            "trains well."),
+            "vanilla breaks down on all data sets: on MNIST it learns until its loss shoots up near epoch 5; "
+            "batch norm trains well."),
     _gradients("7.6", "mlp", "lr_high", "7.1.2",
-               "the vanilla gradients blow up at the start, less so on MNIST; then the ReLUs are dead and learning "
-               "stops."),
+               "the vanilla gradients blow up at the start, less so on MNIST; then the ReLUs are dead and "
+               "learning stops."),
     _curves("7.7", "mlp", "lr_low", "7.1.2",
-            "the two hardly differ, with a somewhat higher loss for batch norm, which falls behind on CIFAR100; both "
-            "overfit a little (the printed caption calls the rate increased by mistake)."),
+            "the two hardly differ, with a somewhat higher loss for batch norm, which falls behind on CIFAR100; "
+            "both overfit a little (the printed caption calls the rate increased by mistake)."),
     _comparison("7.8", "mlp", RATES, "7.1.2",
                 "the low rate is the slowest and the least accurate; the high rate does not diverge and beats it."),
     _curves("7.9", "mlp", "init_high", "7.1.3",
-            "the vanilla loss explodes at once and is off the plot, its accuracy is that of a constant guess (higher on "
-            "SVHN); batch norm converges slowly."),
+            "the vanilla loss explodes at once and is off the plot, its accuracy is that of a constant guess "
+            "(higher on SVHN); batch norm converges slowly."),
     _curves("7.10", "mlp", "init_low", "7.1.3",
-            "vanilla stays at a constant guess; batch norm converges fast, which is put down to larger gradients for "
-            "smaller weights."),
+            "vanilla stays at a constant guess; batch norm converges fast, which is put down to larger gradients "
+            "for smaller weights."),
     _comparison("7.11", "mlp", INITS, "7.1.3",
                 "the large weights are clearly worst; the tiny ones are slightly above Kaiming's."),
     _curves("7.12", "mlp", "dropout", "7.1.4",
-            "batch norm is faster and more accurate everywhere; the steps in the loss nearly vanish, and the loss stays "
-            "well above that without dropout."),
+            "batch norm is faster and more accurate everywhere; the steps in the loss nearly vanish, and the loss "
+            "stays well above that without dropout."),
     _curves("7.13", "mlp", "weight_decay", "7.1.4",
-            "both are more accurate than the baseline and closer to each other; batch norm has the higher loss and "
-            "the higher accuracy."),
+            "both are more accurate than the baseline and closer to each other; batch norm has the higher loss "
+            "and the higher accuracy."),
     _comparison("7.14", "mlp", REGULARIZERS, "7.1.4",
                 "dropout is worst, a little weight decay is slightly best."),
     _batch_sizes("7.15", "mlp", "7.1.5",
-                 "batch norm is above vanilla for batches under 256 and falls steadily as they grow; vanilla is worse "
-                 "with small batches."),
+                 "batch norm is above vanilla for batches under 256 and falls steadily as they grow; vanilla is "
+                 "worse with small batches."),
     _curves("7.16", "cnn", "relu", "7.2.1",
-            "batch norm is slightly ahead, on CIFAR100 by far and much sooner; both reach almost no loss within a few "
-            "epochs."),
+            "batch norm is slightly ahead, on CIFAR100 by far and much sooner; both reach almost no loss within a "
+            "few epochs."),
     _gradients("7.17", "cnn", "relu", "7.2.1",
-               "the vanilla gradients start higher, shrink and vanish; those of batch norm are steady until the loss is "
-               "almost gone and stay above zero."),
+               "the vanilla gradients start higher, shrink and vanish; those of batch norm are steady until the "
+               "loss is almost gone and stay above zero."),
     _curves("7.18", "cnn", "sigmoid", "7.2.1",
             "vanilla never leaves the constant guess; batch norm learns, with a strongly fluctuating accuracy."),
     _gradients("7.19", "cnn", "sigmoid", "7.2.1",
@@ -151,35 +151,38 @@ _ALL = (
     _curves("7.23", "cnn", "lr_high", "7.2.2",
             "vanilla stops learning at once; batch norm learns almost as at the usual rate and levels off early."),
     _gradients("7.24", "cnn", "lr_high", "7.2.2",
-               "the vanilla gradients explode at the start, except on CIFAR100, where nothing is learned either; those "
-               "of batch norm do not."),
+               "the vanilla gradients explode at the start, except on CIFAR100, where nothing is learned either; "
+               "those of batch norm do not."),
     _curves("7.25", "cnn", "lr_low", "7.2.2",
-            "batch norm leads by more than at the usual rate, yet below its own accuracy at higher rates; vanilla is "
-            "far slower."),
+            "batch norm leads by more than at the usual rate, yet below its own accuracy at higher rates; vanilla "
+            "is far slower."),
     _gradients("7.26", "cnn", "lr_low", "7.2.2",
-               "comparable on MNIST and SVHN; on the CIFAR sets the vanilla gradients are much larger and rougher."),
+               "comparable on MNIST and SVHN; on the CIFAR sets the vanilla gradients are much larger and "
+               "rougher."),
     _comparison("7.27", "cnn", RATES, "7.2.2",
                 "the high rate helps or does no harm, except on CIFAR100; the low one is less accurate and slower "
                 "everywhere."),
     _curves("7.28", "cnn", "init_high", "7.2.3",
-            "vanilla stays at a constant guess; batch norm learns steadily and ends far below a proper initialization."),
+            "vanilla stays at a constant guess; batch norm learns steadily and ends far below a proper "
+            "initialization."),
     _gradients("7.29", "cnn", "init_high", "7.2.3",
-               "the vanilla weights are not updated properly; the gradients of batch norm are higher early on MNIST and "
-               "SVHN, and flat with a slight rise late on the CIFAR sets."),
+               "the vanilla weights are not updated properly; the gradients of batch norm are higher early on "
+               "MNIST and SVHN, and flat with a slight rise late on the CIFAR sets."),
     _curves("7.30", "cnn", "init_low", "7.2.3",
-            "vanilla stays at a constant guess; batch norm has almost no loss left much sooner than with large weights."),
+            "vanilla stays at a constant guess; batch norm has almost no loss left much sooner than with large "
+            "weights."),
     _gradients("7.31", "cnn", "init_low", "7.2.3",
                "the gradients of batch norm are larger than with large weights."),
     _comparison("7.32", "cnn", INITS, "7.2.3",
                 "Kaiming's weights are best overall, the tiny ones far above the large ones."),
     _curves("7.33", "cnn", "dropout", "7.2.4",
-            "training is much slower; vanilla is level with batch norm or above, except on CIFAR100, and reaches some "
-            "of the best accuracies of the study."),
+            "training is much slower; vanilla is level with batch norm or above, except on CIFAR100, and reaches "
+            "some of the best accuracies of the study."),
     _gradients("7.34", "cnn", "dropout", "7.2.4",
                "the gradients are steadier, as with batch norm, after a spike right at the start."),
     _curves("7.35", "cnn", "weight_decay", "7.2.4",
-            "the loss stays away from zero, for it holds the penalty; batch norm leads everywhere, by almost ten points "
-            "on CIFAR100."),
+            "the loss stays away from zero, for it holds the penalty; batch norm leads everywhere, by almost ten "
+            "points on CIFAR100."),
     _gradients("7.36", "cnn", "weight_decay", "7.2.4",
                "batch norm is close to its baseline, vanilla a little calmer than its own."),
     _comparison("7.37", "cnn", REGULARIZERS, "7.2.4",

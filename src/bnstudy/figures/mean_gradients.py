@@ -38,8 +38,10 @@ def legend(selection: Selection) -> list[Line2D]:
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
     """Paint one data set. Gives notes to write."""
-    panels.epochs_axis(ax, int(here["epoch"].max()))
-    notes = [] if selection.signed else _log_axis(ax, here)
+    panels.epochs_axis(ax, int(selection.runs["epochs_run"].max()))
+    notes = []
+    if not selection.signed:
+        _log_axis(ax, here)
     for norm in selection.figure.norms:
         mine = here[here["norm"] == norm]
         if len(mine):
@@ -47,23 +49,26 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
             notes += [] if selection.signed else _below(ax, mine, style.norm(norm))
     ax.grid(axis="y", color="#E4E4E4", linewidth=0.7)
     if selection.signed:
-        ax.axhline(0, color="#8A8A8A", linewidth=0.8)
+        ax.axhline(0, color="#8A8A8A", linewidth=0.8, zorder=1)
         ax.ticklabel_format(axis="y", scilimits=(-2, 3), useMathText=True)
-    kind = "mean gradient" if selection.signed else "mean |gradient|"
-    ax.set_ylabel(kind if edges[0] else "")
+        ax.yaxis.get_offset_text().set(position=(1, 0), ha="right")
+    panels.name_axis(ax, ("mean gradient" if selection.signed else "mean |gradient|") if edges[0] else "")
     return notes
 
 
-def _log_axis(ax: Axes, here: pd.DataFrame) -> list[str]:
+def _log_axis(ax: Axes, here: pd.DataFrame) -> None:
+    """Around the values; out to whole decades where less than two labels would stand in it."""
     values = here[["mean", "low", "high"]].to_numpy(float)
     values = values[np.isfinite(values) & (values > 0)]
     high = values.max() if len(values) else 1.0
     low = max(values.min() if len(values) else 0.1, high * 10.0**-DECADES)
     ax.set_yscale("log")
-    ax.set_ylim(10 ** np.floor(np.log10(low) - 0.01), 10 ** np.ceil(np.log10(high) + 0.01))
+    decades = np.log10([low / 1.3, high * 1.3])
+    if np.floor(decades[1]) <= np.ceil(decades[0]):
+        decades = np.floor(decades[0]), np.ceil(decades[1])
+    ax.set_ylim(10.0 ** decades[0], 10.0 ** decades[1])
     ax.yaxis.set_major_locator(LogLocator(10, numticks=6))
     ax.yaxis.set_minor_locator(NullLocator())
-    return []
 
 
 def _below(ax: Axes, curve: pd.DataFrame, look: style.Look) -> list[str]:

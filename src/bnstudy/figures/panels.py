@@ -6,7 +6,8 @@ have the same panels at a readable type size.
 
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,9 @@ from matplotlib.ticker import MaxNLocator
 
 from bnstudy.figures import style
 from bnstudy.figures.style import Look
+
+Box = tuple[float, float, float, float]
+"""x, y, width, height, as fractions."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +53,9 @@ class Layout:
 def layout(count: int, narrow: bool) -> Layout:
     """Up to four panels in a row; a lone panel, or two, get more room each; narrow: one below the other."""
     if narrow:
-        return Layout(1, (2.75, 2.15), (0, 0.62), 0.62, 0.63, 1.5, 1.0)
+        return Layout(1, (2.68, 2.1), (0, 0.72), 0.72, 0.7, 1.3, 1.02)
     width = {1: 6.6, 2: 4.9, 3: 3.7}.get(count, 2.72)
-    return Layout(4, (width, 2.75 if count > 2 else 3.2), (0.62, 0.75), 0.72, 0.78, 1.22, 0.98)
+    return Layout(4, (width, 2.75 if count > 2 else 3.2), (0.62, 0.8), 0.76, 0.78, 0.98, 0.98)
 
 
 @dataclass(frozen=True)
@@ -68,22 +72,24 @@ def page(
 ) -> tuple[Page, list[Axes]]:
     """An empty page with its titled panels, in the order of `datasets`."""
     plan = layout(len(datasets), narrow)
+    size, small = (11.5, 9.5) if narrow else (13.0, 11.0)
+    title = textwrap.fill(words.title, int(plan.size(len(datasets))[0] * 9))
+    lines = title.count("\n") + bool(words.subtitle)
+    plan = replace(plan, top=plan.top + 0.22 * lines)
     width, height = plan.size(len(datasets))
     fig = Page(figsize=(width, height))
     FigureCanvasAgg(fig)
-    columns = int(width * 9.3) if narrow else int(width * 9)
-    title = textwrap.fill(words.title, columns)
-    x, y, size = 0.14 / width, 1 - 0.14 / height, 13 if not narrow else 11.5
+    x, y = 0.14 / width, 1 - 0.14 / height
     fig.text(x, y, title, size=size, weight="bold", va="top")
     y -= (0.05 + (size + 3.5) / 72 * (1 + title.count("\n"))) / height
     if words.subtitle:
-        fig.text(x, y, words.subtitle, size=10.5 if not narrow else 9.5, va="top", color="#B03A00", weight="bold")
-        y -= 0.2 / height
+        fig.text(x, y, words.subtitle, size=small, va="top", color=style.WARNING, weight="bold")
+        y -= 0.22 / height
     fig.legend(
         handles=list(legend), loc="upper left", bbox_to_anchor=(x, y), ncols=2 if narrow else len(legend), borderpad=0,
-        borderaxespad=0.1, handlelength=2.4, columnspacing=1.6, labelspacing=0.35, fontsize=9.5 if narrow else 11,
+        borderaxespad=0.1, handlelength=2.4, columnspacing=1.6, labelspacing=0.35, fontsize=small,
     )  # fmt: skip
-    footer = textwrap.fill(words.footer, int(width * (15.5 if narrow else 14)))
+    footer = textwrap.fill(words.footer, int(width * (15 if narrow else 14)))
     fig.text(x, 0.1 / height, footer, size=8.5 if narrow else 9.5, color=style.GREY, va="bottom", linespacing=1.3)
     axes = [fig.add_axes(plan.place(i, len(datasets))) for i in range(len(datasets))]
     for ax, dataset in zip(axes, datasets, strict=True):
@@ -103,7 +109,7 @@ def empty(ax: Axes, reasons: Sequence[str]) -> None:
     ax.text(0.5, 0.48, reason, transform=ax.transAxes, ha="center", va="top", size=9.5, color=style.GREY)
 
 
-def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: str | tuple | None = None, **options) -> None:
+def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: Any = None, **options) -> None:
     """A mean over seeds by epoch with its band, broken where a seed leaves the mean, a dot where one ended."""
     curve = curve.sort_values("epoch")
     x, y = curve["epoch"].to_numpy(float), curve["mean"].to_numpy(float)
@@ -119,19 +125,61 @@ def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: str | tuple | None = N
     ax.plot(x[ends], y[ends], linestyle="none", marker="o", markersize=4, color=look.color, clip_on=False, zorder=6)
 
 
-def say(ax: Axes, lines: Sequence[str], y: float = 0.04, ha: str = "right") -> None:
-    """Notes in a panel, on white so that they stay readable over curves."""
-    if lines:
-        text = "\n".join(textwrap.fill(text, 34) for text in lines)
-        box = {"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5}
-        x = 0.97 if ha == "right" else 0.03
-        ax.text(x, y, text, transform=ax.transAxes, ha=ha, va="bottom", size=9, color="#7A2E00", bbox=box, zorder=9)
+def say(ax: Axes, lines: Sequence[str]) -> None:
+    """Write notes into a panel where they cover least, on white so that they stay readable."""
+    if not lines:
+        return
+    front = layers(ax)[-1]
+    text = front.text(
+        0, 0, "\n".join(lines), size=9, color=style.WARNING, va="bottom", transform=ax.transAxes, zorder=9
+    )
+    text.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+    extent = text.get_window_extent().transformed(ax.transAxes.inverted())
+    spots = [(x, y) for y in np.arange(0.03, 0.97 - extent.height, 0.06) for x in (0.97 - extent.width, 0.05)]
+    text.set_position(_emptiest([(*spot, extent.width, extent.height) for spot in spots], drawn(ax))[:2])
+
+
+def layers(ax: Axes) -> list[Axes]:
+    """The axes of a panel, back to front: itself and its twin."""
+    here = ax.get_position().bounds
+    return [a for a in ax.figure.axes if a.get_position().bounds == here]
+
+
+def drawn(ax: Axes) -> np.ndarray:
+    """Points along all that is drawn in a panel, insets included, as fractions of it: (points, 2)."""
+    points = [np.zeros((0, 2))]
+    for layer in layers(ax):
+        for curve in (c for c in layer.lines if len(c.get_path())):
+            path = curve.get_transform().transform(np.column_stack(curve.get_data()).astype(float))
+            steps = np.linspace(0, len(path) - 1, 400)
+            points.append(np.column_stack([np.interp(steps, np.arange(len(path)), column) for column in path.T]))
+        for inset in layer.child_axes:
+            (x0, y0), (x1, y1) = inset.get_window_extent().get_points()
+            points.append(np.array([(x, y) for x in np.linspace(x0, x1, 40) for y in np.linspace(y0, y1, 40)]))
+    return ax.transAxes.inverted().transform(np.concatenate(points))
+
+
+def _emptiest(boxes: Sequence[Box], points: np.ndarray) -> Box:
+    """Of these boxes (x, y, width, height), the first that covers the fewest points."""
+
+    def covered(box: Box) -> int:
+        x, y, width, height = box
+        inside = (points[:, 0] > x - 0.02) & (points[:, 0] < x + width + 0.02)
+        return int((inside & (points[:, 1] > y - 0.02) & (points[:, 1] < y + height + 0.02)).sum())
+
+    return min(boxes, key=covered)
 
 
 def epochs_axis(ax: Axes, last: int) -> None:
     ax.set_xlim(0, max(1, last))
     ax.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    ax.set_xlabel("epoch")
+    ax.set_xlabel("epoch", labelpad=2)
+
+
+def name_axis(ax: Axes, label: str) -> None:
+    """Label the left axis at a fixed distance in inches, so that the labels of all panels stand in line."""
+    ax.set_ylabel(label)
+    ax.yaxis.set_label_coords(-0.47 * ax.figure.dpi / ax.get_window_extent().width, 0.5)
 
 
 def accuracy_axis(ax: Axes) -> None:
@@ -142,27 +190,26 @@ def accuracy_axis(ax: Axes) -> None:
     ax.set_axisbelow(True)
 
 
-CROWDED_ABOVE, CROWDED_WITHIN = 70.0, 12.0
+CROWDED_ABOVE, CROWDED_WITHIN, LEAST_EPOCHS = 70.0, 12.0, 6
 """Curves crowd near the top if over the later epochs all are above so many percent and so close together."""
 
+INSETS: tuple[Box, ...] = tuple((x, y, 0.64, 0.42) for y in (0.4, 0.34, 0.28, 0.22, 0.16) for x in (0.33, 0.28, 0.22))
+LABELS = (0.1, 0.09)
+"""Where an inset may go, and the part of it that its tick labels take, left and below."""
 
-def magnify(
-    ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]], others: Sequence[tuple[np.ndarray, np.ndarray]]
-) -> Axes | None:
-    """An inset over the later epochs, where accuracy curves crowd near the top; None where they do not.
 
-    `others` are more lines of the panel, x and y as fractions of it: the inset goes where the fewest points are.
-    """
-    if not curves:
+def magnify(ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]]) -> Axes | None:
+    """An inset over the later epochs, where accuracy curves crowd near the top; None where they do not."""
+    if len(curves) < 2:
         return None
-    last = max(c["epoch"].max() for c, _ in curves)
+    last = max(curve["epoch"].max() for curve, _ in curves)
     first = max(1, int(last * 0.3))
-    later = pd.concat([c[c["epoch"] >= first] for c, _ in curves])
+    later = pd.concat([curve[curve["epoch"] >= first] for curve, _ in curves])
     low, high = later["low"].min(), later["high"].max()
-    if len(curves) < 2 or last < 6 or low < CROWDED_ABOVE or high - low > CROWDED_WITHIN:
+    if last < LEAST_EPOCHS or low < CROWDED_ABOVE or high - low > CROWDED_WITHIN:
         return None
-    points = [(c["epoch"].to_numpy() / last, c["mean"].to_numpy() / 100) for c, _ in curves]
-    inset = ax.inset_axes(_emptiest([*points, *others]), zorder=5)
+    x, y, width, height = _emptiest(INSETS, drawn(ax))
+    inset = ax.inset_axes((x + LABELS[0], y + LABELS[1], width - LABELS[0], height - LABELS[1]), zorder=5)
     for curve, look in curves:
         line(inset, curve, look)
     room = max(0.1, 0.12 * (high - low))
@@ -170,23 +217,8 @@ def magnify(
     inset.xaxis.set_major_locator(MaxNLocator(2, integer=True))
     inset.yaxis.set_major_locator(MaxNLocator(3, min_n_ticks=2))
     inset.tick_params(labelsize=8.5, length=2, pad=1.5)
-    box, connectors = ax.indicate_inset_zoom(inset, edgecolor="#8A8A8A", alpha=0.9, linewidth=0.8).rectangle, []
-    box.set_clip_on(False)
+    ax.indicate_inset_zoom(inset, edgecolor="#8A8A8A", alpha=0.9, linewidth=0.8)
     return inset
-
-
-PLACES = tuple((x, y, 0.55, 0.33) for y in (0.47, 0.4, 0.33, 0.26, 0.2) for x in (0.42, 0.36))
-
-
-def _emptiest(lines: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[float, float, float, float]:
-    """Of the places for an inset, the one that covers the fewest points of these lines, with room for its ticks."""
-
-    def covered(place: tuple[float, float, float, float]) -> int:
-        x0, y0, w, h = place
-        inside = (((x > x0 - 0.1) & (x < x0 + w) & (y > y0 - 0.09) & (y < y0 + h + 0.02)).sum() for x, y in lines)
-        return int(sum(inside))
-
-    return min(PLACES, key=covered)
 
 
 def norm_legend(norms: Sequence[str], marker: bool = False) -> list[Line2D]:

@@ -28,7 +28,7 @@ from bnstudy.figures import (
     validation_comparison,
 )
 from bnstudy.figures.catalog import Figure
-from bnstudy.figures.series import Selection, state
+from bnstudy.figures.series import Notes, Selection, state
 from bnstudy.frames import Frames
 
 __all__ = ["FORMATS", "RENDERERS", "draw", "render", "state"]
@@ -64,13 +64,13 @@ def draw(
     """
     selection = series.select(figure, frames, datasets, reading, signed)
     table = RENDERERS[figure.kind].plotted(selection)
-    return _page(selection, table, narrow), table
+    return _page(selection, table, series.notes(selection), narrow), table
 
 
-def _page(selection: Selection, table: pd.DataFrame, narrow: bool) -> Page:
+def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) -> Page:
     renderer, datasets = RENDERERS[selection.figure.kind], selection.datasets
-    said = series.notes(selection)
-    with matplotlib.rc_context(rc={**style.RC, **({"font.size": 10.0, "axes.labelsize": 10.0} if narrow else {})}):
+    look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
+    with matplotlib.rc_context(rc=look):
         page, axes = panels.page(datasets, _words(selection), renderer.legend(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
         for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
@@ -84,16 +84,17 @@ def _page(selection: Selection, table: pd.DataFrame, narrow: bool) -> Page:
 
 
 def _words(selection: Selection) -> panels.Words:
-    figure = selection.figure
-    footer = f"Mean of {series.seeds(selection)}; band: lowest to highest seed."
-    if figure.kind == "test_accuracy_by_batch_size":
-        footer = f"Mean of {series.seeds(selection)}; bar: lowest to highest; points: single seeds."
-    elif not selection.runs.empty:
-        footer += " A dot marks the last epoch of a seed, whose last value is then held."
+    """The title, the protocol if it is not the full one, and below how seeds are shown."""
+    figure, count = selection.figure, series.seeds(selection)
+    dots = figure.kind == "test_accuracy_by_batch_size"
+    spread = "bars: lowest to highest, points: single seeds" if dots else "band: lowest to highest"
+    parts = {"no runs": "No runs yet.", "1 seed": "One seed."}
+    footer = [parts.get(count, f"Mean of {count}; {spread}.")]
+    if not dots and not selection.runs.empty:
+        footer.append("A dot marks a seed's last epoch; its last value is held from there.")
     if figure.kind == "mean_gradients":
-        kind = "signed mean" if selection.signed else "mean absolute value"
-        footer += f" Gradients: {kind} over all weight entries, averaged over sampled steps."
-    return panels.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), footer)
+        footer.append(f"{'Signed mean' if selection.signed else 'Mean absolute value'} over all weight entries.")
+    return panels.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), " ".join(footer))
 
 
 def render(
@@ -118,23 +119,24 @@ def render(
     table = RENDERERS[figure.kind].plotted(selection)
     stem = figure.stem + ("_signed" if signed else "")
     wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
-    data = table.to_csv(index=False, lineterminator="\n").encode()
-    digest = _digest(selection, data)
+    data = table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode()
+    said = series.notes(selection)
+    digest = _digest(selection, data, said)
     known = _drawn(out_dir / f".{stem}.json")
     if known.get(f"{stem}.csv") != digest or not (out_dir / f"{stem}.csv").exists():
         store.write(out_dir / f"{stem}.csv", data)
     for file, format, narrow in wanted:
         if known.get(file) != digest or not (out_dir / file).exists():
-            store.write(out_dir / file, _bytes(_page(selection, table, narrow), format, stem))
+            store.write(out_dir / file, _bytes(_page(selection, table, said, narrow), format, stem))
     drawn = known | dict.fromkeys([f"{stem}.csv", *(file for file, _, _ in wanted)], digest)
     if drawn != known:
         store.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
     return [out_dir / file for file, _, _ in wanted] + [out_dir / f"{stem}.csv"]
 
 
-def _digest(selection: Selection, data: bytes) -> str:
+def _digest(selection: Selection, data: bytes, said: Notes) -> str:
     """Of all that a page depends on: plotted data, notes, words, catalogue entry, style and matplotlib."""
-    words, said = _words(selection), series.notes(selection)
+    words = _words(selection)
     titles = [style.dataset(d) for d in selection.datasets]
     facts = [selection.figure, words, said, selection.datasets, titles, style.VERSION, matplotlib.__version__]
     points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
@@ -151,6 +153,7 @@ def _drawn(path: Path) -> dict[str, str]:
 
 def _bytes(page: Page, format: str, salt: str) -> bytes:
     content = io.BytesIO()
-    with matplotlib.rc_context(rc={**style.RC, "svg.hashsalt": salt}):
+    look: dict[Any, Any] = style.RC | {"svg.hashsalt": salt}
+    with matplotlib.rc_context(rc=look):
         page.savefig(content, format=format, metadata=FORMATS[format])
     return content.getvalue()

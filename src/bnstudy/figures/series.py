@@ -22,13 +22,17 @@ from bnstudy.frames import Frames
 BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]
 PROTOCOL = ["width", "train_size", "epochs"]
+USED = [
+    "name", "key", "seed", "model", *BY, "reading", "batch_size", *PROTOCOL, "outcome", "diverged_epoch", "epochs_run",
+    "test_accuracy", "broken", "classes", "data_digest",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Selection:
     """The runs of a figure in these frames.
 
-    runs      rows of `frames.runs`, of one size of protocol
+    runs      rows of `frames.runs` (columns USED), all of one size of protocol
     signed    gradients: the signed mean, as the thesis's author logged it, in place of the mean absolute value
     """
 
@@ -47,7 +51,7 @@ class Selection:
 
 def select(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str, signed: bool = False) -> Selection:
     """The runs of this figure. If there are several reduced protocols, the largest one: they must not be averaged."""
-    runs = _of_figure(frames.runs, figure, datasets)
+    runs = _of_figure(frames.runs[USED], figure, datasets)
     runs = runs[runs["reading"] == reading]
     if len(runs):
         sizes = runs[PROTOCOL].astype({"train_size": "float64"}).fillna(np.inf)
@@ -90,7 +94,7 @@ def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value; what
     is not finite is left out (see the module's text). `seeds` counts the values in the mean.
     """
-    curves = [_summary(group, value).assign(**dict(zip(BY, at, strict=True))) for at, group in rows.groupby(BY)]
+    curves = [_summary(group, value).assign(**group[BY].iloc[0]) for _, group in rows.groupby(BY)]
     columns = [*BY, "epoch", *SUMMARY]
     return pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
 
@@ -109,7 +113,10 @@ def _summary(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epochs, **summary, **counts})
 
 
-def notes(selection: Selection) -> dict[str, tuple[str, ...]]:
+Notes = dict[str, tuple[str, ...]]
+
+
+def notes(selection: Selection) -> Notes:
     """What must be said in each panel: what diverged, what was not run, and whether versions of the data are mixed."""
     return {dataset: tuple(_panel_notes(selection, dataset)) for dataset in selection.datasets}
 
@@ -138,7 +145,7 @@ def _panel_notes(selection: Selection, dataset: str):
 
 
 def _range(values: pd.Series) -> str:
-    low, high = int(values.min()), int(values.max())
+    low, high = values.min(), values.max()
     return str(low) if low == high else f"{low} to {high}"
 
 

@@ -4,7 +4,7 @@ Colours differ in lightness as well as in hue, and lines or markers differ too, 
 print and by colour-blind readers (after Okabe and Ito).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from bnstudy import datasets
 
@@ -17,7 +17,7 @@ class Look(NamedTuple):
 
     label: str
     color: str
-    line: str | tuple = "solid"
+    line: Any = "solid"
     marker: str = "o"
 
 
@@ -51,7 +51,7 @@ SETTINGS: dict[str, Look] = {
 
 MODELS = {"mlp": "MLP", "cnn": "CNN"}
 
-INK, GREY, PALE = "#222222", "#6B6B6B", "#F1F1F1"
+INK, GREY, PALE, WARNING = "#222222", "#6B6B6B", "#F1F1F1", "#A03000"
 
 RC = {
     "font.family": "sans-serif",
@@ -77,6 +77,8 @@ RC = {
     "figure.dpi": 100,
     "savefig.dpi": 150,
 }
+
+NARROW_RC = {"axes.labelsize": 10.0, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "axes.titlesize": 11.5}
 
 
 def norm(value: str) -> Look:

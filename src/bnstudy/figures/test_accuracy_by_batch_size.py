@@ -46,13 +46,12 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
         if mine["broken"].any():
             sizes = ", ".join(str(b) for b in mine.loc[mine["broken"] > 0, "batch_size"])
             notes.append(f"{look.label} broken at {sizes}")
-    _axes(ax, here)
-    ax.set_ylabel("test accuracy (%)" if edges[0] else "")
+    _axes(ax, here, sorted(selection.runs["batch_size"].unique()))
+    panels.name_axis(ax, "test accuracy (%)" if edges[0] else "")
     return notes
 
 
-def _axes(ax: Axes, here: pd.DataFrame) -> None:
-    sizes = sorted(here["batch_size"].unique())
+def _axes(ax: Axes, here: pd.DataFrame, sizes: list[int]) -> None:
     ax.set_xticks([np.log2(s) for s in sizes], [str(s) for s in sizes])
     ax.set_xlim(np.log2(sizes[0]) - 0.4, np.log2(sizes[-1]) + 0.4)
     ax.set_xlabel("batch size")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from bnstudy.figures import panels, style
 from bnstudy.figures.series import BY, Selection, over_seeds
@@ -26,11 +27,10 @@ def plotted(selection: Selection) -> pd.DataFrame:
 
 
 def legend(selection: Selection) -> list[Line2D]:
-    solid, dashed = ({"color": style.INK, "linestyle": s} for s in ("solid", style.LOSS_DASH))
     return [
         *panels.norm_legend(selection.figure.norms),
-        Line2D([], [], label="validation accuracy", **solid),
-        Line2D([], [], label="loss + penalty", **dashed),
+        Line2D([], [], color=style.INK, label="validation accuracy"),
+        Line2D([], [], color=style.INK, linestyle=style.LOSS_DASH, label="loss + penalty"),
     ]
 
 
@@ -38,23 +38,23 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
     """Paint one data set; `edges` says if the panel is the first and the last of its row. Gives notes to write."""
     loss, accuracy = (here[here["quantity"] == q] for q in ("loss", "validation_accuracy"))
     right = ax.twinx()
-    panels.epochs_axis(ax, int(here["epoch"].max()))
+    panels.epochs_axis(ax, int(selection.runs["epochs_run"].max()))
     panels.accuracy_axis(right)
     top = loss_top(loss, _guess(selection, here))
     ax.set_ylim(0, top)
-    notes, curves, covered = [], [], []
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    notes, curves = [], []
     for norm in selection.figure.norms:
         look, mine = style.norm(norm), loss[loss["norm"] == norm]
         if len(mine):
             panels.line(ax, mine, look, style.LOSS_DASH)
             notes += _clipped(ax, mine, look, top)
-            covered.append((mine["epoch"].to_numpy() / here["epoch"].max(), mine["mean"].to_numpy() / top))
             curves.append((accuracy[accuracy["norm"] == norm], look))
             panels.line(right, curves[-1][0], look, "solid", clip_on=False)
-    panels.magnify(right, curves, covered)
-    ax.set_ylabel("loss (nats)" if edges[0] else "")
+    panels.magnify(right, curves)
+    panels.name_axis(ax, "loss (nats)" if edges[0] else "")
     right.set_ylabel("validation accuracy (%)" if edges[1] else "")
-    right.tick_params(labelright=edges[1])
+    right.tick_params(labelright=edges[1], length=3 if edges[1] else 0)
     return notes
 
 
@@ -81,4 +81,10 @@ def _clipped(ax: Axes, curve: pd.DataFrame, look: style.Look, top: float) -> lis
         return []
     x = above["epoch"].to_numpy()
     ax.plot(x, np.full(len(x), top), "^", color=look.color, markersize=6, clip_on=False, zorder=7)
-    return [f"{look.label}: loss up to {above['mean'].max():.2g} (▲)"]
+    return [f"{look.label}: loss up to {_plain(above['mean'].max())} (▲)"]
+
+
+def _plain(value: float) -> str:
+    """Two digits, without an exponent where it can be read: 2,100 or 3.4e+12."""
+    rounded = float(f"{value:.2g}")
+    return f"{rounded:,.0f}" if 10 <= rounded < 1e6 else f"{value:.2g}"

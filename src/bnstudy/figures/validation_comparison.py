@@ -20,12 +20,12 @@ def legend(selection: Selection) -> list[Line2D]:
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
     """Paint one data set."""
-    panels.epochs_axis(ax, int(here["epoch"].max()))
+    panels.epochs_axis(ax, int(selection.runs["epochs_run"].max()))
     panels.accuracy_axis(ax)
     looks = {s: style.setting(s) for s in selection.figure.settings}
     curves = [(here[here["setting"] == s], look) for s, look in looks.items() if (here["setting"] == s).any()]
     for curve, look in curves:
         panels.line(ax, curve, look, clip_on=False)
-    panels.magnify(ax, curves, [])
-    ax.set_ylabel("validation accuracy (%)" if edges[0] else "")
+    panels.magnify(ax, curves)
+    panels.name_axis(ax, "validation accuracy (%)" if edges[0] else "")
     return []
