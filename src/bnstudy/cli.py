@@ -275,7 +275,7 @@ def aggregate(
     folder = paths.results_root(results)
     chosen = _study(config, study, where, seeds)
     built = frames.build(*_records(folder, chosen))
-    frames.put(folder, study, built)
+    frames.put(built, folder, study)
     console.say(
         f"{study}: {len(built.runs)} runs, {len(built.missing)} missing, frames in {paths.frames(folder, study)}"
     )
@@ -307,7 +307,7 @@ def report(
     settings = load(config)
     chosen = _study(config, study)
     built = frames.get(paths.results_root(results), study)
-    path = page.write(chosen, built, settings.margins, paths.reports_root(reports), formats=_formats(formats))
+    path = page.write(chosen, built, None, settings.margins, paths.reports_root(reports), formats=_formats(formats))
     console.say(f"report: {path.resolve()}")
 
 
