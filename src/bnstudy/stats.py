@@ -2,7 +2,8 @@
 they err: docs/verdicts.md.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,11 @@ MARGINS = {"mnist": 0.3}
 """Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
 
 _EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
+
+
+def each(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a frame as named tuples, whose fields have the type of what they hold."""
+    return iter(frame.itertuples(index=False))
 
 
 def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
@@ -111,7 +117,7 @@ def number_verdicts(
             twice = here[here.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
             raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
         for at, number in group.iterrows():
-            row = {"at": at, "s": s, "margin": margin, "published_broken": is_chance(number["published"], dataset)}
+            row = {"at": at, "s": s, "margin": margin, "published_broken": is_chance(number["published"], str(dataset))}
             slot = (number["norm"], number["setting"])
             rows.append(
                 row

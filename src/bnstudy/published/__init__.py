@@ -49,5 +49,5 @@ def _read(name: str) -> pd.DataFrame:
 
 @cache
 def _cached(name: str) -> pd.DataFrame:
-    with files(__package__).joinpath(f"{name}.csv").open(encoding="utf-8") as file:
+    with files(__name__).joinpath(f"{name}.csv").open(encoding="utf-8") as file:
         return pd.read_csv(file)

@@ -70,7 +70,7 @@ def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str
         drawn.append(
             {
                 "figure": figure, "state": now, "reduced": reading == "reduced", "narrow": files.pop("_narrow.svg", ""),
-                "files": files, "caption": figure.caption.removesuffix(figure.observation),
+                "files": files, "caption": figure.caption.removesuffix(figure.observation), "panels": len(names),
             }
         )  # fmt: skip
     return drawn
@@ -106,15 +106,17 @@ def context(
         },
         "seeds": study.seeds,
         "synthetic": bool((runs["data_source"] == "synthetic").any()),
+        "unofficial": cells.unofficial(runs),
         "verdicts": verdict_summary(found),
         "verdict_words": VERDICTS,
         "margins": margins,
+        "pairs": cells.pairs(runs),
         "tables": [_table(one) for one in found if one.planned],
         "tables_left": [one for one in found if not one.planned],
         "table_formats": tables.FORMATS,
         "sections": sections(pictures),
         "figures_left": [p["figure"] for p in pictures if not p["files"]],
-        "groups": cells.listing(study.name, plan, runs, frames.missing),
+        "groups": cells.listing(plan, runs, frames.missing),
         "seconds": float(runs["seconds"].sum()),
         "gaps": cells.gaps(frames.missing),
         "diverged": cells.diverged(runs),
@@ -134,19 +136,18 @@ def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
     table = stats.counts(numbers)
     rows = [
         {
-            "model": style.model(str(model)),
-            "dataset": style.dataset(str(dataset)),
-            "counts": dict(row),
-            "total": int(row.sum()),
+            "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
+            "counts": {v: int(row[v]) for v in stats.VERDICTS}, "total": sum(int(row[v]) for v in stats.VERDICTS),
         }
-        for (model, dataset), row in table.iterrows()
-    ]
+        for row in table.reset_index().to_dict("records")
+    ]  # fmt: skip
     return {"total": len(numbers), "counts": {v: int(n) for v, n in table.sum().items()}, "rows": rows}
 
 
 def _table(one: Shown) -> dict[str, Any]:
     return {
-        "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid, "html": Markup(table_html(one.grid)),
+        "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid,
+        "small": len(one.grid.columns) <= 4, "html": Markup(table_html(one.grid)),
         "files": {ending: f"tables/{one.stem}.{ending}" for ending in tables.FORMATS},
     }  # fmt: skip
 

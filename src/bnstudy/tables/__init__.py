@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnstudy import store
+from bnstudy import stats, store
 from bnstudy.cell import Cell
 from bnstudy.labels import SIZE
 from bnstudy.study import describe
@@ -130,9 +130,7 @@ def _size(cells: pd.DataFrame) -> str:
 def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
     """One table per engine and device; the reference engine's has the plain id."""
     own = timings[timings["model"] == table.model]
-    pairs = sorted({(r.engine != "reference", r.engine, r.device) for r in own.itertuples(index=False)}) or [
-        (False, "", "")
-    ]
+    pairs = sorted({(r.engine != "reference", r.engine, r.device) for r in stats.each(own)}) or [(False, "", "")]
     found = []
     for i, (_, engine, device) in enumerate(pairs):
         part = own[(own["engine"] == engine) & (own["device"] == device)]

@@ -42,8 +42,8 @@ def accuracy(
     slots = slots.merge(printed, how="left", on=stats.SLOT)
     found = stats.number_verdicts(runs, slots, margins, reading=reading)
     found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
-    asked = {(r.dataset, r.norm, r.setting): len(r.seeds) for r in planned.itertuples(index=False)}
-    found["seeds"] = [asked.get((r.dataset, r.norm, r.setting), 0) for r in found.itertuples(index=False)]
+    asked = {(r.dataset, r.norm, r.setting): len(r.seeds) for r in stats.each(planned)}
+    found["seeds"] = [asked.get((r.dataset, r.norm, r.setting), 0) for r in stats.each(found)]
     return found[ACCURACY_COLUMNS]
 
 
@@ -56,7 +56,7 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
     own = (
         timings[(timings["model"] == table.model) & (timings["kind"] == "with_validation")] if len(timings) else timings
     )
-    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in own.itertuples(index=False)}
+    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in stats.each(own)}
     printed = published.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()
     overhead = published.mean_overhead().set_index(["model", "batch_size"])["published"].to_dict()
     rows = []

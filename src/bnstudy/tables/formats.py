@@ -1,5 +1,7 @@
 """A table as CSV, Markdown, LaTeX and HTML."""
 
+from collections.abc import Mapping
+
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -31,9 +33,7 @@ def markdown(grid: Grid) -> str:
         if row.group != group:
             group = row.group
             out.append(_pipe([f"**{_md(group)}**", *[""] * (len(labels) + 1)]))
-        for i, (what, texts) in enumerate(
-            lines(grid, row, dict.fromkeys(VERDICT_LETTERS) | {v: v for v in VERDICT_LETTERS})
-        ):
+        for i, (what, texts) in enumerate(lines(grid, row, {v: v for v in VERDICT_LETTERS})):
             out.append(_pipe([_md(row.label) if i == 0 else "", what, *map(_md, texts)]))
     return "\n".join([*out, "", *(f"- {_md(note)}" for note in grid.notes), ""])
 
@@ -77,7 +77,7 @@ def html(grid: Grid) -> str:
     return environment.get_template("table.html.j2").render(grid=grid, groups=_grouped(grid))
 
 
-def lines(grid: Grid, row: Row, words: dict[str, str | None]) -> list[tuple[str, list[str]]]:
+def lines(grid: Grid, row: Row, words: Mapping[str, str]) -> list[tuple[str, list[str]]]:
     """(what, texts) of each line a row takes: published only where some number is printed, and so on."""
     out = [("published", [e.published for e in row.entries])] if grid.compared else []
     out.append(("ours", [e.own for e in row.entries]))

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from bnstudy import stats
 from bnstudy.figures import style
 from bnstudy.tables.catalog import BATCH_SIZES, NORMS, SETTING_ROWS, Table, in_order
 
@@ -56,7 +57,7 @@ class Grid:
 def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") -> Grid:
     """The layout of B.1 and B.2; `extra` says what is special about the cells of this table."""
     names = list(dict.fromkeys(content["dataset"]))
-    by_slot = {(r.setting, r.dataset, r.norm): r for r in content.itertuples(index=False)}
+    by_slot = {(r.setting, r.dataset, r.norm): r for r in stats.each(content)}
     rows = [
         Row(group, label, tuple(_accuracy_entry(by_slot[setting, d, n]) for d in names for n in NORMS))
         for group, setting, label in SETTING_ROWS
@@ -96,17 +97,17 @@ def _accuracy_notes(content: pd.DataFrame) -> list[str]:
         seeds = _count(high, "seed") if low == high else f"{low} to {high} seeds"
         notes.append(f"Ours: mean{' ± standard deviation' if high > 1 else ''} over {seeds}.")
     if ran["published"].notna().any():
-        notes.append("Difference: published - ours.")
+        notes.append(f"Difference: printed {MINUS} ours.")
     if (broken := int(ran["broken"].astype(bool).sum())) > 0:
         notes.append(f"{BROKEN} broken: more than half of the seeds answer one class ({_count(broken, 'cell')}).")
     diverged = ran[ran["diverged"] > 0]
     if len(diverged):
         which = "; ".join(
-            f"{r.setting}, {style.dataset(str(r.dataset))}, {style.norm(str(r.norm)).label}: "
-            f"{r.diverged} of {r.n} seeds diverged"
-            for r in diverged.itertuples(index=False)
+            f"{setting}, {style.norm(str(norm)).label}: "
+            + ", ".join(f"{style.dataset(str(r.dataset))} {r.diverged} of {r.n}" for r in stats.each(part))
+            for (setting, norm), part in diverged.groupby(["setting", "norm"], sort=False)
         )
-        notes.append(f"{DIVERGED} the training loss was not finite at some step: {which}.")
+        notes.append(f"{DIVERGED} diverged, the training loss was not finite at some step (seeds): {which}.")
     if len(ran) < len(content):
         notes.append(f"{NOT_RUN} not run ({len(content) - len(ran)} of {len(content)} numbers).")
     return notes
@@ -116,7 +117,7 @@ def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
     """The layout of B.3 and B.4, with the mean overhead as the last column."""
     times = content[content["quantity"] == "seconds"]
     names = list(dict.fromkeys(times["dataset"]))
-    by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in content.itertuples(index=False)}
+    by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in stats.each(content)}
     rows = []
     for size in BATCH_SIZES:
         entries = [_seconds_entry(by_slot[size, d, n, "seconds"]) for d in names for n in NORMS]
@@ -153,7 +154,7 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
     ran = times.dropna(subset=["own"])
     if not len(ran):
         return [f"{NOT_RUN} not run."]
-    how = " and ".join(dict.fromkeys(f"{r.engine} on {r.device}" for r in ran.itertuples(index=False)))
+    how = " and ".join(dict.fromkeys(f"{r.engine} on {r.device}" for r in stats.each(ran)))
     notes = [f"Ours: median ± half the interquartile range; engine {how}. Seconds of other hardware are not judged."]
     if (random := ran[ran["pixels"] == "random"]["dataset"].unique()).size:
         notes.append(

@@ -1,0 +1,80 @@
+"""The page in a real browser: no console error, no request beyond its folder, nothing wider than the window."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+import synthetic
+from bnstudy import frames, report
+from bnstudy.cell import Cell
+from bnstudy.labels import SETTINGS
+from bnstudy.study import Study
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
+FLAGS = (
+    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    settings = ("relu", "lr_high", "init_high")
+    cells = [Cell(dataset="mnist", model="mlp", norm=n, **SETTINGS[s]) for s in settings for n in ("none", "batch")]
+    study = Study("small", "Does it come out again?", tuple(cells), (0, 1))
+    built = frames.build([synthetic.record(r, epochs_run=5) for r in study.runs()], study.runs())
+    return report.write(study, built, None, {"default": 1.0}, tmp_path_factory.mktemp("reports"))
+
+
+def browse(address, folder, *more):
+    """Open an address in a fresh headless browser; what it logged, and what it wrote to stdout."""
+    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", *more, address]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    return done.stderr, done.stdout
+
+
+def test_no_console_error_and_no_request(page, tmp_path):
+    log, shot = tmp_path / "net.json", tmp_path / "page.png"
+    told, _ = browse(page.as_uri(), tmp_path, f"--log-net-log={log}", "--window-size=1400,9000", f"--screenshot={shot}")
+    assert shot.stat().st_size > 50_000
+    assert [line for line in told.splitlines() if "CONSOLE" in line] == []
+    assert requested(log) == set()
+
+
+def requested(log):
+    """Hosts that the page's requests went to; the browser's own services have no page as initiator."""
+    text = log.read_text()
+    events = json.loads(text if text.rstrip().endswith("}") else text.rstrip().rstrip(",") + "]}")["events"]
+    urls = {e["params"]["url"] for e in events if isinstance(e.get("params"), dict) and "url" in e["params"]}
+    return {u for u in urls if u.startswith(("http:", "https:", "ws:")) and not any(o in u for o in BROWSERS_OWN)}
+
+
+BROWSERS_OWN = ("google.com", "googleapis.com", "gvt1.com", "gstatic.com")
+
+
+def test_a_request_would_be_seen(page, tmp_path):
+    text = page.read_text().replace("default-src 'none'", "default-src *").replace("img-src 'self'", "img-src *")
+    other = tmp_path / "other.html"
+    other.write_text(text.replace("<main>", '<main><img src="http://127.0.0.1:9/beacon.png">'))
+    log = tmp_path / "net.json"
+    browse(other.as_uri(), tmp_path, f"--log-net-log={log}", "--screenshot=" + str(tmp_path / "x.png"))
+    assert any("beacon" in u for u in requested(log))
+
+
+@pytest.mark.parametrize("width", [400, 1400])
+def test_nothing_is_wider_than_the_window(page, tmp_path, width):
+    probe = page.with_name("probe.html")  # a frame of the given width: a window cannot be narrower than 500 pixels
+    probe.write_text(
+        f'<body><iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
+        "onload = () => setTimeout(() => { const d = f.contentDocument.documentElement;"
+        "document.title = d.scrollWidth + ' of ' + d.clientWidth; }, 300)</script>"
+    )
+    _, dom = browse(
+        probe.as_uri(), tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000", "--dump-dom"
+    )
+    probe.unlink()
+    wide, room = dom.split("<title>")[1].split("</title>")[0].split(" of ")
+    assert int(wide) <= int(room) == width
