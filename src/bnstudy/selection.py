@@ -24,13 +24,14 @@ def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
 
 
 def parse_seeds(text: Any) -> tuple[int, ...]:
-    """`3` is the count 0, 1, 2; `0,4,5` is a list. Raises UsageError."""
-    words = str(text).replace(" ", "").split(",")
-    if not all(w.isdigit() for w in words) or len(set(words)) != len(words) or words == ["0"]:
+    """`3` is the count 0, 1, 2; `0,4,5` is a list, and so is `4,`. Raises UsageError."""
+    compact = str(text).replace(" ", "")
+    words = compact.removesuffix(",").split(",")
+    if not all(w.isdigit() for w in words) or len(set(words)) != len(words) or compact == "0":
         raise UsageError(
-            f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5."
+            f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5 or 4,."
         )
-    return tuple(range(int(words[0]))) if len(words) == 1 and "," not in str(text) else tuple(map(int, words))
+    return tuple(map(int, words)) if "," in compact else tuple(range(int(compact)))
 
 
 def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None) -> list[Run]:
