@@ -23,14 +23,14 @@ class Evaluator:
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float], list[list[int]]]:
         """Per cell: accuracy in percent, mean loss in nats, count of each predicted class; in evaluation mode."""
-        cells, answers = len(self._rows[0]), []
-        hits, loss = torch.zeros(cells, dtype=torch.long), torch.zeros(cells, dtype=torch.float64)
+        losses, answers = [], []
         for network in self._batches(images, labels):
-            hits, loss = hits + network.loss.hits, loss + network.loss.loss
-            answers.append(network.loss.answers[:, 0].clone())
-        n = len(labels)
-        counts = [row.bincount(minlength=self._classes).tolist() for row in torch.cat(answers, 1)]
-        return [100 * hit / n for hit in hits.tolist()], (loss / n).tolist(), counts
+            losses.append(network.loss.losses.double().sum(1))
+            answers.append(network.loss.answers.clone())
+        answered = torch.cat(answers, 1)
+        accuracy = 100 * (answered == labels).double().mean(1)
+        counts = [row.bincount(minlength=self._classes).tolist() for row in answered]
+        return accuracy.tolist(), (torch.stack(losses).sum(0) / len(labels)).tolist(), counts
 
     def dead_share(self, images: Tensor, labels: Tensor) -> Tensor:
         """Share of units that are zero on all of the first PROBE images; (cells, layers), NaN for the output layer."""

@@ -71,7 +71,7 @@ class Stack:
     def untrained(self) -> None:
         """Add the row of epoch 0: the sampled batches of epoch 1 in training mode, without dropout or any update."""
         sampled = sampled_steps(len(self.batches))
-        tally = Tally(self.members, [b for i, b in enumerate(self.batches) if i in sampled])
+        tally = Tally(self.members, [b for i, b in enumerate(self.batches) if i in sampled], self.point)
         for network, _ in self._batches(sampled, dropout=False):
             network.forward()
             tally.add(network)
@@ -82,7 +82,7 @@ class Stack:
     def _pass(self, keeper: Keeper) -> tuple["Tally", Sampled]:
         """One pass over the training part."""
         sampled = sampled_steps(len(self.batches))
-        tally = Tally(self.members, self.batches)
+        tally = Tally(self.members, self.batches, self.point)
         statistics = Sampled(len(self.members), len(self.members[0].history.names))
         updates = self._updates()
         for network, index in self._batches(range(len(self.batches)), dropout=True):
@@ -168,34 +168,41 @@ class Stack:
 
 
 class Tally:
-    """Losses, right answers and penalties of the batches of an epoch."""
+    """Losses, answers and penalties of the batches of an epoch."""
 
-    def __init__(self, members: Sequence[Member], batches: Sequence[tuple[int, int]]):
+    def __init__(self, members: Sequence[Member], batches: Sequence[tuple[int, int]], like: Tensor):
         self._sizes = torch.tensor([size for _, size in batches], dtype=torch.float64)
-        self._losses = torch.zeros(len(batches), len(members), dtype=torch.float64)
-        self._hits = torch.zeros(len(batches), len(members), dtype=torch.long)
-        self._next = zip(self._losses, self._hits, strict=True)
+        rows = (len(batches), len(members), max(size for _, size in batches))
+        self._losses = like.new_zeros(rows)
+        self._answers, self._labels = (torch.full(rows, wrong) for wrong in (-1, -2))
+        self._rows = [
+            [buffer[i, :, :size] for buffer in (self._losses, self._answers, self._labels)]
+            for i, (_, size) in enumerate(batches)
+        ]
+        self._next = iter(self._rows)
         self._penalties = {k: (member, []) for k, member in enumerate(members) if member.cell.penalty != "none"}
 
     def add(self, network: Network) -> None:
         """Take in the batch that has just gone forward, before any update."""
-        losses, hits = next(self._next)
-        losses.copy_(network.loss.loss)
-        hits.copy_(network.loss.hits)
+        losses, answers, labels = next(self._next)
+        losses.copy_(network.loss.losses)
+        answers.copy_(network.loss.answers)
+        labels.copy_(network.labels[:, 0])
         for member, penalties in self._penalties.values():
             penalties.append(member.penalty())
 
     def means(self, k: int) -> dict[str, float]:
         """Columns of the epoch row of member k: means over the batches."""
+        hits = (self._answers[:, k] == self._labels[:, k]).sum(1)
         penalties = self._penalties[k][1] if k in self._penalties else [0.0]
         return {
-            "data_loss": float((self._losses[:, k] / self._sizes).mean()),
+            "data_loss": float((self._losses[:, k].double().sum(1) / self._sizes).mean()),
             "penalty": sum(penalties) / len(penalties),
-            "train_accuracy": 100 * float((self._hits[:, k] / self._sizes).mean()),
+            "train_accuracy": 100 * float((hits / self._sizes).mean()),
         }
 
     def first_loss(self, k: int) -> float:
-        return float(self._losses[0, k] / self._sizes[0])
+        return float(self._losses[0, k].double().sum() / self._sizes[0])
 
 
 def batches(cell: Cell, n: int) -> list[tuple[int, int]]:

@@ -50,75 +50,63 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor, Tensor], list[Call]], Callable[[T
 
 
 class BatchNorm:
-    """Equation 3.1 for one layer: y = gamma (x - mean) / sqrt(var + eps) + beta, and its gradients.
+    """Equation 3.1 for one layer: y = gamma h + beta, h = (x - mean) / sqrt(var + eps), and its gradients.
 
-    Values per unit lie in rows of padded length; `_wide` is how they broadcast over a batch.
+    `mean` and `variance` (cells, padded units) are the batch's in training, and given in evaluation.
     """
 
-    def __init__(self, x: Plane, gamma: Tensor, beta: Tensor, eps: float):
-        cells, self.units, self.batch = x.view.shape
-        self.x, self.gamma, self.beta, self.eps = x, gamma, beta, eps
-        self.y, self.centered = (Plane(cells, self.units, self.batch, x.flat) for _ in range(2))
-        rows = (x.flat.new_zeros(cells, padded(self.units)) for _ in range(5))
-        self.mean, self.variance, self.inverse, self.factor, self.dot = rows
-
-    def _cut(self, row: Tensor) -> Tensor:
-        return row[:, : self.units]
+    def __init__(
+        self, x: Plane, work: Plane, parameters: tuple[Tensor, Tensor], moments: tuple[Tensor, Tensor], eps: float
+    ):
+        cells, self.units, batch = x.view.shape
+        self.x, self.work = x, work
+        self.gamma, self.beta = parameters
+        self.mean, self.variance = moments
+        self.y, self.h = (Plane(cells, self.units, batch, x.flat) for _ in range(2))
+        self.inverse, self.factor, self.row = (torch.zeros_like(self.mean).contiguous() for _ in range(3))
+        # numbers as tensors: torch takes twice as long to accept a Python number
+        self.eps, self.share = x.flat.new_tensor(eps), x.flat.new_tensor(1 / batch)
+        self.ones = x.flat.new_ones(batch, 1).expand(cells, -1, -1)
+        self.shares = (x.flat.new_ones(batch, 1) / batch).expand(cells, -1, -1)
 
     def _wide(self, row: Tensor) -> Tensor:
+        """(cells, padded units) as it broadcasts over a batch."""
         return row[:, : self.units].unsqueeze(2)
 
     def train(self) -> list[Call]:
         return [
-            partial(torch.sum, self.x.view, -1, out=self._cut(self.mean)),
-            partial(self.mean.mul_, 1 / self.batch),
-            partial(torch.sub, self.x.view, self._wide(self.mean), out=self.centered.view),
-            partial(torch.linalg.vector_norm, self.centered.view, dim=-1, out=self._cut(self.variance)),
-            self.variance.square_,
-            partial(self.variance.mul_, 1 / self.batch),
+            partial(torch.bmm, self.x.view, self.shares, out=self._wide(self.mean)),
+            partial(torch.sub, self.x.view, self._wide(self.mean), out=self.h.view),
+            partial(torch.mul, self.h.flat, self.h.flat, out=self.work.flat),
+            partial(torch.bmm, self.work.view, self.shares, out=self._wide(self.variance)),
             *self._scaled(),
         ]
 
-    def evaluate(self, mean: Tensor, variance: Tensor) -> list[Call]:
-        return [
-            partial(torch.sub, self.x.view, mean.unsqueeze(2), out=self.centered.view),
-            partial(self._cut(self.variance).copy_, variance),
-            *self._scaled(),
-        ]
+    def evaluate(self) -> list[Call]:
+        return [partial(torch.sub, self.x.view, self._wide(self.mean), out=self.h.view), *self._scaled()]
 
     def _scaled(self) -> list[Call]:
         return [
             partial(torch.add, self.variance, self.eps, out=self.inverse),
             self.inverse.rsqrt_,
-            partial(torch.mul, self._cut(self.inverse), self.gamma, out=self._cut(self.factor)),
-            partial(torch.mul, self.centered.view, self._wide(self.factor), out=self.y.view),
+            partial(self.h.view.mul_, self._wide(self.inverse)),
+            partial(torch.mul, self.h.view, self.gamma.unsqueeze(2), out=self.y.view),
             partial(self.y.view.add_, self.beta.unsqueeze(2)),
         ]
 
-    def track(self, mean: Tensor, variance: Tensor, momentum: float) -> list[Call]:
-        unbiased = momentum * self.batch / max(self.batch - 1, 1)
-        return [
-            partial(mean.mul_, 1 - momentum),
-            partial(mean.add_, self._cut(self.mean), alpha=momentum),
-            partial(variance.mul_, 1 - momentum),
-            partial(variance.add_, self._cut(self.variance), alpha=unbiased),
-        ]
-
-    def backward(self, d: Plane, work: Plane, to_gamma: Tensor, to_beta: Tensor) -> list[Call]:
+    def backward(self, d: Plane, to_gamma: Tensor, to_beta: Tensor) -> list[Call]:
         """d holds dJ/dy before and dJ/dx after; the gradients of gamma and beta go to their places."""
-        dot, inverse, n = self.dot, self.inverse, self.batch
+        units, work, row = self.units, self.work, self.row[:, : self.units]
         return [
-            partial(torch.sum, d.view, -1, out=to_beta),
-            partial(torch.mul, d.flat, self.centered.flat, out=work.flat),
-            partial(torch.sum, work.view, -1, out=self._cut(dot)),
-            partial(dot.mul_, inverse),
-            partial(to_gamma.copy_, self._cut(dot)),
-            partial(dot.mul_, inverse),
-            partial(dot.mul_, 1 / n),
-            partial(torch.mul, self.centered.view, self._wide(dot), out=work.view),
+            partial(torch.bmm, d.view, self.ones, out=to_beta.unsqueeze(2)),
+            partial(torch.mul, d.flat, self.h.flat, out=work.flat),
+            partial(torch.bmm, work.view, self.ones, out=to_gamma.unsqueeze(2)),
+            partial(torch.mul, to_gamma, self.share, out=row),
+            partial(torch.mul, self.h.view, row.unsqueeze(2), out=work.view),
             partial(d.flat.sub_, work.flat),
-            partial(torch.mul, to_beta, 1 / n, out=self._cut(dot)),
-            partial(d.view.sub_, self._wide(dot)),
+            partial(torch.mul, to_beta, self.share, out=row),
+            partial(d.view.sub_, row.unsqueeze(2)),
+            partial(torch.mul, self.inverse[:, :units], self.gamma, out=self.factor[:, :units]),
             partial(d.view.mul_, self._wide(self.factor)),
         ]
 
@@ -126,32 +114,29 @@ class BatchNorm:
 class SoftmaxLoss:
     """Mean cross-entropy of softmax over the classes (equation 2.2), hits, and the gradient of the logits.
 
-    After `forward`: `loss` (cells,) in nats summed over the batch, `hits` (cells,) right answers.
+    After `forward`: `losses` in nats and `answers` (class indices), both (cells, batch).
     """
 
     def __init__(self, logits: Plane, d: Plane, labels: Tensor):
         cells, _, batch = logits.view.shape
         highest, picked, total = (Plane(cells, 1, batch, logits.flat) for _ in range(3))
-        self.answers = torch.empty(cells, 1, batch, dtype=torch.long)
-        self.loss, self.hits = logits.flat.new_zeros(cells), torch.zeros(cells, dtype=torch.long)
-        right, minus = torch.empty(cells, 1, batch, dtype=torch.bool), logits.flat.new_full((cells, 1, batch), -1)
+        answers = torch.empty(cells, 1, batch, dtype=torch.long)
+        self.losses, self.answers = highest.view[:, 0], answers[:, 0]
+        share, minus = logits.flat.new_tensor(1 / batch), logits.flat.new_full((cells, 1, batch), -1)
         self.forward: list[Call] = [
             # NaN is highest, so all-NaN logits answer class 0, as argmax does
-            partial(torch.max, logits.view, 1, keepdim=True, out=(highest.view, self.answers)),
+            partial(torch.max, logits.view, 1, keepdim=True, out=(highest.view, answers)),
             partial(torch.sub, logits.view, highest.view, out=d.view),
             partial(torch.gather, d.view, 1, labels, out=picked.view),
             d.flat.exp_,
             partial(torch.sum, d.view, 1, keepdim=True, out=total.view),
             partial(torch.log, total.flat, out=highest.flat),
             partial(highest.flat.sub_, picked.flat),
-            partial(torch.sum, highest.view[:, 0], -1, out=self.loss),
-            partial(torch.eq, self.answers, labels, out=right),
-            partial(torch.sum, right[:, 0], -1, out=self.hits),
         ]
         self.backward: list[Call] = [  # (softmax - one hot) / batch
             partial(d.view.div_, total.view),
             partial(d.view.scatter_add_, 1, labels, minus),
-            partial(d.flat.mul_, 1 / batch),
+            partial(d.flat.mul_, share),
         ]
 
 
@@ -165,14 +150,16 @@ class Network:
 
     Put a batch into `images` (for each group (batch, inputs)) and `labels` (cells, 1, batch) and call `forward`.
     Then `pre[i]` and `active[i]` are what enters and leaves the nonlinearity of hidden layer i, `logits` the last
-    plane, `loss` its SoftmaxLoss. `statistics` (cells, norms, 2, units) are the batch's means and biased variances.
+    plane, `loss` its SoftmaxLoss.
     """
 
     def __init__(self, cell: Cell, layout: Layout, groups: Sequence[int], batch: int, point: Tensor, running: Tensor,
                  gradient: Tensor | None = None, dropout: bool = True):  # fmt: skip
         self.cell, self.batch, self.cells, self._like = cell, batch, len(point), point
         self._training = gradient is not None
-        self._parameters, self._running = views(point, layout.parameters), views(running, layout.running)
+        self._parameters, self._layout, self._running = views(point, layout.parameters), layout, running
+        self._statistics = torch.zeros_like(running) if self._training else running
+        self._keep, self._take = point.new_tensor(1 - cell.norm_momentum), torch.zeros_like(running)
         self._gradient = views(gradient, layout.parameters) if gradient is not None else {}
         shapes = layout.shapes
         self.hidden = len(shapes) - 1
@@ -186,7 +173,6 @@ class Network:
         self._dropout = dropout and self._training and cell.dropout > 0
         self._forward: list[Call] = []
         self._backward: list[Call] = []
-        self._track: list[Call] = []
         self._build([shape[0] for shape in shapes])
 
     def forward(self) -> None:
@@ -200,8 +186,7 @@ class Network:
 
     def track(self) -> None:
         """Take the batch's statistics into the running averages, the variance as the unbiased one."""
-        for call in self._track:
-            call()
+        self._running.mul_(self._keep).addcmul_(self._statistics, self._take)
 
     def _plane(self, units: int) -> Plane:
         return Plane(self.cells, units, self.batch, self._like)
@@ -225,12 +210,12 @@ class Network:
     def _linear(self, i: int, x: Plane | None, z: Plane) -> None:
         """z = W x + b."""
         weight, bias = (self._parameters[f"blocks.{i}.layer.{n}"] for n in ("weight", "bias"))
+        bias = bias.unsqueeze(2).expand_as(z.view)
         if x is not None:
-            self._forward.append(partial(torch.bmm, weight, x.view, out=z.view))
+            self._forward.append(partial(torch.baddbmm, bias, weight, x.view, out=z.view))
         for group, images in zip(self._groups, self.images, strict=True) if x is None else ():
             shared = images.t().expand(group.stop - group.start, -1, -1)
-            self._forward.append(partial(torch.bmm, weight[group], shared, out=z.view[group]))
-        self._forward.append(partial(z.view.add_, bias.unsqueeze(2)))
+            self._forward.append(partial(torch.baddbmm, bias[group], weight[group], shared, out=z.view[group]))
 
     def _linear_backward(self, i: int, x: Plane | None, d: Plane, below: Plane | None) -> list[Call]:
         """dJ/dW = d x^T, dJ/db = d 1, and dJ/dx = W^T d for the layer below."""
@@ -271,13 +256,21 @@ class Network:
         return out, backward
 
     def _norm(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
-        prefix = f"blocks.{i}.norm."
-        norm = BatchNorm(x, self._parameters[prefix + "weight"], self._parameters[prefix + "bias"], self.cell.norm_eps)
-        running = self._running[prefix + "running_mean"], self._running[prefix + "running_var"]
+        prefix, units = f"blocks.{i}.norm.", x.view.shape[1]
+        parameters = self._parameters[prefix + "weight"], self._parameters[prefix + "bias"]
+        mean, variance = (self._padded(prefix + name) for name in ("running_mean", "running_var"))
+        moments = self._statistics[:, mean], self._statistics[:, variance]
+        norm = BatchNorm(x, self._work[units], parameters, moments, self.cell.norm_eps)
         if not self._training:
-            self._forward += norm.evaluate(*running)
+            self._forward += norm.evaluate()
             return norm.y, []
         self._forward += norm.train()
-        self._track += norm.track(*running, self.cell.norm_momentum)
-        to = self._gradient[prefix + "weight"], self._gradient[prefix + "bias"]
-        return norm.y, norm.backward(d, self._work[x.view.shape[1]], *to)
+        momentum = self.cell.norm_momentum
+        self._take[:, mean] = momentum
+        self._take[:, variance] = momentum * self.batch / max(self.batch - 1, 1)
+        return norm.y, norm.backward(d, self._gradient[prefix + "weight"], self._gradient[prefix + "bias"])
+
+    def _padded(self, name: str) -> slice:
+        """Where running statistics lie in a row, with what pads them."""
+        span = self._layout.running[name]
+        return slice(span.offset, padded(span.stop))
