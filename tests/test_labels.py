@@ -80,3 +80,10 @@ def test_labels_of_the_bundles_where_one_switch_is_left():
     assert sigmoid.split == "last"
     assert labels(sigmoid) == ("sigmoid", "split_last")
     assert labels(make_cell(BASE, READINGS["code"])) == ("relu", "code")
+
+
+def test_the_bundles_are_those_of_the_sources():
+    """docs/design.md: what the text says where it differs from the default, and the author's code throughout."""
+    text = {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"}
+    code = {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"}
+    assert (READINGS["text"], READINGS["code"]) == (text, code)
