@@ -8,6 +8,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 WHERE ?=
 SEEDS ?=
+YES ?=
 STUDY ?= thesis
 
 .PHONY: setup demo test test-slow test-faults check format replicate report lock clean
@@ -28,7 +29,7 @@ demo: setup
 	$(BNSTUDY) run --study demo
 
 replicate: setup
-	$(BNSTUDY) run --study $(STUDY) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS))
+	$(BNSTUDY) run --study $(STUDY) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(YES),--yes)
 
 report: setup
 	$(BNSTUDY) aggregate --study $(STUDY)

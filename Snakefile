@@ -15,7 +15,7 @@ configfile: "config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-PLAN = Dag.plan(workflow.configfiles[-1], config)
+PLAN = Dag.plan(workflow.configfiles[0], config)
 PLAN.clear_gaps()
 
 
@@ -36,6 +36,6 @@ for study in PLAN.studies:
     rule:
         name:
             study
+        default_target: study == "demo"
         input:
             PLAN.reports / study / "index.html",
-        default_target: study == "demo"

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -16,9 +17,19 @@ def say(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def put(text: str) -> None:
+    """Text on stdout, at once. If its reader has gone (`| head -1`) the rest is of no use to anyone: exit 0."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered must not fail again at exit
+        raise SystemExit(0) from None
+
+
 def put_json(rows: Sequence[dict[str, Any]]) -> None:
     """One JSON list on stdout and nothing else there."""
-    print(json.dumps(list(rows), allow_nan=False, default=str))
+    put(json.dumps(list(rows), allow_nan=False, default=str) + "\n")
 
 
 def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
@@ -32,7 +43,11 @@ def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
     terminal = sys.stdout.isatty()
-    Console(file=sys.stdout, highlight=False, markup=False, width=None if terminal else 200).print(table)
+    console = Console(file=sys.stdout, highlight=False, markup=False, width=None if terminal else 200)
+    with console.capture() as shown:
+        console.print(table)
+    text = shown.get()
+    put(text if terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
 
 def hours(value: float) -> str:
@@ -49,6 +64,26 @@ def epoch_line(run: Run, row: dict[str, Any]) -> str:
         f"{name(run.cell)} seed {run.seed} epoch {row['epoch']}/{run.cell.epochs}: loss {row['data_loss']:.4f} "
         f"validation {row['validation_accuracy']:.2f} % lr {row['lr']:g} {row['seconds']:.2f} s"
     )
+
+
+@contextlib.contextmanager
+def counting(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
+    """`tell(done, line)`: a bar with the newest line for a terminal, a line each elsewhere. Nothing to do: nothing."""
+    if not total or not sys.stderr.isatty():
+        yield lambda done, line: say(f"{done} of {total}  {line}")
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), TextColumn("{task.completed} of {task.total} {task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bars:
+        task = bars.add_task(what, total=total)
+
+        def tell(done: int, line: str) -> None:
+            bars.console.print(line, markup=False, highlight=False)
+            bars.update(task, completed=done)
+
+        yield tell
 
 
 @contextlib.contextmanager

@@ -60,6 +60,10 @@ class Dag:
         """Input of `aggregate`: the manifests of all packs of a study."""
         return [str(paths.manifest(self.results, pack.id)) for pack in self.packs[wildcards.study]]
 
+    def seeds(self, wildcards: Any) -> str:
+        """Parameter of `aggregate` and `report`: a study's seeds as `--seeds` takes them."""
+        return "".join(f"{seed}," for seed in self.studies[wildcards.study].seeds)
+
     def data_state(self, wildcards: Any) -> str:
         """Input of `train`: the note on the data set of a pack."""
         return str(paths.data_state(self.results, self._by_id()[wildcards.pack].runs[0].cell.dataset))

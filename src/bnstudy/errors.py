@@ -4,6 +4,9 @@ from difflib import get_close_matches
 
 DONE, USAGE, BAD_DATA, INTERNAL, CANNOT_WRITE, TRY_AGAIN = 0, 2, 65, 70, 73, 75
 
+FAILURES = "BNSTUDY_FAILURES"
+"""Variable naming a file to which a failing job adds its cause, remedy and exit code, for `bnstudy run` to tell."""
+
 
 class StudyError(Exception):
     """A failure a user can act on; the command line prints it without a traceback.

@@ -1,19 +1,82 @@
-"""`bnstudy run`: the DAG by Snakemake, with an honest look before the start and a summary after the end."""
+"""`bnstudy run`: the DAG by Snakemake, with an honest look before the start and a summary after the end.
 
+Snakemake's own words go to results/logs/snakemake.log; what people see is one line per finished run, and where a
+job failed its own cause.
+"""
+
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from bnstudy import console, datasets, lock, paths, store
+from bnstudy import console, datasets, lock, paths, store, training
 from bnstudy.cell import Run
-from bnstudy.errors import DataError, StudyError, UsageError
+from bnstudy.errors import FAILURES, INTERNAL, DataError, StudyError, TryAgain, UsageError
+from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.study import Study
 
 HOPELESS_HOURS = 24.0
+POLL = 0.5  # seconds between two looks at what is done
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a study is read from and written to."""
+
+    config: Path
+    results: Path
+    data: Path
+    reports: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.results / "logs"
+
+
+def run(place: Place, study: Study, narrowed: dict[str, str], processes: int, yes: bool, fresh: bool) -> None:
+    """Train what is missing of a study and write its page.
+
+    narrowed   only_where and only_seeds, as `dag.Dag.plan` reads them, for what `study` was narrowed by
+    Raises UsageError before a hopeless start without `yes`, TryAgain on a signal or if another process runs a study
+    here, DataError if the study has no record because its data are absent, and StudyError if a job failed.
+    """
+    with lock.held(paths.lock(place.results, "run"), str(place.results)):
+        outcomes = {} if fresh else standing(study.runs(), place.results)
+        todo = [r for r in study.runs() if r not in outcomes]
+        if todo:
+            check_start(todo, "auto", processes, yes)
+        if fresh:
+            training.forget(todo, place.results)
+        snakemake(place, study, narrowed, processes, todo, outcomes)
+    summary(place, study, outcomes, len(todo))
+
+
+def standing(runs: Sequence[Run], results: Path) -> dict[Run, str]:
+    """The outcome of each run with a record that verifies; one that does not is moved aside and said."""
+    outcomes = {}
+    for run, found in store.get_records(results, runs):
+        if isinstance(found, DataError):
+            _set_aside(run, results)
+        elif isinstance(found, Record):
+            outcomes[run] = found.outcome
+    return outcomes
+
+
+def _set_aside(run: Run, results: Path) -> None:
+    """Move a record that does not verify out of the way, unless somebody is at work on that run."""
+    path = paths.record(results, run.cell.key, run.seed)
+    with contextlib.suppress(TryAgain), lock.held(paths.lock(results, f"{run.cell.key}-{run.seed}"), run.id):
+        for _, found in store.get_records(results, [run]):
+            if isinstance(found, DataError):
+                console.say(f"{found.cause}; kept as {store.move_aside(path).name}, will be trained again")
 
 
 def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> None:
@@ -32,15 +95,15 @@ def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> 
         slow = max(rows, key=lambda row: row.typical_hours)
         remedy = "Add --yes to start all the same, or take a part: --where model=mlp, or make replicate WHERE=model=mlp"
         raise UsageError(
-            f"{slow.model} on {slow.dataset} alone would take about {console.hours(slow.typical_hours)} here, all of it "
-            f"{console.hours(total)}",
+            f"{slow.model} on {slow.dataset} alone would take about {console.hours(slow.typical_hours)} here, "
+            f"all of it {console.hours(total)}",
             remedy + (" (no GPU was found)." if device == "cpu" else "."),
         )
 
 
-def missing(study: Study, results: Path) -> list[Run]:
-    """The runs of a study without a record file. A stat per run."""
-    return [run for run in study.runs() if not paths.record(results, run.cell.key, run.seed).exists()]
+def missing(runs: Sequence[Run], results: Path) -> list[Run]:
+    """The runs without a record file. A stat per run."""
+    return [run for run in runs if not paths.record(results, run.cell.key, run.seed).exists()]
 
 
 def workflow_file(config: Path) -> Path:
@@ -53,49 +116,145 @@ def workflow_file(config: Path) -> Path:
     )
 
 
-def snakemake(config: Path, study: str, options: dict[str, str], cores: str, extra: Sequence[str] = ()) -> None:
-    """Run the DAG up to the study's page. Raises StudyError if a job failed.
+def snakemake(
+    place: Place, study: Study, narrowed: dict[str, str], processes: int, todo: Sequence[Run], outcomes: dict[Run, str]
+) -> None:
+    """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
 
     Every record is locked by itself and every file appears whole, so Snakemake's own folder lock is replaced
-    by ours, which dies with its owner.
+    by ours, which dies with its owner. Raises TryAgain on a signal, StudyError if a job failed.
     """
-    given = [f"{key}={value}" for key, value in options.items() if value]
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(config)), "--configfile", str(config),
-               "--cores", cores, "--nolock", "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input",
-               "--quiet", "rules", "host", "reason", *extra]  # fmt: skip
-    command += ["--config", f"only_study={study}", *given, "--", study]
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
-    with lock.held(paths.lock(paths.results_root(), "run"), f"{paths.results_root()}"):
-        status = subprocess.run(command, env=environment, check=False).returncode
+    given = [f"{key}={value}" for key, value in narrowed.items() if value]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
+               "--configfile", str(place.config), "--cores", str(processes), "--nolock", "--rerun-incomplete",
+               "--keep-going", "--rerun-triggers", "mtime", "input",
+               "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
+    failures, log = place.logs / "failures", place.logs / "snakemake.log"
+    store.write(failures, b"")
+    with log.open("wb") as words, _group(command, _environment(place, failures), words) as (process, asked):
+        status = _follow(process, place, todo, outcomes)
+    if asked():
+        raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
     if status:
-        logs = paths.results_root() / "logs"
-        error = StudyError(f"{study}: a job failed{_last_words(logs)}", f"See {logs}, then run the same command again.")
-        error.exit_code = 75 if status < 0 or status > 128 else 1
-        raise error
+        raise _failure(study, failures, log)
 
 
-def _last_words(logs: Path) -> str:
-    """The cause line of the newest log that ends in one."""
-    newest = sorted(logs.glob("*/*.log"), key=lambda f: f.stat().st_mtime, reverse=True)[:20]
-    for file in newest:
-        lines = [line for line in file.read_text(errors="replace").splitlines() if line.startswith("bnstudy: ")]
-        if lines:
-            return f" ({file.name}: {lines[-1].removeprefix('bnstudy: ')})"
-    return ""
+def _environment(place: Place, failures: Path) -> dict[str, str]:
+    """The jobs find this environment's programs first, and read the same folders from variables."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        "BNSTUDY_RESULTS": str(place.results),
+        "BNSTUDY_DATA": str(place.data),
+        "BNSTUDY_REPORTS": str(place.reports),
+        FAILURES: str(failures.resolve()),
+    }
 
 
-def summary(study: Study, results: Path, reports: Path) -> None:
-    """What there is now. Raises DataError if the study has no record because all its data sets are absent."""
-    found = [outcome for _, outcome in store.get_records(results, study.runs())]
-    records = [r for r in found if isinstance(r, Record)]
-    absent = sorted({run.cell.dataset for run in missing(study, results)} & _absent(results))
-    for name in absent:
-        console.say(f"{datasets.REGISTRY[name].title}: not run, its data are absent (bnstudy data fetch {name})")
-    if not records:
+@contextlib.contextmanager
+def _group(
+    command: list[str], environment: dict[str, str], words
+) -> Iterator[tuple[subprocess.Popen, Callable[[], bool]]]:
+    """Snakemake and its jobs as one process group, which gets our signals: each run stops at its next batch.
+
+    A second signal kills the group. When the block is left, no process of the group is left.
+    """
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=words, stderr=subprocess.STDOUT, process_group=0
+    )
+    asked: list[int] = []
+
+    def forward(number: int, _frame: object) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            console.say("stopping: runs in training keep their last checkpoint (once more to stop at once)")
+        _signal_group(process.pid, signal.SIGTERM if len(asked) == 1 else signal.SIGKILL)
+
+    before = {s: signal.signal(s, forward) for s in STOPPING if signal.getsignal(s) is not signal.SIG_IGN}
+    try:
+        yield process, lambda: bool(asked)
+        while _signal_group(process.pid, 0):
+            time.sleep(POLL / 5)
+    except BaseException:
+        _signal_group(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Whether there still is a process in the group to send this to."""
+    try:
+        os.killpg(group, number)
+        return True
+    except (ProcessLookupError, PermissionError):  # macOS says the second of a group of zombies
+        return False
+
+
+def _follow(process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str]) -> int:
+    """Wait for Snakemake and tell each run that is done meanwhile; its exit status."""
+    pending = list(todo)
+    with console.counting(len(todo), "runs trained") as tell:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL)
+            for run, found in store.get_records(place.results, _there(pending, place.results)):
+                if isinstance(found, Record):
+                    pending.remove(run)
+                    outcomes[run] = found.outcome
+                    tell(len(todo) - len(pending), _line(found))
+                    if not pending:
+                        console.say("tables, figures and page follow")
+            if process.returncode is not None:
+                return process.returncode
+
+
+def _there(runs: Sequence[Run], results: Path) -> list[Run]:
+    gone = set(missing(runs, results))
+    return [run for run in runs if run not in gone]
+
+
+def _line(record: Record) -> str:
+    at = f", diverged in epoch {record.diverged_at['epoch']}" if record.diverged_at else ""
+    return f"{name(record.cell)} seed {record.seed}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}"
+
+
+def _failure(study: Study, failures: Path, log: Path) -> StudyError:
+    """What the failed jobs said; without a word of theirs, what Snakemake said."""
+    told = [json.loads(line) for line in failures.read_text().splitlines()]
+    if told:
+        causes = list(dict.fromkeys(each["cause"] for each in told))
+        more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
+        error = StudyError(f"{study.name}: {causes[0]}{more}", f"{told[0]['remedy']} Logs: {log.parent}")
+        error.exit_code = told[0]["code"]
+        return error
+    words = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    if any(line.startswith("Error in rule") for line in words):
+        return TryAgain(
+            f"{study.name}: a process was killed, perhaps for want of memory",
+            f"Run the same command again, perhaps with fewer --cores. Log: {log}",
+        )
+    last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no word")
+    error = StudyError(f"{study.name}: Snakemake ended with: {last}", f"All of its words: {log}")
+    error.exit_code = INTERNAL
+    return error
+
+
+def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) -> None:
+    """Say what there is now. Raises DataError if there is no record because all data sets are absent."""
+    runs = study.runs()
+    unrun = {run.cell.dataset for run in runs if run not in outcomes}
+    for dataset in sorted(unrun & _absent(place.results)):
+        title = datasets.REGISTRY[dataset].title
+        console.say(f"{title}: not run, its data are absent (bnstudy data fetch {dataset}, or import)")
+    if not outcomes:
         raise DataError(f"{study.name}: nothing could be trained", "Bring in data: bnstudy data fetch|import NAME.")
-    diverged = sum(record.outcome == "diverged" for record in records)
-    console.say(f"{study.name}: {len(records)} of {len(found)} runs trained, {diverged} of them diverged")
-    console.say(f"report: {paths.report(reports, study.name).resolve()}")
+    diverged = sum(outcome == "diverged" for outcome in outcomes.values())
+    new = len(outcomes) - (len(runs) - asked)
+    news = f"{new} of them now" if new else "nothing was left to train"
+    console.say(f"{study.name}: {len(outcomes)} of {len(runs)} runs trained, {news}; {diverged} diverged")
+    console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
 
 
 def _absent(results: Path) -> set[str]:

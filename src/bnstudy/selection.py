@@ -9,7 +9,7 @@ from typing import Any
 from bnstudy import choices
 from bnstudy.cell import FIELDS, HINTS, Cell, Run, make_cell
 from bnstudy.errors import UsageError, nearest
-from bnstudy.labels import READINGS, SETTINGS, name
+from bnstudy.labels import READINGS, SETTINGS
 from bnstudy.study import Study, find, where
 
 
@@ -52,26 +52,32 @@ def _seed(text: str, word: str) -> int:
     return int(text)
 
 
-def is_named(run: Run, word: str) -> bool:
-    which, _, seed = word.partition(":")
-    return which in (run.cell.key, name(run.cell)) and (not seed or str(run.seed) == seed)
+def meeting(runs: Sequence[Run], conditions: Sequence[str] | None) -> list[Run]:
+    """Those of these runs whose cells meet the `--where` conditions. Raises UsageError."""
+    chosen = set(where(tuple(dict.fromkeys(run.cell for run in runs)), conditions or ()))
+    return [run for run in runs if run.cell in chosen]
 
 
 def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> list[Run]:
     """The runs in a file of rows as `bnstudy cells --json` prints them. Raises UsageError naming the row."""
+    anew = "Write it with `bnstudy cells --json`."
     try:
         rows = json.loads(file.read_text())
         given = [({k: row[k] for k in row if k in FIELDS}, list(row["seeds"]), row.get("key")) for row in rows]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file}: not a list of cells ({error})", "Write it with `bnstudy cells --json`.") from error
+        raise UsageError(f"{file}: not a list of cells ({type(error).__name__}: {error})", anew) from error
     runs: list[Run] = []
     for index, (values, row_seeds, key) in enumerate(given):
-        cell = make_cell(values)
+        try:
+            cell = make_cell(values)
+        except UsageError as error:
+            raise UsageError(f"{file}: row {index}: {error.cause}", error.remedy) from error
         if key not in (None, cell.key):
-            raise UsageError(f"{file}: row {index} says key {key}, its fields give {cell.key}", "Write the file anew.")
+            raise UsageError(f"{file}: row {index} says key {key}, its fields give {cell.key}", anew)
+        if not all(type(seed) is int and seed >= 0 for seed in row_seeds):
+            raise UsageError(f"{file}: row {index}: {row_seeds} are not seeds", "Seeds are whole numbers from 0.")
         runs += [Run(cell, s) for s in (parse_seeds(seeds) if seeds else row_seeds)]
-    chosen = narrow(Study("file", "", tuple(dict.fromkeys(r.cell for r in runs)), ()), where, None).cells
-    return [r for r in runs if r.cell in chosen]
+    return meeting(runs, conditions)
 
 
 def cell_of(words: list[str]) -> Cell:
@@ -83,6 +89,8 @@ def cell_of(words: list[str]) -> Cell:
             raise UsageError(
                 f"{word}: not of the form key=value", "For instance: bnstudy try model=mlp dataset=digits norm=batch"
             )
+        if key in given:
+            raise UsageError(f"{key}: given twice, {given[key]} and {value}", "Give it once.")
         given[key] = value
     fields: dict[str, Any] = {}
     switches: dict[str, Any] = {}
@@ -90,7 +98,7 @@ def cell_of(words: list[str]) -> Cell:
         chosen = given.pop(key, None)
         if chosen is not None and chosen not in names:
             raise UsageError(f"{key}={chosen}: no such {key}{nearest(chosen, names)}", f"Known: {', '.join(names)}.")
-        into.update(names.get(chosen, {}))
+        into.update({} if chosen is None else names[chosen])
     fields |= {key: _typed(key, value) for key, value in given.items()}
     return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
 
@@ -115,7 +123,7 @@ def spread_where(words: list[str]) -> list[str]:
     inside = False
     for word in words:
         if word.startswith("-"):
-            inside = word == "--where"
+            inside = word == "--where" or word.startswith("--where=")
         elif inside and "=" in word and out[-1] != "--where":
             out.append("--where")
         out.append(word)

@@ -12,6 +12,7 @@ rule aggregate:
     log:
         PLAN.results / "logs" / "aggregate" / "{study}.log",
     params:
-        config=workflow.configfiles[-1],
+        config=workflow.configfiles[0],
+        seeds=PLAN.seeds,
     shell:
-        "bnstudy aggregate --study {wildcards.study} --config {params.config:q} > {log:q} 2>&1"
+        "bnstudy aggregate --study {wildcards.study} --seeds {params.seeds} --config {params.config:q} > {log:q} 2>&1"

@@ -13,6 +13,7 @@ rule report:
     log:
         PLAN.results / "logs" / "report" / "{study}.log",
     params:
-        config=workflow.configfiles[-1],
+        config=workflow.configfiles[0],
+        seeds=PLAN.seeds,
     shell:
-        "bnstudy report --study {wildcards.study} --config {params.config:q} > {log:q} 2>&1"
+        "bnstudy report --study {wildcards.study} --seeds {params.seeds} --config {params.config:q} > {log:q} 2>&1"

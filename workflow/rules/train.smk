@@ -8,9 +8,9 @@ rule train:
         PLAN.results / "packs" / "{pack}.json",
     log:
         PLAN.results / "logs" / "train" / "{pack}.log",
-    params:
-        config=workflow.configfiles[-1],
-        runs=PLAN.run_ids,
     threads: 1
+    params:
+        config=workflow.configfiles[0],
+        runs=PLAN.run_ids,
     shell:
         "bnstudy train {params.runs:q} --config {params.config:q} --wait --manifest {output:q} > {log:q} 2>&1"

@@ -63,7 +63,7 @@ def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str
     """Draw every figure that has data; one entry per figure of the catalogue, with its files and state."""
     drawn = []
     for figure in figures.REGISTRY.values():
-        reading, names = _cells_of(figure, plan)
+        reading, names = cells_of(figure, plan)
         now = state(figure, frames, names, reading)
         made = [] if now == "not run" else render(figure, frames, names, folder, formats, reading)
         files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
@@ -76,7 +76,7 @@ def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str
     return drawn
 
 
-def _cells_of(figure: figures.Figure, plan: pd.DataFrame) -> tuple[str, list[str]]:
+def cells_of(figure: figures.Figure, plan: pd.DataFrame) -> tuple[str, list[str]]:
     """(reading, data sets) that a figure of this study shows: the full protocol where the study has it."""
     own = plan[plan["model"] == figure.model]
     reading = "default" if (own["reading"] == "default").any() or not (own["reading"] == "reduced").any() else "reduced"

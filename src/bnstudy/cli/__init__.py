@@ -1,0 +1,86 @@
+"""The command line: verbs only. What they do stands in the modules they name.
+
+One file per concern: `study` (cells, run), `train` (train, try, show), `data`, `report` (frames, tables, figures,
+claims, page). Importing this imports neither a config reader nor torch nor pandas.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnstudy import __version__, console, selection
+from bnstudy.cli import data, report, study, train
+from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, INTERNAL, TRY_AGAIN, StudyError
+
+INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
+
+app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+study.add_to(app)
+train.add_to(app)
+report.add_to(app)
+app.add_typer(data.app, name="data")
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Replicates The Effect of Batch Normalization on Deep Convolutional Neural Networks (KTH, 2016)."""
+    if version:
+        console.put(f"{__version__}\n")
+
+
+def main(words: list[str] | None = None) -> None:
+    """Run the command line and exit; what a user can mend is said in two lines, never as a traceback."""
+    with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
+        signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
+    except SystemExit as done:
+        code = done.code
+        if code == INTERRUPTED:
+            code = _tell("interrupted", "Run the same command again to go on.", TRY_AGAIN)
+    except StudyError as error:
+        code = _tell(error.cause, error.remedy, error.exit_code)
+    except KeyboardInterrupt:
+        code = _tell("interrupted", "Run the same command again to go on.", TRY_AGAIN)
+    except OSError as error:
+        code = _system(error)
+    except Exception as error:
+        code = _fault(error)
+    sys.exit(code or DONE)
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _system(error: OSError) -> int:
+    """A full disk or a folder without permission is no fault of the program."""
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+        return _fault(error)
+    cause = f"{error.filename or 'output'}: {error.strerror}"
+    return _tell(cause, "Free space or make the folder writable, then run the same command again.", CANNOT_WRITE)
+
+
+def _fault(error: Exception) -> int:
+    if os.environ.get("BNSTUDY_TRACEBACK"):
+        raise error
+    cause = f"{type(error).__name__}: {error}".splitlines()[0]
+    remedy = "This is a fault of the program; BNSTUDY_TRACEBACK=1 in front of the command shows where."
+    return _tell(cause, remedy, INTERNAL)
+
+
+def _tell(cause: str, remedy: str, code: int) -> int:
+    """Say cause and remedy, to a waiting `bnstudy run` too; the exit code."""
+    console.say(f"bnstudy: {cause}")
+    console.say(f"  {remedy}")
+    if file := os.environ.get(FAILURES):
+        with contextlib.suppress(OSError), Path(file).open("a") as told:
+            told.write(json.dumps({"cause": cause, "remedy": remedy, "code": code}) + "\n")
+    return code

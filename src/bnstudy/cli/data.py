@@ -1,0 +1,82 @@
+"""Verbs on data sets: fetch, import, check."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, paths
+from bnstudy.cli.options import DataOption, JsonOption
+from bnstudy.errors import DataError, UsageError, nearest
+
+app = typer.Typer(no_args_is_help=True, help="Fetch, import or check data sets.", rich_markup_mode=None)
+
+
+@app.command()
+def fetch(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")], data: DataOption = None,
+    note: Annotated[Path | None, typer.Option("--note", hidden=True)] = None,
+) -> None:  # fmt: skip
+    """Download data sets from their official places, once."""
+    from bnstudy import datasets, store
+
+    _check_known(names)
+    for dataset in names:
+        try:
+            row = datasets.ensure(dataset, paths.data_root(data)) | {"state": "present"}
+        except DataError as error:
+            if note is None or paths.dataset(paths.data_root(data), dataset).exists():
+                raise
+            row = {"name": dataset, "state": "absent", "reason": error.cause, "remedy": error.remedy}
+        if note is not None:
+            store.write(note, json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
+        console.say(
+            f"{dataset}: {row['state']}" + (f", {row['digest'][:12]}" if "digest" in row else f" ({row['reason']})")
+        )
+
+
+@app.command("import")
+def import_(
+    dataset: Annotated[str, typer.Argument(metavar="NAME")], file: Annotated[Path, typer.Argument(metavar="FILE.npz")],
+    data: DataOption = None,
+) -> None:  # fmt: skip
+    """Take in an .npz with train_images, train_labels, test_images and test_labels."""
+    from bnstudy import datasets
+
+    _check_known([dataset])
+    row = datasets.import_npz(dataset, file, paths.data_root(data))
+    console.say(f"{dataset}: imported, {row['digest'][:12]}; records will say that these are not the official files")
+
+
+@app.command()
+def check(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None, data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Say which data sets are there and whether they verify. A damaged one, or a named one that is absent: exit 65."""
+    from bnstudy import datasets
+
+    _check_known(names or [])
+    rows = [datasets.check(dataset, paths.data_root(data)) for dataset in names or datasets.REGISTRY]
+    if as_json:
+        console.put_json(rows)
+    else:
+        shown = ("name", "state", "source", "digest", "path")
+        cut = {"digest": 12}
+        console.put_table("", shown, [[str(r.get(c) or "")[: cut.get(c)] for c in shown] for r in rows])
+    bad = [r for r in rows if r["state"] == "damaged" or (names and r["state"] == "absent")]
+    if bad:
+        remedy = f"Bring it in anew: bnstudy data fetch|import {bad[0]['name']}."
+        raise DataError("; ".join(r["problem"] for r in bad), remedy)
+
+
+def _check_known(names: list[str]) -> None:
+    from bnstudy import datasets
+
+    for dataset in names:
+        if dataset not in datasets.REGISTRY:
+            raise UsageError(
+                f"{dataset}: no such data set{nearest(dataset, datasets.REGISTRY)}",
+                f"Data sets: {', '.join(datasets.REGISTRY)}.",
+            )

@@ -1,0 +1,69 @@
+"""The options that several verbs share, and what they mean."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnstudy import selection
+from bnstudy.errors import UsageError, nearest
+from bnstudy.study import Study
+
+StudyOption = Annotated[str, typer.Option("--study", help="A study of the config.")]
+WhereOption = Annotated[
+    list[str] | None,
+    typer.Option("--where", metavar="KEY=VALUE...", help="Only cells that meet all of these; several are allowed."),
+]
+SeedsOption = Annotated[
+    str | None, typer.Option("--seeds", help="A count (3 is 0, 1, 2) or a list (0,4,5; one alone: 4,).")
+]
+ConfigOption = Annotated[Path, typer.Option("--config", help="The studies.")]
+ResultsOption = Annotated[
+    Path | None, typer.Option("--results", help="Folder of records [BNSTUDY_RESULTS or ./results].")
+]
+DataOption = Annotated[
+    Path | None, typer.Option("--data", help="Folder of data sets [BNSTUDY_DATA or the cache folder].")
+]
+ReportsOption = Annotated[
+    Path | None, typer.Option("--reports", help="Folder of reports [BNSTUDY_REPORTS or ./reports].")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="auto, packed or reference.")]
+DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:n].")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again even where a record stands.")]
+EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")]
+YesOption = Annotated[bool, typer.Option("--yes", help="Start even if it takes days.")]
+FormatsOption = Annotated[str, typer.Option("--formats", help="Of figures: svg, pdf, png; several by commas.")]
+DEFAULT_CONFIG = Path("config.yaml")
+FORMATS = ("svg", "pdf", "png")
+
+
+def studies(config: Path) -> dict[str, Study]:
+    from bnstudy.config import load
+
+    return dict(load(config).studies)
+
+
+def study(config: Path, name: str, where: list[str] | None = None, seeds: str | None = None) -> Study:
+    """The study of this name, narrowed. Raises UsageError naming the nearest."""
+    known = studies(config)
+    if name not in known:
+        raise UsageError(f"--study {name}: no such study{nearest(name, known)}", f"Studies: {', '.join(known)}.")
+    return selection.narrow(known[name], where, seeds)
+
+
+def processes(cores: str) -> int:
+    """The number that `--cores` asks for. Raises UsageError."""
+    if cores != "all" and not (cores.isdigit() and int(cores) > 0):
+        raise UsageError(f"--cores {cores}: not a number of processes", "Write all, or a number from 1.")
+    return (os.cpu_count() or 1) if cores == "all" else int(cores)
+
+
+def formats(text: str) -> tuple[str, ...]:
+    """The formats that `--formats` asks for. Raises UsageError naming the nearest."""
+    words = tuple(text.split(","))
+    for word in words:
+        if word not in FORMATS:
+            raise UsageError(f"--formats {word}: no such format{nearest(word, FORMATS)}", "Formats: svg, pdf, png.")
+    return words

@@ -1,0 +1,186 @@
+"""Verbs on stored records, without training: aggregate, report; lists and single ones of tables, figures, claims."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from bnstudy import console, paths
+from bnstudy.cli import options
+from bnstudy.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    FormatsOption,
+    JsonOption,
+    ReportsOption,
+    ResultsOption,
+    SeedsOption,
+    StudyOption,
+    WhereOption,
+)
+from bnstudy.errors import DataError, UsageError, nearest
+from bnstudy.record import Record
+from bnstudy.study import Study
+
+if TYPE_CHECKING:
+    from bnstudy.frames import Frames
+    from bnstudy.tables import Shown
+
+ROW = ("id", "state", "title")
+
+
+def add_to(app: typer.Typer) -> None:
+    for verb in (aggregate, report, tables, table, figures, figure, claims):
+        app.command()(verb)
+
+
+def aggregate(
+    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+) -> None:  # fmt: skip
+    """Records of a study into tidy frames (Parquet, CSV)."""
+    from bnstudy import frames
+
+    folder = paths.results_root(results)
+    chosen = options.study(config, study, where, seeds)
+    built = frames.build(_records(folder, chosen), chosen.runs())
+    at = frames.put(built, folder, study)
+    console.say(f"{study}: {len(built.runs)} runs, {len(built.missing)} missing, frames in {at}")
+
+
+def _records(results: Path, chosen: Study) -> list[Record]:
+    """The records of a study that verify; one that does not is reported and counts as missing."""
+    from bnstudy import store
+
+    records = []
+    for _, found in store.get_records(results, chosen.runs()):
+        if isinstance(found, DataError):
+            console.say(f"bnstudy: {found.cause}")
+        elif found is not None:
+            records.append(found)
+    return records
+
+
+def report(
+    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, reports: ReportsOption = None,
+    formats: FormatsOption = "svg",
+) -> None:  # fmt: skip
+    """Tables, figures and the page of a study from its frames, without training."""
+    from bnstudy import frames
+    from bnstudy import report as page
+
+    kinds = options.formats(formats)
+    chosen = options.study(config, study, where, seeds)
+    built = frames.get(paths.results_root(results), study)
+    path = page.write(chosen, built, None, _margins(config), paths.reports_root(reports), formats=kinds)
+    console.say(f"report: {path.resolve()}")
+
+
+def _margins(config: Path) -> dict[str, float]:
+    from bnstudy.config import load
+
+    return dict(load(config).margins)
+
+
+def _frames(results: Path | None, chosen: Study) -> "Frames":
+    """The frames of a study as last aggregated; empty ones if there are none yet."""
+    from bnstudy import frames
+
+    folder = paths.results_root(results)
+    if not (paths.frames(folder, chosen.name) / "runs.parquet").exists():
+        return frames.build([], chosen.runs())
+    return frames.get(folder, chosen.name)
+
+
+def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:
+    if as_json:
+        return console.put_json(rows)
+    console.put_table("", columns, [[row[c] for c in columns] for row in rows])
+
+
+def tables(
+    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List the tables of a study."""
+    _put_rows([one.row for one in _tables(study, config, results)], as_json)
+
+
+def _tables(study: str, config: Path, results: Path | None) -> "list[Shown]":
+    from bnstudy import tables
+
+    chosen = options.study(config, study)
+    plan = tables.planned(chosen.cells, chosen.seeds)
+    return tables.shown(plan, _frames(results, chosen).runs, None, _margins(config))
+
+
+def table(
+    which: Annotated[str, typer.Argument(metavar="ID", help="As listed by `bnstudy tables`: B.1.")],
+    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    reports: ReportsOption = None,
+) -> None:  # fmt: skip
+    """Write one table of a study (CSV, Markdown, LaTeX, HTML)."""
+    from bnstudy import tables
+
+    found = {one.id: one for one in _tables(study, config, results)}
+    if which not in found:
+        raise UsageError(f"{which}: no such table{nearest(which, found)}", f"Tables: {', '.join(found)}.")
+    folder = paths.report(paths.reports_root(reports), study).parent / "tables"
+    console.put("".join(f"{path}\n" for path in tables.write([found[which]], folder)))
+
+
+def figures(
+    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List the figures of a study."""
+    from bnstudy import figures, tables
+    from bnstudy.figures.series import state
+    from bnstudy.report import cells_of
+
+    chosen = options.study(config, study)
+    plan, built = tables.planned(chosen.cells, chosen.seeds), _frames(results, chosen)
+    rows = []
+    for one in figures.REGISTRY.values():
+        reading, datasets = cells_of(one, plan)
+        rows.append({"id": one.id, "state": state(one, built, datasets, reading), "title": one.title})
+    _put_rows(rows, as_json)
+
+
+def figure(
+    which: Annotated[str, typer.Argument(metavar="ID", help="As listed by `bnstudy figures`: 7.16.")],
+    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    reports: ReportsOption = None, formats: FormatsOption = "svg",
+    signed: Annotated[bool, typer.Option("--signed", help="Mean signed gradients, as the author logged them.")] = False,
+) -> None:  # fmt: skip
+    """Draw one figure of a study, and write the numbers it shows as CSV."""
+    from bnstudy import figures, tables
+    from bnstudy.figures.render import render
+    from bnstudy.figures.series import state
+    from bnstudy.report import cells_of
+
+    one, kinds = figures.find(which), options.formats(formats)
+    chosen = options.study(config, study)
+    plan, built = tables.planned(chosen.cells, chosen.seeds), _frames(results, chosen)
+    reading, datasets = cells_of(one, plan)
+    if state(one, built, datasets, reading) == "not run":
+        raise DataError(
+            f"figure {which}: study {study} has no frames with a run it shows",
+            f"Train some: bnstudy run --study {study}; records that stand: bnstudy aggregate --study {study}.",
+        )
+    folder = paths.report(paths.reports_root(reports), study).parent / "figures"
+    written = render(one, built, datasets, folder, kinds, reading, signed=signed)
+    console.put("".join(f"{path}\n" for path in written))
+
+
+def claims(
+    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List the claims of the thesis, each with its verdict on a study."""
+    from bnstudy.claims import rows
+
+    chosen = options.study(config, study)
+    built = _frames(results, chosen)
+    _put_rows(rows(built), as_json, ("id", "state", "verdict", "title"))

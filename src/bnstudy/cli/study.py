@@ -1,0 +1,76 @@
+"""Verbs on whole studies: cells, run."""
+
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, paths
+from bnstudy.cell import Run
+from bnstudy.cli import options
+from bnstudy.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DataOption,
+    EstimateOption,
+    FreshOption,
+    JsonOption,
+    ReportsOption,
+    ResultsOption,
+    SeedsOption,
+    StudyOption,
+    WhereOption,
+    YesOption,
+)
+from bnstudy.study import describe
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(cells)
+    app.command()(run)
+
+
+def cells(
+    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List the cells of a study."""
+    chosen = options.study(config, study, where, seeds)
+    rows = [describe(cell, chosen.seeds) for cell in chosen.cells]
+    if as_json:
+        return console.put_json(rows)
+    shown = ("name", "key", "reading")
+    title = f"{study}: {len(rows)} cells, seeds {', '.join(map(str, chosen.seeds))}"
+    console.put_table(title, shown, [[r[c] for c in shown] for r in rows])
+
+
+def run(
+    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, data: DataOption = None,
+    reports: ReportsOption = None, cores: Annotated[str, typer.Option("--cores", help="Processes at a time.")] = "all",
+    estimate: EstimateOption = False, yes: YesOption = False, fresh: FreshOption = False,
+) -> None:  # fmt: skip
+    """Train what is missing of a study and write its report, through the DAG."""
+    from bnstudy import running
+
+    chosen = options.study(config, study, where, seeds)
+    count = options.processes(cores)
+    folder = paths.results_root(results)
+    if estimate:
+        return put_estimate(chosen.runs() if fresh else running.missing(chosen.runs(), folder), "auto", count)
+    place = running.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
+    running.run(place, chosen, {"only_where": " ".join(where or []), "only_seeds": seeds or ""}, count, yes, fresh)
+
+
+def put_estimate(runs: list[Run], device: str, processes: int) -> None:
+    """A table of hours by model and data set, for so many processes at a time."""
+    from bnstudy.engine import choose_device
+    from bnstudy.estimate import estimate
+
+    device = choose_device(device, console.say)
+    rows = estimate(runs, device, processes if device == "cpu" else 1)
+    table = [[r.model, r.dataset, r.runs, console.hours(r.typical_hours), console.hours(r.hours)] for r in rows]
+    table.append(
+        ["all", "", len(runs), *(console.hours(sum(getattr(r, f) for r in rows)) for f in ("typical_hours", "hours"))]
+    )
+    where = f"{processes} processes on the CPU" if device == "cpu" else f"one process on {device}"
+    console.put_table(f"to train, with {where}", ("model", "data set", "runs", "with early stops", "all epochs"), table)

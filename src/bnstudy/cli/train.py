@@ -1,0 +1,161 @@
+"""Verbs on single runs: train, try, show."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, paths, selection, training
+from bnstudy.cell import Cell, Run
+from bnstudy.cli import options
+from bnstudy.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DataOption,
+    DeviceOption,
+    EngineOption,
+    EstimateOption,
+    FreshOption,
+    JsonOption,
+    ResultsOption,
+    SeedsOption,
+    WhereOption,
+    YesOption,
+)
+from bnstudy.cli.study import put_estimate
+from bnstudy.errors import DataError, UsageError
+from bnstudy.labels import name
+from bnstudy.study import find
+
+NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(train)
+    app.command("try")(try_)
+    app.command()(show)
+
+
+def train(
+    names: NamesArgument = None, study: Annotated[str | None, typer.Option("--study", help="All its cells.")] = None,
+    cells_file: Annotated[Path | None, typer.Option("--cells", help="JSON as `bnstudy cells --json` prints.")] = None,
+    where: WhereOption = None, seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None, data: DataOption = None, engine: EngineOption = "auto",
+    device: DeviceOption = "auto", fresh: FreshOption = False, estimate: EstimateOption = False, yes: YesOption = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for runs in another process's hands.")] = False,
+    manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
+) -> None:  # fmt: skip
+    """Train cells in this process, without the DAG: by name, by study, or from a file."""
+    training.environment()
+    runs = list(dict.fromkeys(_runs_to_train(names or [], study, cells_file, where, seeds, config)))
+    folder = paths.results_root(results)
+    if estimate:
+        return put_estimate(runs, device, 1)
+    if not manifest and not yes:
+        _check_long(runs, folder, device, fresh)
+    report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh, wait=wait)
+    if manifest:
+        return training.put_manifest(folder, manifest.stem, runs, report)
+    for error in report.absent.values():
+        console.say(f"bnstudy: {error.cause}")
+    if report.absent and not (report.trained or report.stood):
+        raise next(iter(report.absent.values()))
+    console.say(f"{len(report.trained)} trained, {len(report.stood)} stood already, records in {folder}")
+
+
+def _train(runs: list[Run], folder: Path, data: Path | None, **how) -> training.Report:
+    with console.progress(runs) as (on_epoch, say):
+        return training.train(runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, **how)
+
+
+def _runs_to_train(
+    names: list[str], study: str | None, file: Path | None, where: list[str] | None, seeds: str | None, config: Path
+) -> list[Run]:
+    """What `train` is asked for: a file needs no config; a study may be narrowed to names. Raises UsageError."""
+    if sum((bool(names), study is not None, file is not None)) != 1:
+        raise UsageError(
+            "train: name cells, or give --study, or --cells: one of them",
+            "For instance: bnstudy train --study demo --where model=mlp; names are listed by `bnstudy cells`.",
+        )
+    if file is not None:
+        return selection.runs_in(file, where, seeds)
+    if study is not None:
+        return options.study(config, study, where, seeds).runs()
+    runs = selection.named_runs(names, options.studies(config).values(), seeds)
+    return selection.meeting(runs, where)
+
+
+def _check_long(runs: list[Run], results: Path, device: str, fresh: bool) -> None:
+    """Ask for --yes before a start of more than a day; only where a full-size CNN is among the runs."""
+    from bnstudy import running
+
+    todo = runs if fresh else running.missing(runs, results)
+    if any(r.cell.model != "mlp" and r.cell.width == 1 for r in todo):
+        running.check_start(todo, device, 1, yes=False)
+
+
+def try_(
+    values: Annotated[list[str], typer.Argument(metavar="key=value...", help="Fields of one cell, or setting=NAME.")],
+    seeds: SeedsOption = "1", results: ResultsOption = None, data: DataOption = None,
+    engine: EngineOption = "auto", device: DeviceOption = "auto", fresh: FreshOption = False, yes: YesOption = False,
+) -> None:  # fmt: skip
+    """Train one cell that no study needs to hold, and show it."""
+    training.environment()
+    cell = selection.cell_of(values)
+    runs = [Run(cell, seed) for seed in selection.parse_seeds(seeds)]
+    folder = paths.results_root(results)
+    if not yes:
+        _check_long(runs, folder, device, fresh)
+    report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh)
+    for error in report.absent.values():
+        raise error
+    for r in runs:
+        _show(folder, r)
+
+
+def show(
+    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
+    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Show what is known of a cell: its records, or that there is none yet."""
+    from bnstudy.store import find_records
+
+    folder = paths.results_root(results)
+    word, _, seed = which.partition(":")
+    records = [r for r in find_records(folder, word.rpartition("-")[2]) if not seed or str(r.seed) == seed]
+    records = [r for r in records if word in (r.cell.key, name(r.cell))]
+    cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
+    if as_json:
+        return console.put_json([json.loads(r.to_text()) for r in records])
+    for record in records:
+        _show(folder, Run(record.cell, record.seed))
+    if cell is not None:
+        _show_cell(cell)
+        console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
+
+
+def _show(results: Path, run: Run) -> None:
+    from bnstudy import store
+
+    record = store.get_record(results, run)
+    if record is None:
+        raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
+    _show_cell(run.cell)
+    origin, test = record.provenance, record.test[run.cell.tested_weights]
+    rows = [
+        ("seed", record.seed), ("outcome", record.outcome), ("stopped by", record.stopped),
+        ("epochs", f"{record.epochs_run}, best {record.best_epoch}"), ("test accuracy", f"{test['accuracy']:.2f} %"),
+        ("test loss", f"{test['loss']:.4f}"), ("training", f"{sum(record.epochs['seconds']):.1f} s"),
+        ("engine", f"{origin['engine']}, torch {origin['torch']}, {origin['device']}, {origin['cpu']}"),
+        ("data", f"{origin['data_source']}, {origin['data_digest'][:12]}"), ("source", origin["source_digest"]),
+        ("record", paths.record(results, run.cell.key, run.seed)),
+    ]  # fmt: skip
+    if record.diverged_at:
+        rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}, {record.diverged_at['layer']}"))
+    console.put_table("", ("", ""), rows)
+
+
+def _show_cell(cell: Cell) -> None:
+    fields = ", ".join(f"{key}={value}" for key, value in cell.non_default().items())
+    console.put_table(name(cell), ("", ""), [("key", cell.key), ("fields", fields)])
