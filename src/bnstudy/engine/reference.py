@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from bnstudy import inits, models, optimizers, penalties, streams
 from bnstudy.cell import Cell, Run
+from bnstudy.engine import numerics
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.digests import weights_digest
 from bnstudy.engine.history import History
@@ -55,14 +56,14 @@ class Training:
     def __init__(self, run: Run, data: Inputs, device: str):
         self.cell, self.seed, self.device = run.cell, run.seed, device
         self.data = data
+        numerics.settle(device, self.cell.precision)
         self.model = models.build(self.cell, data.shape)
         inits.initialize(self.model, self.cell, self.seed)
         self.model.to(device)
         self.penalized = penalties.penalized(self.model, self.cell)
         self.optimizer = optimizers.REGISTRY[self.cell.optimizer](list(self.model.parameters()), self.cell)
         self.protocol = Protocol.of(self.cell)
-        self.train_images, self.train_labels = data.train_images.to(device), data.train_labels.to(device)
-        self.validation = data.validation_images.to(device), data.validation_labels.to(device)
+        self._place(data)
         n = len(data.train_labels)
         self.batches = n // self.cell.batch_size if self.cell.last_batch == "drop" else -(-n // self.cell.batch_size)
         names = [block.name for block in self.model.blocks]
@@ -70,6 +71,10 @@ class Training:
         self.best: State = {}
         self.first_batch_loss = float("nan")
         self.step = 0
+
+    def _place(self, data: Inputs) -> None:
+        self.train_images, self.train_labels = data.train_images.to(self.device), data.train_labels.to(self.device)
+        self.validation = data.validation_images.to(self.device), data.validation_labels.to(self.device)
 
     # an epoch
 
@@ -79,9 +84,12 @@ class Training:
             self.history.add_epoch(self._untrained())
         self._set_lr()
         began = time.perf_counter()
-        sums, statistics = self._pass(keeper)
-        row = {"epoch": self.protocol.epoch + 1, **sums, "lr": self.protocol.lr}
-        row["seconds"] = time.perf_counter() - began
+        means, statistics = self._pass(keeper)
+        return self._close(means | {"seconds": time.perf_counter() - began}, statistics)
+
+    def _close(self, means: dict[str, float], statistics: Sampled) -> dict[str, Any]:
+        """Validate after a pass, and let the protocol decide; the epoch's row."""
+        row = {"epoch": self.protocol.epoch + 1, **means, "lr": self.protocol.lr}
         with optimizers.stored_parameters(self.optimizer):
             if self.cell.population == "exact":
                 self._exact_population()
@@ -110,31 +118,41 @@ class Training:
                     "Run this again to go on.",
                 )
             set_step(self.model, self.seed, self.step)
-            hooks = self._watch(statistics) if index in sampled else []
-            logits, loss, penalty = self._loss(images, labels)
-            self.optimizer.zero_grad(set_to_none=True)
-            (loss + penalty).backward()
-            if index in sampled:
-                self._measure_parameters(statistics)
-            for hook in hooks:
-                hook.remove()
-            if self.cell.grad_clip:
-                nn.utils.clip_grad_norm_(self.model.parameters(), self.cell.grad_clip)  # equation 7.1
-            self.optimizer.step()
-            correct = (logits.argmax(1) == labels).sum() / len(labels)
-            totals += torch.stack([loss.detach().double(), penalty.detach().double(), correct.double()])
+            totals += self._update(images, labels, statistics if index in sampled else None)
             if self.step == 0:
-                self.first_batch_loss = loss.item()
+                self.first_batch_loss = float(totals[0])
             self.step += 1
+        return self._means(totals), statistics
+
+    def _means(self, totals: Tensor) -> dict[str, float]:
         data_loss, penalty, share = (totals / self.batches).tolist()
-        return {"data_loss": data_loss, "penalty": penalty, "train_accuracy": 100 * share}, statistics
+        return {"data_loss": data_loss, "penalty": penalty, "train_accuracy": 100 * share}
+
+    def _update(self, images: Tensor, labels: Tensor, statistics: Sampled | None) -> Tensor:
+        """One training step, measured if `statistics` is given: data loss, penalty, share of right answers."""
+        hooks = self._watch(statistics) if statistics else []
+        logits, loss, penalty = self._loss(images, labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss + penalty).backward()
+        if statistics:
+            self._measure_parameters(statistics)
+        for hook in hooks:
+            hook.remove()
+        if self.cell.grad_clip:
+            nn.utils.clip_grad_norm_(self.model.parameters(), self.cell.grad_clip)  # equation 7.1
+        self.optimizer.step()
+        correct = (logits.argmax(1) == labels).sum() / len(labels)
+        return torch.stack([loss.detach().double(), penalty.detach().double(), correct.double()])
 
     def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
         epoch = 1 if self.cell.shuffle == "once" else epoch
         order = streams.order(self.cell.dataset, self.seed, epoch, len(self.train_labels)).to(self.device)
         for index in range(self.batches):
             chosen = order[index * self.cell.batch_size : (index + 1) * self.cell.batch_size]
-            yield self.train_images[chosen], self.train_labels[chosen]
+            yield self._images(chosen), self.train_labels[chosen]
+
+    def _images(self, chosen: Tensor) -> Tensor:
+        return self.train_images[chosen]
 
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.cell.precision == "bf16"):
@@ -225,8 +243,8 @@ class Training:
             m.reset_running_stats()
             m.momentum = None  # a plain average over the batches
         self._train_without_dropout()
-        for images in self.train_images.split(EVALUATION_BATCH):
-            self.model(images)
+        for chosen in torch.arange(len(self.train_labels), device=self.device).split(EVALUATION_BATCH):
+            self.model(self._images(chosen))
         for m, value in zip(norms, momentum, strict=True):
             m.momentum = value
 
@@ -267,11 +285,14 @@ class Training:
 
     def restore(self, state: State) -> None:
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self._restore_optimizer(state)
         self.best = {k: v.to(self.device) for k, v in state["best"].items()}
         self.protocol = Protocol(**state["protocol"])
         self.history.restore(state["history"])
         self.first_batch_loss, self.step = state["first_batch_loss"], state["step"]
+
+    def _restore_optimizer(self, state: State) -> None:
+        self.optimizer.load_state_dict(state["optimizer"])
 
 
 @torch.no_grad()
@@ -281,13 +302,12 @@ def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, f
     A network whose logits are all NaN answers class 0: argmax takes the first NaN.
     """
     model.eval()
-    correct, loss, counts = 0, 0.0, None
-    for start in range(0, len(labels), EVALUATION_BATCH):
-        batch = slice(start, start + EVALUATION_BATCH)
-        logits = model(images[batch]).float()
-        predicted = logits.argmax(1)
-        correct += int((predicted == labels[batch]).sum())
-        loss += float(F.cross_entropy(logits, labels[batch], reduction="sum"))
-        count = torch.bincount(predicted, minlength=logits.shape[1])
-        counts = count if counts is None else counts + count
-    return 100 * correct / len(labels), loss / len(labels), [] if counts is None else counts.tolist()
+    answers, losses = [], []  # read once at the end: a GPU need not wait for the host between batches
+    for batch, classes in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
+        logits = model(batch).float()
+        answers.append(logits.argmax(1))
+        losses.append(F.cross_entropy(logits, classes, reduction="sum"))
+    predicted = torch.cat(answers)
+    counts = torch.bincount(predicted, minlength=logits.shape[1]).tolist()
+    accuracy = 100 * int((predicted == labels).sum()) / len(labels)
+    return accuracy, sum(torch.stack(losses).double().tolist()) / len(labels), counts

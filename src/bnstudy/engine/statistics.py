@@ -33,24 +33,31 @@ def moments(values: Tensor) -> Tensor:
 class Sampled:
     """Moments collected over the sampled steps of one epoch, for `cells` cells with `layers` layers.
 
-    Over steps: minimum of min, maximum of max, mean of the rest. Absent measurements stay NaN.
+    Over steps: minimum of min, maximum of max, mean of the rest. Absent measurements stay NaN. `add` decides
+    nothing on the host, so that a CUDA graph can hold it.
     """
 
     def __init__(self, cells: int, layers: int, device: str | torch.device = "cpu"):
-        self._sum = torch.zeros(len(MEASURED), len(MOMENTS), cells, layers, device=device)
-        self._steps = torch.zeros(len(MEASURED), layers, dtype=torch.long)
-        self._shares = torch.zeros(2, cells, layers, device=device)
+        self._sum = torch.empty(len(MEASURED), len(MOMENTS), cells, layers, device=device)
+        self._steps = torch.empty(len(MEASURED), layers, dtype=torch.long, device=device)
+        self._shares = torch.empty(2, cells, layers, device=device)
+        self.tensors = (self._sum, self._steps, self._shares)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new epoch, in place."""
+        for tensor in self.tensors:
+            tensor.zero_()
+        self._sum[:, MOMENTS.index("min")] = torch.inf
+        self._sum[:, MOMENTS.index("max")] = -torch.inf
 
     def add(self, what: str, layer: int, values: Tensor) -> None:
         """Add one step's `values` (cells, entries) of measurement `what` (one of MEASURED) at `layer`."""
         w, new = MEASURED.index(what), moments(values)
         total = self._sum[w, :, :, layer]
-        if self._steps[w, layer] == 0:
-            total.copy_(new)
-        else:
-            low, high = torch.minimum(total[3], new[3]), torch.maximum(total[4], new[4])
-            total += new
-            total[3], total[4] = low, high
+        low, high = torch.minimum(total[3], new[3]), torch.maximum(total[4], new[4])
+        total += new
+        total[3], total[4] = low, high
         self._steps[w, layer] += 1
         if what == "activation":
             self._shares[0, :, layer] += (values == 0).float().mean(1)
@@ -58,7 +65,7 @@ class Sampled:
 
     def columns(self, dead_share: Tensor, saturating: bool) -> dict[str, Tensor]:
         """LAYER_COLUMNS of the epoch, each (cells, layers); `dead_share` (cells, layers) is put beside them."""
-        steps = self._steps.to(self._sum.device)
+        steps = self._steps
         mean = self._sum / steps.clamp(min=1)[:, None, None, :]
         mean[:, 3:5] = self._sum[:, 3:5]
         mean[(steps == 0)[:, None, None, :].expand_as(mean)] = torch.nan

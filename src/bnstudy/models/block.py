@@ -16,9 +16,13 @@ def dropout_mask(seed: int, layer: str, step: int, shape: Sequence[int], p: floa
 
     `shape` is that of the activations; kind `maps` draws one factor for each image and feature map.
     """
-    drawn = (*shape[:2], *(1 for _ in shape[2:])) if kind == "maps" else tuple(shape)
-    kept = torch.rand(drawn, generator=dropout_generator(seed, layer, step)) >= p
+    kept = torch.rand(mask_shape(shape, kind), generator=dropout_generator(seed, layer, step)) >= p
     return kept.float().div_(1 - p)
+
+
+def mask_shape(shape: Sequence[int], kind: str) -> tuple[int, ...]:
+    """The shape of the mask for activations of this shape: kind `units`, or `maps`."""
+    return (*shape[:2], *(1 for _ in shape[2:])) if kind == "maps" else tuple(shape)
 
 
 class Dropout(nn.Module):
