@@ -18,7 +18,7 @@ Timed = tuple[str, int, str, str]
 class Evidence:
     """Accuracies in percent and epoch times in seconds, by cell; `places` are the models and data sets to judge.
 
-    broken     cells that answer one class, whatever their accuracy
+    broken     whether a cell answers one class, whatever its accuracy
     overheads  printed mean overheads in percent by model and batch size; None: computed from the seconds
     exact      whether numbers that a sentence quotes are compared exactly, as with printed values
     Every accessor raises NotGiven where a value is missing, and remembers in `used` what was asked for.
@@ -29,7 +29,7 @@ class Evidence:
         places: Collection[Place],
         accuracies: Mapping[Slot, Any] | None = None,
         seconds: Mapping[Timed, Any] | None = None,
-        broken: Collection[Slot] = (),
+        broken: Mapping[Slot, Any] | None = None,
         overheads: Mapping[tuple[str, int], float] | None = None,
         exact: bool = False,
     ):
@@ -37,7 +37,7 @@ class Evidence:
         self.exact = exact
         self.used: dict[Any, None] = {}
         self._accuracies, self._seconds = accuracies or {}, seconds or {}
-        self._broken, self._overheads = broken, overheads
+        self._broken, self._overheads = broken or {}, overheads
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -80,7 +80,7 @@ class Evidence:
     def is_chance(self, model: str, setting: str, dataset: str, norm: str) -> Any:
         """Whether a cell makes a constant guess: it is broken, or within 1 point of the share of one class."""
         accuracy = self.accuracy(model, setting, dataset, norm)
-        return chance(accuracy, dataset) | ((model, setting, dataset, norm) in self._broken)
+        return chance(accuracy, dataset) | self._broken.get((model, setting, dataset, norm), False)
 
     def learns(self, model: str, setting: str, dataset: str, norm: str) -> Any:
         return no(self.is_chance(model, setting, dataset, norm))

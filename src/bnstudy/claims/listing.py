@@ -23,7 +23,7 @@ def rows(
     figures.
 
     frames    of a study; None: only claims that need no training are judged
-    timings   model, batch_size, dataset, norm, seconds (median per epoch), iqr, epochs (timed)
+    timings   `tables.TIMING_COLUMNS`; None: not timed
     reading   which cells are judged
     `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
     or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged

@@ -16,11 +16,14 @@ from bnstudy.claims.terms import Slot
 from bnstudy.frames import Frames
 from bnstudy.labels import AXES
 from bnstudy.record import EPOCH_COLUMNS
-from bnstudy.stats import cell_means, pooled_std
+from bnstudy.stats import SLOT, cell_means, each, pooled_std
 
 REDRAWS = 10_000
 STREAM = 2016
 """Seed of all redraws; each cell has a stream of its own, so a verdict does not depend on which others are asked."""
+
+TIMED_EPOCHS = 5
+"""Epochs that a timing has at least."""
 
 EXTRAS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "exponential": ({"schedule": "exponential"}, ("lr", "decay_rate")),
@@ -35,22 +38,34 @@ EXTRAS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
 
 @dataclass(frozen=True)
 class Mean:
-    """A measured mean. `error` is its standard error; NaN if it is not known."""
+    """A measured mean. `error` is its standard error; NaN if it is not known.
+
+    broken   whether the cell is broken: more than half its seeds are
+    seeds    (accuracy, broken) of each seed, if the seeds disagree about being broken; else empty
+    """
 
     value: float
     error: float
     n: int
     broken: bool = False
+    seeds: tuple[tuple[float, bool], ...] = ()
 
     @property
     def known(self) -> bool:
         return bool(np.isfinite(self.error))
 
 
-def redraws(at: Any, of: Mean, count: int = REDRAWS) -> np.ndarray:
-    """`count` draws from Normal(mean, error^2); all equal to the mean if the error is 0 or not known."""
+def redraws(at: Any, of: Mean, count: int = REDRAWS) -> tuple[np.ndarray, Any]:
+    """`count` redraws of a mean, and whether the cell is broken in each.
+
+    From Normal(mean, error^2); all equal to the mean if the error is 0 or not known. Where seeds disagree about being
+    broken, no normal distribution has such seeds: they themselves are drawn anew, with replacement.
+    """
     stream = np.random.default_rng([STREAM, crc32(repr(at).encode())])
-    return of.value + (of.error if of.known else 0.0) * stream.standard_normal(count)
+    if of.seeds and of.known:
+        values, broken = np.array(of.seeds)[stream.integers(0, of.n, (count, of.n))].transpose(2, 0, 1)
+        return values.mean(axis=1), 2 * broken.sum(axis=1) > of.n
+    return of.value + (of.error if of.known else 0.0) * stream.standard_normal(count), of.broken
 
 
 def extra(row: Mapping[str, Any]) -> str | None:
@@ -66,34 +81,47 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
     """Mean accuracy of each cell with the error of that mean.
 
     The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken.
-    A cell with a broken seed has its own instead: 0 if all its seeds answer alike, large if only some are broken;
-    not known for one seed. If no cell of the model and data set has two seeds, no deviation is known.
+    A cell with a broken seed has its own instead: 0 if all its seeds answer alike, not known for one seed. If no cell
+    of the model and data set has two seeds, no deviation is known.
     Of several cells with one name in EXTRAS, the one with the best mean counts.
     """
-    cells = cell_means(runs.assign(test_accuracy=runs[column])).sort_values("mean", kind="stable")
+    runs = runs[[*SLOT, "reading", "key", "outcome", "broken"]].assign(test_accuracy=runs[column])
+    cells = cell_means(runs).sort_values("mean", kind="stable")
     found: dict[Slot, Mean] = {}
     for (model, dataset), group in cells.groupby(["model", "dataset"], sort=False):
         s, _ = pooled_std(group[group["broken_seeds"] == 0])
-        for row in _records(group):
+        for row in each(group):
             deviation = row.std if row.broken_seeds else s
             slot = (str(model), str(row.setting), str(dataset), str(row.norm))
-            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken))
+            seeds = _seeds(runs, row.key) if 0 < row.broken_seeds < row.n else ()
+            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), seeds)
     return found
 
 
-def timings(frame: pd.DataFrame | None) -> dict[Timed, Mean]:
-    """Seconds per epoch from model, batch_size, dataset, norm, seconds (median) and, if there, iqr and epochs.
+def _seeds(runs: pd.DataFrame, key: str) -> tuple[tuple[float, bool], ...]:
+    """Accuracy and brokenness of each seed of a cell."""
+    own = runs[runs["key"] == key]
+    return tuple(zip(own["test_accuracy"].astype(float), own["broken"].astype(bool), strict=True))
 
-    The standard error of a median of n normal values is 1.253 s / sqrt(n), and s = IQR / 1.349.
+
+def timings(frame: pd.DataFrame | None) -> dict[Timed, Mean]:
+    """Seconds per epoch, of one engine and device (the reference engine if it was timed), with validation (7.1.6).
+
+    frame   `tables.TIMING_COLUMNS`: model, dataset, norm, batch_size, engine, device, kind, median_seconds, iqr; may
+            have `epochs`, the number of timed epochs
+    The standard error of a median of n normal values is 1.253 s / sqrt(n), and s is IQR / 1.349.
     """
-    if frame is None or frame.empty:
+    rows = [row for row in each(frame) if row.kind == "with_validation"] if frame is not None else []
+    if not rows:
         return {}
-    frame = frame.assign(**{c: np.nan for c in ("iqr", "epochs") if c not in frame})
+    _, engine, device = min((row.engine != "reference", row.engine, row.device) for row in rows)
     return {
         (row.model, int(row.batch_size), row.dataset, row.norm): Mean(
-            row.seconds, 1.253 * row.iqr / 1.349 / np.sqrt(row.epochs), 0 if pd.isna(row.epochs) else int(row.epochs)
+            row.median_seconds, 1.253 / 1.349 * row.iqr / np.sqrt(epochs), int(epochs)
         )
-        for row in _records(frame)
+        for row in rows
+        if (row.engine, row.device) == (engine, device)
+        for epochs in [getattr(row, "epochs", TIMED_EPOCHS)]
     }
 
 
@@ -103,14 +131,14 @@ class Measured:
     def __init__(self, frames: Frames, timing: pd.DataFrame | None = None, reading: str = "default"):
         runs = frames.runs[frames.runs["reading"] == reading]
         adhoc = runs["setting"] == "adhoc"
-        named = [extra(row._asdict()) or "adhoc" for row in _records(runs[adhoc])]
+        named = [extra(row._asdict()) or "adhoc" for row in each(runs[adhoc])]
         runs = runs.assign(setting=runs["setting"].mask(adhoc, pd.Series(named, index=runs.index[adhoc], dtype="str")))
         self.runs = runs[runs["setting"] != "adhoc"]
         self.timings = timings(timing)
         missing = frames.missing[frames.missing["reading"] == reading]
         self.missing = set(missing[["model", "setting", "dataset", "norm"]].itertuples(index=False, name=None))
         self._frames = frames
-        self._draws: dict[str, dict[Any, np.ndarray]] = {}
+        self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
 
     @cached_property
     def test(self) -> dict[Slot, Mean]:
@@ -123,13 +151,14 @@ class Measured:
         best = epochs[epochs["epoch"] > 0].groupby(["key", "seed"])["validation_accuracy"].max()
         return accuracies(self.runs.join(best.rename("best"), on=["key", "seed"]), "best")
 
-    def draws(self, kind: str) -> dict[Any, np.ndarray]:
-        """Redraws of every mean of this kind (accuracy, validation accuracy or timing), drawn once."""
+    def draws(self, kind: str) -> tuple[dict[Any, np.ndarray], dict[Any, Any]]:
+        """Redraws of every mean of this kind (accuracy, validation accuracy or timing), and where it is broken."""
         if kind not in self._draws:
             means = {ACCURACY: lambda: self.test, VALIDATION: lambda: self.validation, TIMING: lambda: self.timings}[
                 kind
             ]()
-            self._draws[kind] = {at: redraws((kind, at), mean) for at, mean in means.items()}
+            drawn = {at: redraws((kind, at), mean) for at, mean in means.items()}
+            self._draws[kind] = ({at: d[0] for at, d in drawn.items()}, {at: d[1] for at, d in drawn.items()})
         return self._draws[kind]
 
     @cached_property
@@ -143,7 +172,7 @@ class Histories:
     def __init__(self, runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame):
         self._runs = {
             ((row.model, row.setting, row.dataset, row.norm), row.seed): (row.key, row.first_batch_loss)
-            for row in _records(runs)
+            for row in each(runs)
         }
         self.seeds = tuple(sorted(runs["seed"].unique().tolist()))
         self._epochs, self._epoch_rows = epochs, _rows(epochs)
@@ -174,10 +203,6 @@ class Histories:
         columns = ("weight_grad.mean_abs", "pre_activation.mean", "zero_share", "dead_share", "saturated_share")
         found = {c: rows[c].to_numpy().reshape(-1, layers) for c in columns}
         return found | {"size": rows["size"].to_numpy()[:layers]}
-
-
-def _records(frame: pd.DataFrame) -> list[Any]:
-    return list(frame.itertuples())
 
 
 def _rows(frame: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:

@@ -117,10 +117,10 @@ def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     """Redraw every cell mean from Normal(mean, s^2 / n) and see how often the predicate is true."""
     if part.kind == TIMING:
         means: Mapping[Any, Mean] = measured.timings
-        values: dict[str, Any] = {"seconds": measured.draws(TIMING)}
+        values: dict[str, Any] = {"seconds": measured.draws(TIMING)[0]}
     else:
         means = measured.test if part.kind == ACCURACY else measured.validation
-        values = {"accuracies": measured.draws(part.kind), "broken": {at for at, m in means.items() if m.broken}}
+        values = dict(zip(("accuracies", "broken"), measured.draws(part.kind), strict=True))
     found = _on_what_is_there(part.predicate, claim.places, lambda places: Evidence(places, **values))
     if found is None:
         return PartVerdict(part.kind, part.check, NOT_RUN)

@@ -1,0 +1,39 @@
+"""Frames with accuracies of one's choice, without records: what the tests of verdicts are fed with."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bnstudy import frames
+from bnstudy.cell import Cell, make_cell
+from bnstudy.claims.terms import DATASETS, NORMS, ROWS
+from bnstudy.labels import SETTINGS
+from bnstudy.study import describe
+
+EMPTY = frames.build([])
+
+
+def cells(model: str = "mlp", datasets=DATASETS, settings=ROWS) -> list[Cell]:
+    """Both norms of these settings."""
+    return [
+        make_cell({"dataset": d, "model": model, "norm": n, **SETTINGS[s]})
+        for d in datasets
+        for s in settings
+        for n in NORMS
+    ]
+
+
+def runs(accuracies: Mapping[Cell, Any], broken: Mapping[Cell, Any] | None = None) -> frames.Frames:
+    """Frames whose `runs` have these test accuracies (percent), one per seed; other frames are empty.
+
+    broken   per cell, whether each seed is broken; cells that are not named are not
+    """
+    rows = []
+    for cell, values in accuracies.items():
+        stuck = (broken or {}).get(cell, [False] * len(values))
+        for seed, (value, dead) in enumerate(zip(values, stuck, strict=True)):
+            outcome = {"seed": seed, "test_accuracy": float(value), "broken": dead, "outcome": "finished"}
+            rows.append(describe(cell) | outcome)
+    table = pd.DataFrame(rows).reindex(columns=EMPTY.runs.columns)
+    return frames.Frames(table, EMPTY.epochs, EMPTY.layers, EMPTY.missing)
