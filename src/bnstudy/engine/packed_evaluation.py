@@ -28,9 +28,9 @@ class Evaluator:
             losses.append(network.loss.losses.double().sum(1))
             answers.append(network.loss.answers.clone())
         answered = torch.cat(answers, 1)
-        accuracy = 100 * (answered == labels).double().mean(1)
+        accuracy = [100 * hits / len(labels) for hits in (answered == labels).sum(1).tolist()]
         counts = [row.bincount(minlength=self._classes).tolist() for row in answered]
-        return accuracy.tolist(), (torch.stack(losses).sum(0) / len(labels)).tolist(), counts
+        return accuracy, (torch.stack(losses).sum(0) / len(labels)).tolist(), counts
 
     def dead_share(self, images: Tensor, labels: Tensor) -> Tensor:
         """Share of units that are zero on all of the first PROBE images; (cells, layers), NaN for the output layer."""

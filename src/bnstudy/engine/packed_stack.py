@@ -168,37 +168,30 @@ class Stack:
 
 
 class Tally:
-    """Losses, answers and penalties of the batches of an epoch."""
+    """Losses, right answers and penalties of the batches of an epoch."""
 
     def __init__(self, members: Sequence[Member], batches: Sequence[tuple[int, int]], like: Tensor):
         self._sizes = torch.tensor([size for _, size in batches], dtype=torch.float64)
         rows = (len(batches), len(members), max(size for _, size in batches))
-        self._losses = like.new_zeros(rows)
-        self._answers, self._labels = (torch.full(rows, wrong) for wrong in (-1, -2))
-        self._rows = [
-            [buffer[i, :, :size] for buffer in (self._losses, self._answers, self._labels)]
-            for i, (_, size) in enumerate(batches)
-        ]
-        self._next = iter(self._rows)
+        self._losses, self._hits = like.new_zeros(rows), torch.zeros(rows, dtype=torch.bool)
+        self._next = zip(self._losses.unbind(), self._hits.unbind(), strict=True)
         self._penalties = {k: (member, []) for k, member in enumerate(members) if member.cell.penalty != "none"}
 
     def add(self, network: Network) -> None:
         """Take in the batch that has just gone forward, before any update."""
-        losses, answers, labels = next(self._next)
+        losses, hits = (row[:, : network.batch] for row in next(self._next))
         losses.copy_(network.loss.losses)
-        answers.copy_(network.loss.answers)
-        labels.copy_(network.labels[:, 0])
+        torch.eq(network.loss.answers, network.labels[:, 0], out=hits)
         for member, penalties in self._penalties.values():
             penalties.append(member.penalty())
 
     def means(self, k: int) -> dict[str, float]:
         """Columns of the epoch row of member k: means over the batches."""
-        hits = (self._answers[:, k] == self._labels[:, k]).sum(1)
         penalties = self._penalties[k][1] if k in self._penalties else [0.0]
         return {
             "data_loss": float((self._losses[:, k].double().sum(1) / self._sizes).mean()),
             "penalty": sum(penalties) / len(penalties),
-            "train_accuracy": 100 * float((hits / self._sizes).mean()),
+            "train_accuracy": 100 * float((self._hits[:, k].sum(1) / self._sizes).mean()),
         }
 
     def first_loss(self, k: int) -> float:
