@@ -9,6 +9,7 @@ from bnstudy.lazy import torch
 
 ENGINES = {
     "packed": "bnstudy.engine.packed:Packed",
+    "graph": "bnstudy.engine.graph:Graph",
     "reference": "bnstudy.engine.reference:Reference",
 }
 """Name -> class, in the order in which `auto` asks them; the last supports every cell."""

@@ -79,7 +79,7 @@ class Training:
     # an epoch
 
     def epoch(self, keeper: Keeper) -> dict[str, Any]:
-        """Train one epoch and take in its validation accuracy; the epoch's row. Raises TryAgain on a request to stop."""
+        """Train one epoch and take in its validation accuracy; its row. Raises TryAgain on a request to stop."""
         if self.protocol.epoch == 0:
             self.history.add_epoch(self._untrained())
         self._set_lr()

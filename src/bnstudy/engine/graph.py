@@ -1,0 +1,234 @@
+"""The graph engine (CUDA): the reference engine's training step, captured once and replayed.
+
+What the reference does between the host's decisions is one CUDA graph: gather, forward, loss, penalty, backward,
+clipping, update, running totals; a second graph holds the measured steps, a third an incomplete last batch.
+Inside an epoch the host only launches; the order of the images is made on the CPU (streams.order) and copied
+once per epoch, the rate is a tensor. On a CPU the same steps are called, which is how they are tested.
+"""
+
+import contextlib
+import gc
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from bnstudy import optimizers, streams
+from bnstudy.cell import Cell, Run
+from bnstudy.engine import graph_optimizer, numerics, reference
+from bnstudy.engine.contract import Keeper, Trained
+from bnstudy.engine.graph_capture import Step, capture
+from bnstudy.engine.graph_dropout import draw_on_device
+from bnstudy.engine.graph_resident import Resident
+from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.statistics import Sampled, sampled_steps
+from bnstudy.errors import TryAgain
+
+STREAMS = 1  # runs side by side, each on a stream of its own; any number gives the same bits
+KEPT = 2  # data sets a device keeps
+
+State = dict[str, Any]
+
+
+class Graph:
+    name = "graph"
+
+    def __init__(self, side_by_side: int = STREAMS):
+        self.side_by_side = side_by_side
+        self._residents: dict[int, Resident] = {}
+
+    def supports(self, cell: Cell, device: str) -> bool:
+        return device.startswith("cuda") and graph_optimizer.is_capturable(cell)
+
+    def train(
+        self, runs: Sequence[Run], inputs: Callable[[Run], Inputs], keeper: Keeper, device: str
+    ) -> Iterator[tuple[Run, Trained]]:
+        """A run that stops leaves its stream to the next one. Where the memory does not suffice, all in training
+        begin again from their last checkpoints, one at a time; raises TryAgain if one does not fit alone."""
+        waiting, going, finished, room, again = list(runs), [], [], self.side_by_side, set[Run]()
+        while waiting or going:
+            try:
+                while waiting and len(going) < room:
+                    going.append(self._start(waiting[0], inputs(waiting[0]), keeper, device))
+                    waiting.pop(0)
+                advance([training for training in going if not training.protocol.stopped], keeper)
+                finished = [(t.run, t.finish()) for t in going if t.protocol.stopped]
+                going = [t for t in going if not t.protocol.stopped]
+            except torch.OutOfMemoryError:
+                waiting, going, finished, room = [*(t.run for t in going), *waiting], [], [], 1
+                _give_up_on_second(waiting[0], again, device)
+                self._residents.clear()
+            if not finished and not going:
+                _free_memory(device)
+            yield from finished
+
+    def _start(self, run: Run, data: Inputs, keeper: Keeper, device: str) -> "Training":
+        training = Training(run, self._resident(data, device), device)
+        if (state := keeper.restore(run)) is not None:
+            training.restore(state)
+        return training
+
+    def _resident(self, data: Inputs, device: str) -> Resident:
+        if id(data) not in self._residents:
+            while len(self._residents) >= KEPT:
+                self._residents.pop(next(iter(self._residents)))
+            self._residents[id(data)] = Resident(data, device)
+        return self._residents[id(data)]
+
+
+def _give_up_on_second(run: Run, again: set[Run], device: str) -> None:
+    if run in again:
+        raise TryAgain(
+            f"{run.cell.key}/{run.seed}: does not fit into the memory of {device}, even alone",
+            "Free the GPU, or train it with --device cpu.",
+        )
+    again.add(run)
+
+
+def _free_memory(device: str) -> None:
+    """Give the memory of trainings that are gone back to the device."""
+    if device.startswith("cuda"):
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def advance(trainings: Sequence["Training"], keeper: Keeper) -> None:
+    """One epoch of each, their steps launched in turn. Raises TryAgain on a request to stop."""
+    for training in trainings:
+        training.begin()
+    for index in range(max((training.batches for training in trainings), default=0)):
+        if keeper.stopping():
+            raise TryAgain("training: stopped inside an epoch", "Run the same command again to go on.")
+        for training in trainings:
+            if index < training.batches:
+                training.launch(index)
+    for training in trainings:
+        keeper.epoch_done(training.run, training.end(), training.state)
+
+
+class Training(reference.Training):
+    """One run. An epoch is `begin`, `launch` for every batch, `end`; `launch` never waits for the device."""
+
+    def __init__(self, run: Run, resident: Resident, device: str):
+        self.run, self.cell, self.device, self.resident = run, run.cell, device, resident
+        self.stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+        self._pool = torch.cuda.graph_pool_handle() if self.stream else None
+        with self._on_stream():
+            super().__init__(run, resident.data, device)
+            self.channels_last = any(isinstance(module, nn.Conv2d) for module in self.model.modules())
+            if self.channels_last:
+                self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.generator = draw_on_device(self.model, self.seed, device)
+            self.rate = self.cell.lr
+            graph_optimizer.make_capturable(self.optimizer, device)
+            self._make_buffers()
+        if self.stream:
+            self.stream.synchronize()  # what is shared is complete before another stream reads it
+
+    def _place(self, data: Inputs) -> None:
+        self.train_labels, self.validation = self.resident.labels, self.resident.validation
+
+    def _images(self, chosen: Tensor) -> Tensor:
+        return self.resident.batch(chosen, self.channels_last)
+
+    def _make_buffers(self) -> None:
+        """What the steps read and write besides the network: fixed addresses, for the graphs."""
+        self._order = torch.zeros(len(self.train_labels), dtype=torch.long, device=self.device)
+        self._cursor = torch.zeros(1, dtype=torch.long, device=self.device)  # images trained on in this epoch
+        self._offsets = torch.arange(self.cell.batch_size, device=self.device)
+        self._totals = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self._first = torch.zeros((), dtype=torch.float64, device=self.device)
+        self._statistics = Sampled(1, len(self.model.blocks), self.device)  # type: ignore[arg-type]
+        sampled, n = sampled_steps(self.batches), len(self.train_labels)
+        size = self.cell.batch_size
+        self._kinds = [(min(size, n - i * size), i in sampled) for i in range(self.batches)]
+        self._steps: dict[tuple[int, bool], Step] = {}
+
+    @contextlib.contextmanager
+    def _on_stream(self) -> Iterator[None]:
+        """Everything of a run happens on its own stream, in its precision."""
+        numerics.settle(self.device, self.cell.precision)
+        with torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext():
+            yield
+
+    # an epoch
+
+    def begin(self) -> None:
+        """Everything before the first step of an epoch; at the first one also row 0 and the captures."""
+        with self._on_stream():
+            if self.protocol.epoch == 0:
+                self.history.add_epoch(self._untrained())
+            self._set_lr()
+            self.model.train()
+            epoch = 1 if self.cell.shuffle == "once" else self.protocol.epoch + 1
+            self._order.copy_(streams.order(self.cell.dataset, self.seed, epoch, len(self._order)))
+            for tensor in (self._cursor, self._totals):
+                tensor.zero_()
+            self._statistics.reset()
+            for size, measured in set(self._kinds) - set(self._steps):
+                step = self._step(size, measured)
+                self._steps[size, measured] = capture(
+                    step, self._changed_by_a_step(), self.generator, self.stream, self._pool
+                )
+        self._began = time.perf_counter()
+
+    def launch(self, index: int) -> None:
+        """The step on batch `index` of the epoch, queued on the run's stream."""
+        with torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext():
+            self._steps[self._kinds[index]]()
+            if self.step == 0 and index == 0:
+                self._first.copy_(self._totals[0])
+
+    def end(self) -> dict[str, Any]:
+        """Wait for the epoch's steps and take in its validation accuracy; the epoch's row."""
+        with self._on_stream():
+            means = self._means(self._totals)
+            means["seconds"] = time.perf_counter() - self._began
+            if self.step == 0:
+                self.first_batch_loss = float(self._first)
+            self.step += self.batches
+            return self._close(means, self._statistics)
+
+    def _step(self, size: int, measured: bool) -> Step:
+        """The step on the next `size` images of the order."""
+
+        def step() -> None:
+            chosen = self._order.index_select(0, self._cursor + self._offsets[:size])
+            labels = self.train_labels.index_select(0, chosen)
+            self._totals += self._update(self._images(chosen), labels, self._statistics if measured else None)
+            self._cursor += size
+
+        return step
+
+    def _changed_by_a_step(self) -> list[Tensor]:
+        state = graph_optimizer.state_tensors(self.optimizer)
+        buffers = self._cursor, self._totals, *self._statistics.tensors
+        return [*self.model.state_dict().values(), *state, *buffers]
+
+    def _set_lr(self) -> None:
+        if self.rate != self.protocol.lr:
+            optimizers.rescale_velocity(self.optimizer, self.rate, self.protocol.lr)
+            self.rate = self.protocol.lr
+            graph_optimizer.set_rate(self.optimizer, self.rate)
+
+    # the end, and the state in between
+
+    def finish(self) -> Trained:
+        with self._on_stream():
+            return super().finish()
+
+    def state(self) -> State:
+        with self._on_stream():
+            return super().state() | {"rate": self.rate, "generator": self.generator.get_state()}
+
+    def restore(self, state: State) -> None:
+        with self._on_stream():
+            super().restore(state)
+
+    def _restore_optimizer(self, state: State) -> None:
+        graph_optimizer.copy_state(self.optimizer, state["optimizer"])
+        self.rate = state["rate"]
+        graph_optimizer.set_rate(self.optimizer, self.rate)
+        self.generator.set_state(state["generator"].cpu())
