@@ -79,15 +79,17 @@ def build(
     records: Iterable[Record],
     expected: Iterable[Run] = (),
     reasons: Mapping[Run, str] | None = None,
-    origin: str = "own",
+    published: Iterable[Record] = (),
 ) -> Frames:
     """Frames of these records; of the `expected` runs, those without a record are listed as missing.
 
-    reasons   why a run is missing, for instance that its data set is not there; else "not run yet"
-    origin    where the records come from: own, or published
+    reasons    why a run is missing, for instance that its data set is not there; else "not run yet"
+    published  more records, whose `origin` is then published instead of own; of them, not every epoch has layers
     Raises DataError if two records are of the same run, for then one of them would be counted twice.
     """
-    found = sorted(map(_compact, records), key=lambda r: (name(r.cell), r.seed))
+    both = [("own", _compact(r)) for r in records] + [("published", _compact(r)) for r in published]
+    both.sort(key=lambda each: (name(each[1].cell), each[1].seed))
+    found = [r for _, r in both]
     here = [Run(r.cell, r.seed) for r in found]
     if len(set(here)) < len(here):
         twice = next(a for a, b in pairwise(here) if a == b)
@@ -96,7 +98,7 @@ def build(
         )
     absent = sorted(set(expected) - set(here), key=lambda run: (name(run.cell), run.seed))
     return Frames(
-        runs=_frame((_run_row(r, origin) for r in found), RUN_COLUMNS),
+        runs=_frame((_run_row(r, origin) for origin, r in both), RUN_COLUMNS),
         epochs=_epochs(found),
         layers=_layers(found),
         missing=_frame((_missing_row(run, (reasons or {}).get(run, "not run yet")) for run in absent), MISSING),

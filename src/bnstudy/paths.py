@@ -58,6 +58,11 @@ def dataset(data: Path, name: str) -> Path:
     return data / f"{name}.npz"
 
 
+def published(results: Path, name: str) -> Path:
+    """One file of what is published: runs, epochs, layers, timings."""
+    return results / "published" / f"{name}.parquet"
+
+
 def frames(results: Path, study: str) -> Path:
     return results / "frames" / study
 

@@ -1,0 +1,115 @@
+"""Own records into the published ones: what is refused, and which of two wins.
+
+Nothing is written unless everything can be: a set of published runs is one statement.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bnstudy import lock, paths, store
+from bnstudy.cell import Run
+from bnstudy.errors import DataError
+from bnstudy.labels import name
+from bnstudy.publication import files, rows
+from bnstudy.publication.rows import Published
+from bnstudy.record import Record
+
+Say = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class Merged:
+    """What became of the runs that were to be published."""
+
+    added: list[Run] = field(default_factory=list)
+    equal: list[Run] = field(default_factory=list)  # published before, with the same digest
+    stayed: list[Run] = field(default_factory=list)  # published before, and the own record differs
+    replaced: list[Run] = field(default_factory=list)
+    bytes: Mapping[str, int] = field(default_factory=dict)
+
+
+def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = print) -> Merged:
+    """Publish the own records of these runs; a run without one is passed over.
+
+    replace    an own record that differs from the published run takes its place; else the published one stays
+    Raises DataError, naming the run and having written nothing, on a record that does not verify, whose sources were
+    not committed, or that would give one cell two recipes; and on a published run that does not verify.
+    """
+    merged = Merged()
+    with lock.held(paths.lock(results, "publish"), "published records"):
+        published = files.read(results)
+        for record, digest in [(r, checked(r, results)) for r in own_records(results, runs)]:
+            _take(published, rows.publish(record, digest), Run(record.cell, record.seed), replace, merged)
+        for each in published.values():
+            _check_whole(each)
+        _check_recipes(published.values())
+        if merged.added or merged.replaced:
+            merged.bytes = files.write(results, published)
+    _tell(merged, say)
+    return merged
+
+
+def own_records(results: Path, runs: Iterable[Run]) -> list[Record]:
+    """The own records of these runs. Raises DataError on the first that does not verify."""
+    found = []
+    for _, record in store.get_records(results, runs):
+        if isinstance(record, DataError):
+            raise record
+        if record is not None:
+            found.append(record)
+    return found
+
+
+def checked(record: Record, results: Path) -> str:
+    """The digest of a record that may be published. Raises DataError naming the run if it may not."""
+    run, origin = Run(record.cell, record.seed), record.provenance
+    what = f"{name(run.cell)} seed {run.seed}"
+    again = f"Commit, then train it again: bnstudy train --fresh {run.cell.key}:{run.seed}"
+    if not origin.get("commit"):
+        raise DataError(f"{what}: trained by sources under no version control", again)
+    if origin.get("dirty") is not False:
+        raise DataError(f"{what}: trained by sources that differ from commit {origin['commit'][:12]}", again)
+    if origin.get("recipe") != record.cell.recipe:
+        raise DataError(f"{what}: trained by recipe {origin.get('recipe')}, its cell says {record.cell.recipe}", again)
+    if origin.get("precision") != record.cell.precision:
+        raise DataError(f"{what}: precision {origin.get('precision')}, its cell says {record.cell.precision}", again)
+    return store.record_digest(results, run)
+
+
+def _take(published: files.Runs, new: Published, run: Run, replace: bool, merged: Merged) -> None:
+    at = (run.cell.key, run.seed)
+    old = published.get(at)
+    if old is not None and old.digest == new.digest and old.verifies():
+        return merged.equal.append(run)
+    if old is not None and not replace:
+        return merged.stayed.append(run)
+    (merged.added if old is None else merged.replaced).append(run)
+    published[at] = new
+
+
+def _check_whole(published: Published) -> None:
+    if not published.verifies():
+        raise DataError(
+            f"{published.row['name']} seed {published.row['seed']}: the published run does not verify",
+            "Bring results/published back from version control, or publish its own record with --replace.",
+        )
+
+
+def _check_recipes(published: Iterable[Published]) -> None:
+    recipes: dict[str, int] = {}
+    for each in published:
+        recipe = each.row["recipe"]
+        if recipes.setdefault(each.row["key"], recipe) != recipe:
+            raise DataError(
+                f"{each.row['name']} seed {each.row['seed']}: recipe {recipe}, other seeds have "
+                f"{recipes[each.row['key']]}",
+                "Train all seeds by one recipe, then publish them with --replace.",
+            )
+
+
+def _tell(merged: Merged, say: Say) -> None:
+    for run in merged.replaced:
+        say(f"{name(run.cell)} seed {run.seed}: own record put in place of the published run")
+    for run in merged.stayed:
+        say(f"{name(run.cell)} seed {run.seed}: own record differs, the published run stays (--replace changes that)")
