@@ -1,4 +1,4 @@
-# The study as a DAG: data -> train (one job per pack) -> aggregate -> report.
+# The study as a DAG: data -> train (one job per pack) -> aggregate -> report; a study of times: time -> aggregate.
 # What is to be run stands in config.yaml; `bnstudy.dag` turns it into packs and paths.
 # `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
 from snakemake.utils import min_version
@@ -21,12 +21,14 @@ PLAN.clear_gaps()
 
 wildcard_constraints:
     pack="[0-9a-f]{12}",
+    timing="[0-9a-f]{12}",
     study="[a-z][a-z0-9_]*",
     dataset="|".join(datasets.REGISTRY),
 
 
 include: "workflow/rules/data.smk"
 include: "workflow/rules/train.smk"
+include: "workflow/rules/timing.smk"
 include: "workflow/rules/aggregate.smk"
 include: "workflow/rules/report.smk"
 

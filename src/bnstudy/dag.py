@@ -15,14 +15,18 @@ from typing import Any
 from bnstudy import config, datasets, paths
 from bnstudy.selection import narrow
 from bnstudy.study import Pack, Study, plan
+from bnstudy.timing import Timing, timings
+from bnstudy.timing.record import stored
 
 
 @dataclass(frozen=True, slots=True)
 class Dag:
-    """The studies with their packs; `results` and `reports` are the folders of this workflow run."""
+    """The studies with their packs, or their timings if they time epochs; `results` and `reports` are the folders of
+    this workflow run."""
 
     studies: dict[str, Study]
     packs: dict[str, tuple[Pack, ...]]
+    timings: dict[str, tuple[Timing, ...]]
     results: Path
     reports: Path
 
@@ -35,11 +39,16 @@ class Dag:
         if narrowed in studies:
             studies[narrowed] = narrow(studies[narrowed], options.get("only_where"), options.get("only_seeds"))
         packs = {name: tuple(plan(study.runs())) for name, study in studies.items()}
-        return cls(studies, packs, paths.results_root(), paths.reports_root())
+        timed = {name: tuple(timings(study.cells)) if study.timing else () for name, study in studies.items()}
+        return cls(studies, packs, timed, paths.results_root(), paths.reports_root())
 
     def clear_gaps(self) -> None:
         """Remove each manifest that names a missing record, and each note that a data set is absent, so that
         their jobs run again. A stat per record."""
+        for timing in self._timing_by_id().values():
+            manifest = paths.timed(self.results, timing.id)
+            if manifest.exists() and not any(stored(self.results, [timing])):
+                manifest.unlink(missing_ok=True)
         for pack in self._by_id().values():
             manifest = paths.manifest(self.results, pack.id)
             if manifest.exists() and not all(self._record(run).exists() for run in pack.runs):
@@ -56,9 +65,21 @@ class Dag:
     def _by_id(self) -> dict[str, Pack]:
         return {pack.id: pack for packs in self.packs.values() for pack in packs}
 
+    def _timing_by_id(self) -> dict[str, Timing]:
+        return {timing.id: timing for timings in self.timings.values() for timing in timings}
+
     def manifests(self, wildcards: Any) -> list[str]:
-        """Input of `aggregate`: the manifests of all packs of a study."""
-        return [str(paths.manifest(self.results, pack.id)) for pack in self.packs[wildcards.study]]
+        """Input of `aggregate`: what stands for all packs and timings of a study, and what there is already of timings
+        of its cells that another study made."""
+        study = wildcards.study
+        packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
+        timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
+        shared = () if timed else stored(self.results, timings(self.studies[study].cells))
+        return [str(path) for path in (*packs, *timed, *shared)]
+
+    def timed_cells(self, wildcards: Any) -> list[str]:
+        """Parameter of `time`: the keys of the two cells of a timing."""
+        return [cell.key for cell in self._timing_by_id()[wildcards.timing].cells.values()]
 
     def seeds(self, wildcards: Any) -> str:
         """Parameter of `aggregate` and `report`: a study's seeds as `--seeds` takes them."""

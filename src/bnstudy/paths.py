@@ -54,6 +54,16 @@ def manifest(results: Path, pack: str) -> Path:
     return results / "packs" / f"{pack}.json"
 
 
+def timing(results: Path, key: str) -> Path:
+    """The record of a timing on one engine and kind of device."""
+    return results / "timings" / f"{key}.json"
+
+
+def timed(results: Path, timing: str) -> Path:
+    """What the DAG waits for: names the records of one timing."""
+    return results / "timed" / f"{timing}.json"
+
+
 def dataset(data: Path, name: str) -> Path:
     return data / f"{name}.npz"
 

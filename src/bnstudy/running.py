@@ -21,6 +21,7 @@ from bnstudy.errors import FAILURES, INTERNAL, DataError, StudyError, TryAgain, 
 from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.study import Study
+from bnstudy.timing import timings
 
 HOPELESS_HOURS = 24.0
 POLL = 0.5  # seconds between two looks at what is done
@@ -249,6 +250,9 @@ def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) ->
         title = datasets.REGISTRY[dataset].title
         console.say(f"{title}: not run, its data are absent (bnstudy data fetch {dataset}, or import)")
     if not outcomes:
+    if study.timing:
+        console.say(f"{study.name}: {len(timings(study.cells))} timings stand")
+        return console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
         raise DataError(f"{study.name}: nothing could be trained", "Bring in data: bnstudy data fetch|import NAME.")
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
     new = len(outcomes) - (len(runs) - asked)

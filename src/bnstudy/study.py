@@ -22,15 +22,21 @@ RUNS_PER_PACK = {"mlp": 18, "cnn": 3}  # an MLP run takes about a minute, a CNN 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A named set of cells; `seeds` are trained for each of them."""
+    """A named set of cells; `seeds` are trained for each of them. A study of `timing` times epochs and trains none."""
 
     name: str
     question: str
     cells: tuple[Cell, ...]
     seeds: tuple[int, ...]
+    timing: bool = False
+
+    @property
+    def trained(self) -> tuple[Cell, ...]:
+        """The cells it trains."""
+        return () if self.timing else self.cells
 
     def runs(self) -> list[Run]:
-        return [Run(cell, seed) for cell in self.cells for seed in self.seeds]
+        return [Run(cell, seed) for cell in self.trained for seed in self.seeds]
 
 
 @dataclass(frozen=True, slots=True)

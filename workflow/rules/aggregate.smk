@@ -9,6 +9,7 @@ rule aggregate:
         epochs=PLAN.results / "frames" / "{study}" / "epochs.parquet",
         layers=PLAN.results / "frames" / "{study}" / "layers.parquet",
         missing=PLAN.results / "frames" / "{study}" / "missing.parquet",
+        timings=PLAN.results / "frames" / "{study}" / "timings.parquet",
     log:
         PLAN.results / "logs" / "aggregate" / "{study}.log",
     params:

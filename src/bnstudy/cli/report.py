@@ -1,5 +1,6 @@
 """Verbs on stored records, without training: aggregate, report; lists and single ones of tables, figures, claims."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +24,8 @@ from bnstudy.record import Record
 from bnstudy.study import Study
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from bnstudy.frames import Frames
     from bnstudy.tables import Shown
 
@@ -40,11 +43,14 @@ def aggregate(
 ) -> None:  # fmt: skip
     """Records of a study into tidy frames (Parquet, CSV)."""
     from bnstudy import frames
+    from bnstudy.timing import frame as timing
 
     folder = paths.results_root(results)
     chosen = options.study(config, study, where, seeds)
-    built = frames.build(_records(folder, chosen), chosen.runs())
+    own = _records(folder, chosen)
+    built = frames.build(own, chosen.runs(), published=_published(folder, chosen, own))
     at = frames.put(built, folder, study)
+    timing.put(timing.collect(folder, chosen.cells, console.say), folder, study)
     console.say(f"{study}: {len(built.runs)} runs, {len(built.missing)} missing, frames in {at}")
 
 
@@ -61,6 +67,15 @@ def _records(results: Path, chosen: Study) -> list[Record]:
     return records
 
 
+def _published(results: Path, chosen: Study, own: list[Record]) -> Iterator[Record]:
+    """The published records of a study, of runs without a record of their own that verifies."""
+    from bnstudy import publication
+    from bnstudy.cell import Run
+
+    here = {Run(record.cell, record.seed) for record in own}
+    return publication.records(results, [run for run in chosen.runs() if run not in here], console.say)
+
+
 def report(
     study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
     config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, reports: ReportsOption = None,
@@ -72,8 +87,8 @@ def report(
 
     kinds = options.formats(formats)
     chosen = options.study(config, study, where, seeds)
-    built = frames.get(paths.results_root(results), study)
-    path = page.write(chosen, built, None, _margins(config), paths.reports_root(reports), formats=kinds)
+    built, timings = frames.get(paths.results_root(results), study), _timings(results, study)
+    path = page.write(chosen, built, timings, _margins(config), paths.reports_root(reports), formats=kinds)
     console.say(f"report: {path.resolve()}")
 
 
@@ -91,6 +106,13 @@ def _frames(results: Path | None, chosen: Study) -> "Frames":
     if not (paths.frames(folder, chosen.name) / "runs.parquet").exists():
         return frames.build([], chosen.runs())
     return frames.get(folder, chosen.name)
+
+
+def _timings(results: Path | None, study: str) -> "pd.DataFrame":
+    """The frame of timings as last aggregated; an empty one if there is none yet."""
+    from bnstudy.timing import frame
+
+    return frame.get(paths.results_root(results), study)
 
 
 def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:
@@ -111,8 +133,8 @@ def _tables(study: str, config: Path, results: Path | None) -> "list[Shown]":
     from bnstudy import tables
 
     chosen = options.study(config, study)
-    plan = tables.planned(chosen.cells, chosen.seeds)
-    return tables.shown(plan, _frames(results, chosen).runs, None, _margins(config))
+    plan = tables.planned(chosen.trained, chosen.seeds)
+    return tables.shown(plan, _frames(results, chosen).runs, _timings(results, study), _margins(config))
 
 
 def table(
@@ -140,7 +162,7 @@ def figures(
     from bnstudy.report import cells_of
 
     chosen = options.study(config, study)
-    plan, built = tables.planned(chosen.cells, chosen.seeds), _frames(results, chosen)
+    plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
     rows = []
     for one in figures.REGISTRY.values():
         reading, datasets = cells_of(one, plan)
@@ -162,7 +184,7 @@ def figure(
 
     one, kinds = figures.find(which), options.formats(formats)
     chosen = options.study(config, study)
-    plan, built = tables.planned(chosen.cells, chosen.seeds), _frames(results, chosen)
+    plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
     reading, datasets = cells_of(one, plan)
     if state(one, built, datasets, reading) == "not run":
         raise DataError(
@@ -183,4 +205,4 @@ def claims(
 
     chosen = options.study(config, study)
     built = _frames(results, chosen)
-    _put_rows(rows(built), as_json, ("id", "state", "verdict", "title"))
+    _put_rows(rows(built, _timings(results, study)), as_json, ("id", "state", "verdict", "title"))

@@ -86,6 +86,12 @@ def _question(value: Any) -> str:
     return value.strip()
 
 
+def _timing(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise UsageError(f"timing: {value!r} is not allowed", "Write true to time epochs instead of training.")
+    return value
+
+
 def _study_name(value: str) -> str:
     if not re.fullmatch(STUDY_PATTERN, value):
         allowed = "A study's name has at most 40 lower-case letters, digits and underscores, and begins with a letter."
@@ -108,12 +114,14 @@ Grid = create_model(
 Seeds = Annotated[Any, PlainValidator(_refusing(_seeds))]
 DatasetName = Annotated[str, AfterValidator(_refusing(_one_of("margins", ("default", *choices.REGISTRIES["dataset"]))))]
 StudyName = Annotated[str, AfterValidator(_refusing(_study_name))]
+Timing = Annotated[Any, PlainValidator(_refusing(_timing))]
 Points = Annotated[Any, PlainValidator(_refusing(_points))]
 
 
 class StudyBlock(Block):
     question: Annotated[Any, PlainValidator(_refusing(_question))]
     seeds: Seeds = None
+    timing: Timing = False
     cells: Annotated[list[Grid], Field(min_length=1)]  # type: ignore[valid-type]
 
 

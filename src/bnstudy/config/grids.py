@@ -1,7 +1,7 @@
 """From grids to cells: every combination of a grid's values, each built and checked as a `Cell`."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import product
 from typing import Any
 
@@ -12,7 +12,9 @@ from bnstudy.config.blocks import StudyBlock, Top
 from bnstudy.config.text import Place, Tree
 from bnstudy.errors import UsageError
 from bnstudy.labels import READINGS, SETTINGS
+from bnstudy.labels import name as cell_name
 from bnstudy.study import Study
+from bnstudy.timing import timings
 
 ALL_SETTINGS = tuple(name for name in SETTINGS if name != "relu_norm_after")
 MAX_CELLS = 20_000  # of a grid, and of a file; counted before any cell is built
@@ -38,11 +40,21 @@ def expand(tree: Tree, top: Top) -> dict[str, Study]:
     cells: dict[str, dict[Cell, None]] = {name: {} for name in top.studies}
     for at, axes in grids:
         cells[str(at[1])] |= dict.fromkeys(_cells(tree, at, axes))
+    for name, block in top.studies.items():
+        if block.timing and (single := _single(cells[name])):
+            why = f"{single} has no counterpart; A timing compares norm none with norm batch: give both."
+            tree.error(("studies", name, "timing"), why)
     return {name: _study(name, block, top, tuple(cells[name])) for name, block in top.studies.items()}
 
 
 def _study(name: str, block: StudyBlock, top: Top, cells: tuple[Cell, ...]) -> Study:
-    return Study(name, block.question, cells, block.seeds or top.seeds)
+    return Study(name, block.question, cells, block.seeds or top.seeds, block.timing)
+
+
+def _single(cells: Iterable[Cell]) -> str:
+    """The name of the first cell that cannot be timed against another, or an empty string."""
+    paired = {cell for timing in timings(cells) for cell in timing.cells.values()}
+    return next((cell_name(cell) for cell in cells if cell not in paired), "")
 
 
 def _axes(grid: BaseModel) -> Axes:

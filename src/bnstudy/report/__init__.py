@@ -51,7 +51,7 @@ def write(
     Raises WriteError, and UsageError on a format that cannot be drawn.
     """
     page = paths.report(reports_root, study.name)
-    plan = tables.planned(study.cells, study.seeds)
+    plan = tables.planned(study.trained, study.seeds)
     found = tables.shown(plan, frames.runs, timings, margins)
     tables.write(found, page.parent / "tables")
     pictures = draw(plan, frames, page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))

@@ -13,7 +13,7 @@ ACCURACY_COLUMNS = [
 ]  # fmt: skip
 SECONDS_COLUMNS = [
     "batch_size", "dataset", "norm", "quantity", "published", "own", "iqr", "low", "high", "kind", "engine", "device",
-    "pixels",
+    "pixels", "timed_images",
 ]  # fmt: skip
 
 
@@ -51,7 +51,8 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
     """SECONDS_COLUMNS of B.3 or B.4: seconds per data set and norm, then the mean overhead per batch size.
 
     `timings` holds one engine and device. The thesis's epoch includes statistics and validation, so only rows of
-    the kind `with_validation` count. Own seconds are medians; low and high bound the ratio's interval.
+    the kind `with_validation` count. Own seconds are medians; low and high bound the ratio's interval; `timed_images`
+    is given where so few images were timed and the seconds scaled to a full epoch.
     """
     own = (
         timings[(timings["model"] == table.model) & (timings["kind"] == "with_validation")] if len(timings) else timings
@@ -69,7 +70,8 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
                      "published": printed.get((table.model, size, dataset, norm)),
                      **({"own": timed.median_seconds, "iqr": timed.iqr, "low": timed.ratio_low,
                          "high": timed.ratio_high, "kind": timed.kind, "engine": timed.engine,
-                         "device": timed.device, "pixels": timed.pixels}
+                         "device": timed.device, "pixels": timed.pixels,
+                         "timed_images": timed.timed_images if getattr(timed, "scaled", False) else None}
                         if timed else {})}
                 )  # fmt: skip
         ratios = [by_slot[size, d, "batch"].ratio for d in datasets if (size, d, "batch") in by_slot]
@@ -79,7 +81,7 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
              "own": 100 * (sum(ratios) / len(ratios) - 1) if len(ratios) == len(datasets) else None}
         )  # fmt: skip
     return pd.DataFrame(rows, columns=SECONDS_COLUMNS).astype(
-        dict.fromkeys(("published", "own", "iqr", "low", "high"), "float64")
+        dict.fromkeys(("published", "own", "iqr", "low", "high", "timed_images"), "float64")
     )
 
 

@@ -160,6 +160,10 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
         notes.append(
             f"Random pixels of the same shape and number: {', '.join(style.dataset(d) for d in in_order(random))}."
         )
+    if len(few := ran["timed_images"].dropna()):
+        low, high = int(few.min()), int(few.max())
+        images = f"{low}" if low == high else f"{low} to {high}"
+        notes.append(f"Scaled to full epochs from {images} images of each ({len(few)} numbers).")
     if len(ran) < len(times):
         notes.append(f"{NOT_RUN} not run ({len(times) - len(ran)} of {len(times)} numbers).")
     return notes

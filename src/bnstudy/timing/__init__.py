@@ -1,0 +1,61 @@
+"""What batch norm costs in time (tables B.3 and B.4): what is timed, and what a timing is called.
+
+Training and packed runs never enter these tables. A `Timing` is its own exclusive job: both norms in one
+process, in turn, alone on the machine (`measure`), kept as a timing record (`record`) and read into the frame
+`timings` (`frame`). Stdlib only: the Snakefile reads this without torch.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bnstudy.cell import Cell
+from bnstudy.engine import ENGINES
+
+NORMS = ("none", "batch")
+KINDS = ("training", "with_statistics", "with_validation")
+"""What an epoch holds: training; and the statistics of layers; and validation. The thesis's epoch holds all three."""
+
+DEVICE_KINDS = ("cpu", "cuda")
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Two cells that differ in nothing but the norm; `id` names the job that times them."""
+
+    none: Cell
+    batch: Cell
+
+    @property
+    def cells(self) -> dict[str, Cell]:
+        return {"none": self.none, "batch": self.batch}
+
+    @property
+    def id(self) -> str:
+        return _hash(self.none.key, self.batch.key)
+
+    def key(self, engine: str, device: str) -> str:
+        """The key of the record made by this engine on this kind of device: 12 hex."""
+        return _hash(self.none.key, self.batch.key, engine, device.partition(":")[0])
+
+    def record_keys(self) -> list[str]:
+        """The keys of all records there may be of this timing."""
+        return [self.key(engine, kind) for engine in ENGINES for kind in DEVICE_KINDS]
+
+    @property
+    def name(self) -> str:
+        return f"{self.none.model} on {self.none.dataset}, batches of {self.none.batch_size}"
+
+
+def timings(cells: Iterable[Cell]) -> list[Timing]:
+    """The pairs among these cells, in their order; a cell without its counterpart is in none."""
+    found: dict[str, dict[str, Cell]] = {}
+    for cell in cells:
+        rest = {k: v for k, v in cell.non_default().items() if k != "norm"}
+        found.setdefault(json.dumps(rest, sort_keys=True), {})[cell.norm] = cell
+    return [Timing(pair["none"], pair["batch"]) for pair in found.values() if {"none", "batch"} <= set(pair)]
+
+
+def _hash(*words: str) -> str:
+    return hashlib.sha256(json.dumps(words, separators=(",", ":")).encode()).hexdigest()[:12]

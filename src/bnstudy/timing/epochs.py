@@ -1,0 +1,97 @@
+"""The parts of an epoch, each callable alone, of every engine that can be timed."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from bnstudy import optimizers
+from bnstudy.cell import Cell, Run
+from bnstudy.engine.contract import Keeper
+from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.packed_member import Member
+from bnstudy.engine.packed_stack import Stack
+from bnstudy.engine.packed_step import Network
+from bnstudy.engine.reference import Training, evaluate
+from bnstudy.engine.statistics import Sampled
+
+PARTS = ("training", "sampled", "probe", "validation")
+"""One pass over the training part; the same with the statistics of its sampled steps; what is measured once an epoch
+on a fixed batch; validation."""
+
+Parts = dict[str, Callable[[], Any]]
+
+
+class Pass(Training):
+    """A training of the reference engine whose passes may go without statistics."""
+
+    measuring = False
+
+    def _watch(self, statistics: Sampled) -> list[Any]:
+        return super()._watch(statistics) if self.measuring else []
+
+    def _measure_parameters(self, statistics: Sampled) -> None:
+        if self.measuring:
+            super()._measure_parameters(statistics)
+
+    def over(self, measuring: bool) -> None:
+        """One pass over the training part."""
+        self.measuring = measuring
+        self._pass(Keeper())
+
+    def parts(self) -> Parts:
+        return {
+            "training": lambda: self.over(False),
+            "sampled": lambda: self.over(True),
+            "probe": self._dead_share,
+            "validation": self._evaluated,
+        }
+
+    def _evaluated(self) -> None:
+        with optimizers.stored_parameters(self.optimizer):
+            evaluate(self.model, *self.validation)
+
+
+class StackPass(Stack):
+    """A stack of the packed engine whose passes may go without statistics."""
+
+    measuring = False
+
+    def _measure(self, network: Network, statistics: Sampled) -> None:
+        if self.measuring:
+            super()._measure(network, statistics)
+
+    @torch.inference_mode()
+    def over(self, measuring: bool) -> None:
+        """One pass over the training part."""
+        self.measuring = measuring
+        self._pass(Keeper())
+
+    @torch.inference_mode()
+    def _evaluated(self, images: Tensor, labels: Tensor, call: Callable[..., Any]) -> None:
+        for row, member in zip(self.stored, self.members, strict=True):
+            row.copy_(member.stored()[0])
+        call(images, labels)
+
+    def parts(self) -> Parts:
+        held_out = self.data.validation_images, self.data.validation_labels
+        return {
+            "training": lambda: self.over(False),
+            "sampled": lambda: self.over(True),
+            "probe": lambda: self._evaluated(*held_out, self.evaluator.dead_share),
+            "validation": lambda: self._evaluated(*held_out, self.evaluator),
+        }
+
+
+@torch.inference_mode()
+def stack(runs: list[Run], data: Inputs) -> StackPass:
+    """These runs of one shape side by side, at their start."""
+    return StackPass([Member(run, data) for run in runs], data)
+
+
+def parts(engine: str, cell: Cell, data: Inputs, device: str) -> Parts:
+    """PARTS of one epoch of this cell, trained alone."""
+    if engine == "packed":
+        return stack([Run(cell, 0)], data).parts()
+    return Pass(Run(cell, 0), data, device).parts()

@@ -1,0 +1,109 @@
+"""The frame `timings`: a row per timing record, norm and kind of epoch, for tables B.3 and B.4."""
+
+import io
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bnstudy import paths, store
+from bnstudy.cell import Cell
+from bnstudy.errors import DataError
+from bnstudy.tables import TIMING_COLUMNS
+from bnstudy.timing import KINDS, NORMS, timings
+from bnstudy.timing.record import Body, stored
+from bnstudy.timing.record import get as get_record
+
+COLUMNS = [
+    *TIMING_COLUMNS, "epochs", "rejected", "scaled", "timed_images", "wall_over_cpu", "hardware", "threads", "torch",
+]  # fmt: skip
+"""Seconds are of a full epoch: `median_seconds`, and its interquartile range `iqr`, over `epochs` epochs. `ratio` is
+the median over pairs of batch by none, with its 95 % interval, and the same in the rows of both norms. `scaled`: only
+`timed_images` training images were timed. `rejected` epochs of the norm were disturbed and repeated."""
+
+TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_images": "int64", "scaled": "bool"} | (
+    dict.fromkeys(("median_seconds", "iqr", "ratio", "ratio_low", "ratio_high", "wall_over_cpu"), "float64")
+)
+
+
+def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> pd.DataFrame:
+    """COLUMNS of the timing records there are of these cells; one that does not verify is said and left out."""
+    found = []
+    for file in stored(results, timings(cells)):
+        try:
+            found.append(get_record(file))
+        except DataError as error:
+            say(f"bnstudy: {error.cause}")
+    return build(found)
+
+
+def build(records: Iterable[Body]) -> pd.DataFrame:
+    """COLUMNS of these timing records."""
+    rows = [row for body in records for row in _rows(body)]
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
+    return frame.sort_values(["model", "dataset", "batch_size", "engine", "device"], kind="stable", ignore_index=True)
+
+
+def _rows(body: Body) -> list[dict[str, Any]]:
+    none, batch = (full_epochs(body, norm) for norm in NORMS)
+    rows = []
+    for i, kind in enumerate(KINDS):
+        ratio, low, high = median_interval(batch[:, i] / none[:, i])
+        compared = {"kind": kind, "ratio": ratio, "ratio_low": low, "ratio_high": high}
+        for norm, seconds in (("none", none[:, i]), ("batch", batch[:, i])):
+            measured = {"median_seconds": float(np.median(seconds)), "iqr": float(stats.iqr(seconds))}
+            rows.append(_circumstances(body, norm) | compared | measured)
+    return rows
+
+
+def _circumstances(body: Body, norm: str) -> dict[str, Any]:
+    origin, epochs = body["provenance"], [pair[norm] for pair in body["pairs"]]
+    shared = ("model", "dataset", "batch_size", "engine", "device", "pixels", "scaled")
+    return {name: body[name] for name in shared} | {
+        "norm": norm, "epochs": len(epochs), "rejected": sum(one["norm"] == norm for one in body["rejected"]),
+        "timed_images": body["timed"]["images"],
+        "wall_over_cpu": float(np.median([sum(e["wall"]) / sum(e["cpu"]) for e in epochs])),
+        "hardware": origin.get("gpu") or origin["cpu"], "threads": origin["threads"], "torch": origin["torch"],
+    }  # fmt: skip
+
+
+def full_epochs(body: Body, norm: str) -> np.ndarray:
+    """Seconds of a full epoch of each of KINDS: (epochs, 3). What was timed in part is scaled by its extent: passes by
+    steps, statistics by sampled steps, validation by images; the probe is the same in any epoch."""
+    wall = np.array([pair[norm]["wall"] for pair in body["pairs"]])
+    training, sampled, probe, validation = (wall[:, body["parts"].index(part)] for part in _PARTS)
+    steps, samples, images = (body["full"][n] / body["timed"][n] for n in ("steps", "sampled", "validation"))
+    bare = training * steps
+    statistics = (sampled - training) * samples + probe
+    return np.stack([bare, bare + statistics, bare + statistics + validation * images], axis=1)
+
+
+_PARTS = ("training", "sampled", "probe", "validation")
+
+
+def median_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
+    """(median, low, high): the interval by order statistics, whatever the distribution; NaN below 6 values."""
+    interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(level)
+    return float(np.median(values)), float(interval.low), float(interval.high)
+
+
+def put(frame: pd.DataFrame, results: Path, study: str) -> None:
+    """Write the frame beside the study's other frames, as Parquet and CSV. Raises WriteError."""
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    folder = paths.frames(results, study)
+    store.write(folder / "timings.parquet", content.getvalue())
+    store.write(folder / "timings.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def get(results: Path, study: str) -> pd.DataFrame:
+    """The frame as last written; empty if there is none. Raises DataError if it cannot be read."""
+    path = paths.frames(results, study) / "timings.parquet"
+    try:
+        return pd.read_parquet(path) if path.exists() else build([])
+    except (OSError, ValueError) as error:
+        remedy = f"Run `bnstudy aggregate --study {study}`."
+        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error

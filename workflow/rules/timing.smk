@@ -1,0 +1,16 @@
+# One timing alone on the machine: it takes every core, so nothing runs beside it.
+
+
+rule time:
+    output:
+        PLAN.results / "timed" / "{timing}.json",
+    log:
+        PLAN.results / "logs" / "time" / "{timing}.log",
+    params:
+        config=workflow.configfiles[0],
+        cells=PLAN.timed_cells,
+    threads: workflow.cores
+    resources:
+        timing=1,
+    shell:
+        "bnstudy bench time {params.cells:q} --config {params.config:q} --manifest {output:q} > {log:q} 2>&1"
