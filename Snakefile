@@ -38,6 +38,6 @@ for study in PLAN.studies:
     rule:
         name:
             study
-        default_target: study == "demo"
+        default_target: study == PLAN.default
         input:
             PLAN.reports / study / "index.html",

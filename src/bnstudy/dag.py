@@ -81,6 +81,11 @@ class Dag:
         """Parameter of `time`: the keys of the two cells of a timing."""
         return [cell.key for cell in self._timing_by_id()[wildcards.timing].cells.values()]
 
+    @property
+    def default(self) -> str:
+        """The study that a plain `snakemake` is for: demo, else the first of the config."""
+        return "demo" if "demo" in self.studies else next(iter(self.studies))
+
     def seeds(self, wildcards: Any) -> str:
         """Parameter of `aggregate` and `report`: a study's seeds as `--seeds` takes them."""
         return "".join(f"{seed}," for seed in self.studies[wildcards.study].seeds)

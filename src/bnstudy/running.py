@@ -244,15 +244,15 @@ def _failure(study: Study, failures: Path, log: Path) -> StudyError:
 
 def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) -> None:
     """Say what there is now. Raises DataError if there is no record because all data sets are absent."""
+    if study.timing:
+        console.say(f"{study.name}: {len(timings(study.cells))} timings stand")
+        return console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
     runs = study.runs()
     unrun = {run.cell.dataset for run in runs if run not in outcomes}
     for dataset in sorted(unrun & _absent(place.results)):
         title = datasets.REGISTRY[dataset].title
         console.say(f"{title}: not run, its data are absent (bnstudy data fetch {dataset}, or import)")
     if not outcomes:
-    if study.timing:
-        console.say(f"{study.name}: {len(timings(study.cells))} timings stand")
-        return console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
         raise DataError(f"{study.name}: nothing could be trained", "Bring in data: bnstudy data fetch|import NAME.")
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
     new = len(outcomes) - (len(runs) - asked)

@@ -101,7 +101,7 @@ def test_a_training_has_every_column_of_a_record(name, whole):
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
 def test_it_learns(norm):
-    trained = train(make(norm=norm, width=1.0, epochs=5))
+    trained = train(make(norm=norm, width=1.0, epochs=5, batch_size=15))
     assert trained.epochs["data_loss"][-1] < 0.5 * trained.epochs["data_loss"][1]
     assert trained.epochs["train_accuracy"][-1] > 80
 
