@@ -1,7 +1,8 @@
 """One owner at a time for a run or a folder of results: flock with the owner's identity in the file.
 
 The kernel drops the lock when its owner dies, however it dies, so a stale lock does not exist; what is
-written in the file only tells a second process whom it waits for. Stdlib only.
+written in the file only tells a second process whom it waits for. The file itself is never removed: two
+processes could then hold two files of one name. Stdlib only.
 """
 
 import contextlib
@@ -10,20 +11,25 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bnstudy.errors import TryAgain, WriteError
 
+UNKNOWN = "an unknown process"
+MOST = 1000  # bytes of a lock file that are read; an identity has about 150
 
-def identity() -> dict[str, str | int]:
+
+def identity(pid: int | None = None) -> dict[str, str | int]:
     """Who holds a lock: pid with its start time (pids are reused), boot id (they restart), host (they repeat)."""
-    return {"pid": os.getpid(), "start": _start_time(os.getpid()), "boot": _boot_id(), "host": socket.gethostname()}
+    pid = os.getpid() if pid is None else pid
+    return {"pid": pid, "start": _start_time(pid), "boot": _boot_id(), "host": socket.gethostname()}
 
 
 def _start_time(pid: int) -> str:
+    """In clock ticks since boot, or an empty string where there is no such process or no /proc."""
     with contextlib.suppress(OSError, IndexError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     return ""
 
 
@@ -34,44 +40,68 @@ def _boot_id() -> str:
 
 
 def owner(path: Path) -> str:
-    """The identity in a lock file, for people; what is no identity reads as an unknown owner."""
+    """Who holds the taken lock at `path`, for people.
+
+    What is no identity, or that of a process of this machine that has ended (its pid free or reused, or the
+    machine restarted), reads as an unknown process.
+    """
     try:
-        who = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {int(who['pid'])} on {str(who['host'])[:60]}"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "an unknown process"
+        with path.open("rb") as file:
+            who = json.loads(file.read(MOST))
+        pid, host = int(who["pid"]), str(who["host"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return UNKNOWN
+    if host == socket.gethostname() and who != identity(pid):
+        return UNKNOWN
+    return f"process {pid} on {host[:60]!a}".replace("'", "")
 
 
 @contextlib.contextmanager
-def held(path: Path, what: str, wait: float = 0.0, poll: float = 0.2) -> Iterator[None]:
+def held(
+    path: Path, what: str, wait: float = 0.0, poll: float = 0.2, stopping: Callable[[], bool] = lambda: False
+) -> Iterator[int]:
     """Hold the lock at `path` while the block runs; wait up to `wait` seconds for it.
 
-    Raises TryAgain naming the owner if it stays taken, WriteError if the file cannot be made or the file
-    system has no locks.
+    Gives the descriptor: a child that inherits it holds the lock too. Raises TryAgain naming the owner if it stays
+    taken or if `stopping` says so, WriteError if the file cannot be made or the file system has no locks.
     """
-    descriptor = _open(path)
+    deadline = time.monotonic() + wait
+    while (descriptor := _take(path)) is None:
+        if time.monotonic() >= deadline or stopping():
+            raise TryAgain(f"{what}: in the hands of {owner(path)}", "Wait until it ends, then run this again.")
+        time.sleep(poll)
     try:
-        deadline = time.monotonic() + wait
-        while not _try(descriptor, path):
-            if time.monotonic() >= deadline:
-                raise TryAgain(f"{what}: in the hands of {owner(path)}", "Wait until it ends, then run this again.")
-            time.sleep(poll)
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps(identity()).encode(), 0)
-        yield
+        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, without a name
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps(identity()).encode(), 0)
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _take(path: Path) -> int | None:
+    """The descriptor of the lock file, locked; None if another process has it."""
+    descriptor = _open(path)
+    try:
+        locked = _lock(descriptor, path)
+    except WriteError:
+        os.close(descriptor)
+        raise
+    if locked and _is_at(descriptor, path):
+        return descriptor
+    os.close(descriptor)
+    return _take(path) if locked else None
 
 
 def _open(path: Path) -> int:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
         raise WriteError(f"{path}: cannot be opened ({error.strerror})", "Make the folder writable.") from error
 
 
-def _try(descriptor: int, path: Path) -> bool:
+def _lock(descriptor: int, path: Path) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return True
@@ -82,3 +112,11 @@ def _try(descriptor: int, path: Path) -> bool:
             f"{path}: this file system has no working locks ({error.strerror})",
             "Put the results on a local disk or a shared folder with flock, with --results.",
         ) from error
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the file that was locked is still the one at `path`; somebody may have removed it in between."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False

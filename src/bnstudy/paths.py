@@ -38,8 +38,8 @@ def record(results: Path, key: str, seed: int) -> Path:
 
 def checkpoints(results: Path, key: str, seed: int) -> tuple[Path, Path]:
     """The newest and the older checkpoint of a run in training."""
-    folder = results / "checkpoints" / key
-    return folder / f"{seed:d}.newest", folder / f"{seed:d}.older"
+    folder = results / "checkpoints"
+    return folder / f"{key}-{seed:d}.newest", folder / f"{key}-{seed:d}.older"
 
 
 def lock(results: Path, name: str) -> Path:

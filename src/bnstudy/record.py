@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from bnstudy.cell import Cell, make_cell
-from bnstudy.errors import DataError
+from bnstudy.errors import DataError, UsageError
 
 SCHEMA = 1
 
@@ -88,19 +88,38 @@ class Record:
         redo = "Delete the file and train again; it is never averaged as it is."
         try:
             body = json.loads(text)
-            claimed = body.pop("digest")
+            claimed, found = body.pop("digest"), digest_of(body)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
             raise DataError(f"{source}: not a complete record ({type(error).__name__})", redo) from error
-        if claimed != digest_of(body):
-            raise DataError(f"{source}: digest is {str(claimed)[:12]}, the content gives {digest_of(body)[:12]}", redo)
+        if claimed != found:
+            raise DataError(f"{source}: digest is {str(claimed)[:12]!a}, the content gives {found[:12]}", redo)
         if body.pop("schema", None) != SCHEMA:
             raise DataError(f"{source}: written by another version of this program (schema)", redo)
-        body = _decoded(body)
-        key = body.pop("key")
-        cell = make_cell(body.pop("cell"))
+        try:
+            key, cell = body.pop("key"), make_cell(body.pop("cell"))
+            record = cls(cell=cell, **_decoded(body))
+        except (KeyError, TypeError, UsageError) as error:
+            raise DataError(f"{source}: not a record of this program ({str(error).splitlines()[0]})", redo) from error
         if cell.key != key:
-            raise DataError(f"{source}: holds key {key}, its cell has {cell.key}", redo)
-        return cls(cell=cell, **body)
+            raise DataError(f"{source}: holds key {str(key)[:12]!a}, its cell has {cell.key}", redo)
+        if not record.is_whole():
+            raise DataError(f"{source}: a column is absent or of another length", redo)
+        return record
+
+    def is_whole(self) -> bool:
+        """Whether epochs and layers have all their columns, one row per epoch."""
+        try:
+            rows = self.epochs_run + 1
+            layers = [column for name, column in self.layers.items() if name not in ("names", "sizes")]
+            return (
+                type(self.seed) is int
+                and self.epochs.keys() == set(EPOCH_COLUMNS)
+                and all(len(column) == rows for column in self.epochs.values())
+                and all(len(column) == rows - 1 for column in layers)
+                and len(self.test[self.cell.tested_weights]["predicted"]) > 0
+            )
+        except (AttributeError, KeyError, TypeError):
+            return False
 
 
 def digest_of(body: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 from bnstudy import choices, datasets, lock, paths, store
 from bnstudy.cell import Run
-from bnstudy.errors import DataError, TryAgain
+from bnstudy.engine.contract import Keeper
+from bnstudy.errors import DataError, TryAgain, UsageError, WriteError
 from bnstudy.labels import name
 from bnstudy.lazy import torch
 from bnstudy.record import Record
@@ -26,7 +28,7 @@ from bnstudy.record import Record
 if TYPE_CHECKING:
     from bnstudy.engine.contract import Engine, Trained
 
-CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a pack; a kill costs at most this and one epoch
+CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a run; a kill costs at most this and one epoch
 PATIENCE_FOR_LOCKS = 24 * 3600.0
 
 Say = Callable[[str], None]
@@ -57,16 +59,17 @@ def train(
 
     Records that do not verify are moved aside and trained again. Runs whose data set is absent are left out
     and named in the report. `wait`: a run in another process's hands is waited for instead of refused.
-    Raises TryAgain on a signal, UsageError on an engine or device that cannot do it.
+    Raises TryAgain on a signal, UsageError on an engine or device that cannot do it, WriteError, DataError.
     """
+    runs = list(dict.fromkeys(runs))
     for run in runs:
         choices.check(run.cell)
+    store.open_results(results)
     report = Report()
-    missing = _missing(runs, results, report, say, fresh)
-    if not missing:
+    if not (missing := _missing(runs, results, report, fresh)):
         return report
-    device = _prepare_torch(device, say)
     with _signals() as asked:
+        device = _prepare_torch(device, say)
         for data_runs in _by_dataset(missing):
             try:
                 arrays = datasets.load(data_runs[0].cell.dataset, data_root)
@@ -76,24 +79,46 @@ def train(
                 report.absent[data_runs[0].cell.dataset] = error
                 continue
             for chosen, members in _by_engine(data_runs, engine, device):
-                with _locked(members, results, wait) as free:
-                    todo = _missing(free, results, report, say, fresh)
+                if asked():
+                    raise TryAgain("stopped before the next run", "Run this again to go on.")
+                with _locked(members, results, wait, asked):
+                    _set_aside(members, results, say)
+                    todo = _missing(members, results, report, fresh)
                     _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch)
     return report
 
 
-def _missing(runs: Sequence[Run], results: Path, report: Report, say: Say, fresh: bool) -> list[Run]:
-    """The runs without a valid record; the others are noted as standing."""
+def _missing(runs: Sequence[Run], results: Path, report: Report, fresh: bool) -> list[Run]:
+    """The runs without a valid record; the others are noted as standing. Raises Unreadable."""
     missing = []
     for run, found in store.get_records(results, runs):
-        if isinstance(found, DataError):
-            aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
-            say(f"{found.cause}; kept as {aside.name}, trained again")
-        if isinstance(found, Record) and not (fresh and run not in report.trained):
+        if isinstance(found, store.Unreadable):
+            raise found
+        if isinstance(found, Record) and not fresh:
             report.stood.append(run)
+            _tidy(run, results)
         else:
             missing.append(run)
     return missing
+
+
+def _set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
+    """Move records that do not verify out of the way; only under their locks, or a good one could be hit."""
+    for run, found in store.get_records(results, runs):
+        if isinstance(found, DataError) and not isinstance(found, store.Unreadable):
+            aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
+            say(f"{found.cause}; kept as {aside.name}, trained again")
+
+
+def _tidy(run: Run, results: Path) -> None:
+    """Remove checkpoints that a kill has left beside a finished record, unless somebody is at work on that run."""
+    if store.has_checkpoints(results, run):
+        with contextlib.suppress(TryAgain, WriteError), lock.held(_lock_of(run, results), run.id):
+            store.drop_checkpoints(results, run)
+
+
+def _lock_of(run: Run, results: Path) -> Path:
+    return paths.lock(results, f"{run.cell.key}-{run.seed}")
 
 
 def _by_dataset(runs: Sequence[Run]) -> list[list[Run]]:
@@ -149,7 +174,7 @@ def _record(run: Run, trained: "Trained", attempts: list[dict[str, Any]], origin
     return Record(cell=run.cell, seed=run.seed, **held, attempts=attempts, provenance=origin)
 
 
-class DiskKeeper:
+class DiskKeeper(Keeper):
     """The engine's `Keeper` on disk: checkpoints when due, lines of progress, requests to stop."""
 
     def __init__(
@@ -160,13 +185,13 @@ class DiskKeeper:
         self._began: dict[str, float] = {}
         self._attempts: dict[str, list[dict[str, Any]]] = {}
         self._saved: dict[str, float] = {}
+        self._interval = checkpoint_seconds()
 
     def stopping(self) -> bool:
         return self._asked()
 
     def restore(self, run: Run) -> dict[str, Any] | None:
-        payload = store.get_checkpoint(self._results, run, self._fingerprint(run))
-        kept = None if payload is None else torch.load(io.BytesIO(payload), weights_only=True)
+        kept = self._kept(run)
         now = datetime.now(UTC).isoformat(timespec="seconds")
         this = {"start": now, "host": socket.gethostname(), "first_epoch": 1 + (kept["epoch"] if kept else 0)}
         self._attempts[run.id] = [*(kept["attempts"] if kept else []), this]
@@ -175,9 +200,21 @@ class DiskKeeper:
             self._say(f"{name(run.cell)} seed {run.seed}: goes on after epoch {kept['epoch']}")
         return kept["state"] if kept else None
 
+    def _kept(self, run: Run) -> dict[str, Any] | None:
+        """The newest checkpoint that verifies and loads as plain values and tensors: nothing in it is executed."""
+        for payload in store.get_checkpoints(self._results, run, self._fingerprint(run)):
+            try:
+                kept = torch.load(io.BytesIO(payload), weights_only=True)
+                if isinstance(kept, dict) and kept.keys() == {"epoch", "attempts", "state"}:
+                    return kept
+            except Exception:  # torch raises nearly anything on bytes that are not its own
+                pass
+            self._say(f"{name(run.cell)} seed {run.seed}: a checkpoint is no checkpoint, left out")
+        return None
+
     def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
         self._on_epoch(run, row)
-        if time.monotonic() - self._saved[run.id] < CHECKPOINT_SECONDS:
+        if time.monotonic() - self._saved[run.id] < self._interval:
             return
         buffer = io.BytesIO()
         torch.save({"epoch": row["epoch"], "attempts": self.attempts(run), "state": state()}, buffer)
@@ -197,27 +234,40 @@ class DiskKeeper:
         return {"key": run.cell.key, "seed": run.seed} | {k: origin.get(k) for k in wanted}
 
 
+def checkpoint_seconds() -> float:
+    """Seconds between two checkpoints: BNSTUDY_CHECKPOINT_SECONDS, else 30; 0 is every epoch. Raises UsageError."""
+    given = os.environ.get("BNSTUDY_CHECKPOINT_SECONDS", "")
+    try:
+        seconds = float(given or CHECKPOINT_SECONDS)
+    except ValueError:
+        seconds = -1.0
+    if not seconds >= 0:
+        raise UsageError(f"BNSTUDY_CHECKPOINT_SECONDS: {given!r} is not a duration", "Give seconds, or leave it out.")
+    return seconds
+
+
 @contextlib.contextmanager
-def _locked(runs: Sequence[Run], results: Path, wait: bool) -> Iterator[list[Run]]:
+def _locked(runs: Sequence[Run], results: Path, wait: bool, asked: Callable[[], bool]) -> Iterator[None]:
     """Hold the locks of all these runs, taken in one order so that two processes cannot wait for each other."""
     with contextlib.ExitStack() as stack:
         for run in sorted(runs, key=lambda r: (r.cell.key, r.seed)):
-            path = paths.lock(results, f"{run.cell.key}-{run.seed}")
             what = f"{name(run.cell)} seed {run.seed}"
-            stack.enter_context(lock.held(path, what, PATIENCE_FOR_LOCKS if wait else 0.0))
-        yield list(runs)
+            patience = PATIENCE_FOR_LOCKS if wait else 0.0
+            stack.enter_context(lock.held(_lock_of(run, results), what, patience, stopping=asked))
+        yield
 
 
 @contextlib.contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """SIGTERM, SIGINT and SIGHUP only set a flag; the engine stops at the next batch."""
+    """SIGTERM, SIGINT and SIGHUP only set a flag; the engine stops at the next batch. What nohup ignores stays so."""
     asked: list[int] = []
-    handled = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-    try:
-        before = {s: signal.signal(s, lambda number, _frame: asked.append(number)) for s in handled}
-    except ValueError:  # not in the main thread, as in some tests: signals stay as they are
+    if threading.current_thread() is not threading.main_thread():  # as in some tests: signals stay as they are
         yield lambda: False
         return
+    before = {s: signal.getsignal(s) for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, lambda got, _frame: asked.append(got))
     try:
         yield lambda: bool(asked)
     finally:
@@ -248,6 +298,11 @@ def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) 
 
 
 def environment() -> None:
-    """One thread per process, set before torch is imported."""
+    """One thread per process, set before torch is imported; and no file of ours behind a closed standard stream."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    for descriptor in (0, 1, 2):  # a closed one would go to the next file opened, and a library's warning into it
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)

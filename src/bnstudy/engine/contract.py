@@ -5,10 +5,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from bnstudy.cell import Cell, Run
-from bnstudy.engine.inputs import Inputs
+
+if TYPE_CHECKING:
+    from bnstudy.engine.inputs import Inputs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,5 +50,5 @@ class Engine(Protocol):
     def supports(self, cell: Cell, device: str) -> bool: ...
 
     def train(
-        self, runs: Sequence[Run], inputs: Callable[[Run], Inputs], keeper: Keeper, device: str
+        self, runs: Sequence[Run], inputs: "Callable[[Run], Inputs]", keeper: Keeper, device: str
     ) -> Iterator[tuple[Run, Trained]]: ...
