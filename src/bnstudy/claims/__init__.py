@@ -1,7 +1,7 @@
 """The checkable sentences of the thesis: each a predicate with a verdict (rules: docs/claims.md)."""
 
 from bnstudy.claims.catalogue import Claim, registry
-from bnstudy.claims.listing import rows
+from bnstudy.claims.listing import judged, measure, rows
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.verdicts import ClaimVerdict, PartVerdict, published_support, verdict
 
@@ -14,6 +14,8 @@ __all__ = [
     "ClaimVerdict",
     "Measured",
     "PartVerdict",
+    "judged",
+    "measure",
     "published_support",
     "registry",
     "rows",

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnstudy.claims.catalogue import PER_SEED, registry
+from bnstudy.claims.catalogue import PER_SEED, Claim, registry
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NORMS
 from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict, PartVerdict, published_support, verdict
@@ -29,25 +29,33 @@ def rows(
     or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged
     model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
     """
-    measured = None if frames is None or frames.runs.empty else Measured(frames, timings, reading)
-    listed = []
-    for claim in registry().values():
-        found = verdict(claim, measured)
-        listed.append(
-            {
-                "id": claim.id,
-                "priority": claim.priority,
-                "section": claim.section,
-                "kind": claim.kind,
-                "title": claim.title,
-                "state": found.state,
-                "verdict": found.verdict,
-                "published": published_support(claim),
-                "evidence": evidence(found),
-                "figures": list(claim.figures),
-            }
-        )
-    return listed
+    return [_row(claim, found) for claim, found in judged(measure(frames, timings, reading))]
+
+
+def measure(frames: Frames | None, timings: pd.DataFrame | None = None, reading: str = "default") -> Measured | None:
+    """What these frames have to say; None if there is neither a run nor a timing in them."""
+    untimed = timings is None or timings.empty
+    return None if frames is None or (frames.runs.empty and untimed) else Measured(frames, timings, reading)
+
+
+def judged(measured: Measured | None) -> list[tuple[Claim, ClaimVerdict]]:
+    """Every claim with its verdict, in the order of the catalogue."""
+    return [(claim, verdict(claim, measured)) for claim in registry().values()]
+
+
+def _row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
+    return {
+        "id": claim.id,
+        "priority": claim.priority,
+        "section": claim.section,
+        "kind": claim.kind,
+        "title": claim.title,
+        "state": found.state,
+        "verdict": found.verdict,
+        "published": published_support(claim),
+        "evidence": evidence(found),
+        "figures": list(claim.figures),
+    }
 
 
 def evidence(found: ClaimVerdict) -> dict[str, Any]:
@@ -73,12 +81,13 @@ def evidence(found: ClaimVerdict) -> dict[str, Any]:
 def _sentence(part: PartVerdict) -> str:
     if part.verdict == NOT_RUN:
         return f"{part.kind}: not run"
-    texts = _texts(part)
+    texts = numbers(part)
     shown = ", ".join(texts) if len(texts) <= SHOWN else f"{len(part.numbers)} numbers"
-    return f"{part.kind}: {_true_in(part)}{' (' + shown + ')' if shown else ''}"
+    return f"{part.kind}: {true_in(part)}{' (' + shown + ')' if shown else ''}"
 
 
-def _true_in(part: PartVerdict) -> str:
+def true_in(part: PartVerdict) -> str:
+    """In how many redraws, or for which seeds, the predicate is true."""
     if "redraws" in part.true_in:
         return f"true in {100 * part.true_in['redraws']:.1f} % of redraws"
     if part.kind in PER_SEED:
@@ -86,7 +95,7 @@ def _true_in(part: PartVerdict) -> str:
     return part.verdict
 
 
-def _texts(part: PartVerdict) -> list[str]:
+def numbers(part: PartVerdict) -> list[str]:
     """The numbers in words; of an accuracy or a time, vanilla and batch norm together."""
     if "redraws" not in part.true_in:
         never = {at: "never" if str(at[0]).startswith("epochs") else "inf" for at in part.numbers}

@@ -15,7 +15,7 @@ from bnstudy import __version__, figures, paths, stats, store, tables
 from bnstudy.figures import style
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames
-from bnstudy.report import cells
+from bnstudy.report import cells, claims
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
@@ -43,7 +43,7 @@ def write(
     reports_root: Path,
     formats: Sequence[str] = ("svg",),
 ) -> Path:
-    """Write reports/<study>/: tables/, figures/ and index.html last, each file whole or not at all; the page's path.
+    """Write reports/<study>/: tables/, figures/, claims.csv, index.html last, each file whole or not at all; the page.
 
     timings  tables.TIMING_COLUMNS, or None: not timed
     margins  points of test accuracy by data set, `default` for the others (config.yaml)
@@ -55,7 +55,12 @@ def write(
     found = tables.shown(plan, frames.runs, timings, margins)
     tables.write(found, page.parent / "tables")
     pictures = draw(plan, frames, page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))
-    store.write(page, html(context(study, plan, frames, found, pictures, margins)).encode())
+    judged = claims.of_study(plan, frames, timings)
+    store.write(page.parent / "claims.csv", claims.csv(judged["claims"]).encode())
+    store.write(
+        page,
+        html(context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)).encode(),
+    )
     return page
 
 
@@ -122,6 +127,21 @@ def context(
         "diverged": cells.diverged(runs),
         "data": cells.data(runs),
         "environment": cells.environment(runs),
+    }
+
+
+def claim_context(
+    judged: Mapping[str, Any], found: Iterable[Shown], pictures: Iterable[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The claims, and where on the page each figure and table is that shows them."""
+    tables_at = {one.id: f"table-{one.stem}" for one in found if one.planned}
+    figures_at = {p["figure"].id: p["figure"].stem for p in pictures if p["files"]}
+    return {
+        "claims": judged,
+        "claim_sections": claims.sections(judged["claims"], SECTIONS),
+        "claim_words": claims.VERDICTS,
+        "shown_at": tables_at | figures_at,
+        "thesis_data": [style.dataset(name) for name in THESIS_DATASETS],
     }
 
 

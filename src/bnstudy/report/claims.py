@@ -1,0 +1,145 @@
+"""What the page says of the thesis's claims: verdicts, evidence, counts by model and data set; and claims.csv."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from bnstudy.claims import Claim, ClaimVerdict, Measured, PartVerdict, judged, measure, published_support, verdict
+from bnstudy.claims.listing import evidence, numbers, true_in
+from bnstudy.claims.terms import Place
+from bnstudy.claims.verdicts import NOT_RUN
+from bnstudy.figures import style
+from bnstudy.frames import Frames
+from bnstudy.tables import THESIS_DATASETS
+
+VERDICTS = {
+    "holds": "true in at least 95 % of redraws, or for every one of at least three seeds",
+    "fails": "true in at most 5 % of redraws, or for no seed: of joined comparisons, not all are there",
+    "undecided": "between the two, or too few seeds",
+    "not run": "no cell that it asks for has been run",
+}
+CHAPTERS = {
+    "main": "Main findings (abstract, chapter 8)",
+    "7.1.6": "MLP: time", "7.2.6": "CNN: time", "7": "Before training", "6.1.2": "Data", "3.3": "The layer itself",
+}  # fmt: skip
+
+
+def reading_of(plan: pd.DataFrame) -> str:
+    """The cells that claims are judged on: the full protocol's, or the reduced ones of a study that has no others."""
+    known = plan[plan["dataset"].isin(THESIS_DATASETS)]
+    return (
+        "reduced" if (known["reading"] == "reduced").any() and not (known["reading"] == "default").any() else "default"
+    )
+
+
+def of_study(plan: pd.DataFrame, frames: Frames, timings: pd.DataFrame | None) -> dict[str, Any]:
+    """What the page shows of claims: `judged` says if any claim that needs training could be asked at all.
+
+    Gives judged, reduced, counts by verdict, places (counts by model and data set) and claims, one row each.
+    """
+    reading = reading_of(plan)
+    mine = Frames(**{name: _of(getattr(frames, name), plan) for name in ("runs", "epochs", "layers", "missing")})
+    measured = measure(mine, timings, reading)
+    found = judged(measured)
+    return {
+        "judged": any(one.places for _, one in found),
+        "reduced": reading == "reduced",
+        "counts": _counted(one.verdict for _, one in found),
+        "places": by_place(found, measured) if measured else [],
+        "claims": [row(claim, one) for claim, one in found],
+    }
+
+
+def _of(frame: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["key"].isin(plan["key"])]
+
+
+def _counted(verdicts: Iterable[str]) -> dict[str, int]:
+    found = list(verdicts)
+    return {v: found.count(v) for v in VERDICTS}
+
+
+def by_place(found: Sequence[tuple[Claim, ClaimVerdict]], measured: Measured) -> list[dict[str, Any]]:
+    """Verdicts by model and data set: each claim asked of that place alone.
+
+    A claim that cannot be asked of one place (it compares data sets, or models) is in none of them.
+    """
+    places = sorted({place for claim, _ in found for place in claim.places}, key=_rank)
+    rows = []
+    for place in places:
+        counts = _counted(v for claim, whole in found if (v := _alone(claim, whole, place, measured)))
+        if sum(counts.values()) > counts[NOT_RUN]:
+            title = f"{style.model(place[0])}, {style.dataset(place[1])}"
+            rows.append({"title": title, "counts": counts, "total": sum(counts.values())})
+    return rows
+
+
+def _rank(place: Place) -> tuple[bool, int]:
+    return place[0] != "mlp", THESIS_DATASETS.index(place[1])
+
+
+def _alone(claim: Claim, whole: ClaimVerdict, place: Place, measured: Measured) -> str:
+    """The verdict of a claim on one place; empty where it does not speak of it, or not of it alone."""
+    if place not in claim.places:
+        return ""
+    found = verdict(replace(claim, places=(place,)), measured)
+    asked = all(part.numbers for part in found.parts if part.verdict != NOT_RUN)
+    if found.verdict != NOT_RUN and asked:
+        return found.verdict
+    return "" if place in whole.places or not asked else NOT_RUN
+
+
+def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
+    """A claim as the page shows it."""
+    return {
+        "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
+        "group": group(claim.section), "models": sorted({model for model, _ in claim.places}),
+        "verdict": found.verdict, "state": found.state, "published": published_support(claim),
+        "figures": claim.figures, "left": left_out(claim, found), "parts": [_part(part) for part in found.parts],
+        "text": evidence(found)["text"],
+    }  # fmt: skip
+
+
+def group(section: str) -> str:
+    """The part of the page that a claim belongs to: a section of chapter 7, or `main`."""
+    first = section.split(";")[0].strip()
+    return "main" if first.startswith(("Abstract", "8")) else first
+
+
+def left_out(claim: Claim, found: ClaimVerdict) -> str:
+    """The models and data sets that a partly judged claim speaks of and was not judged on."""
+    lacking = [place for place in claim.places if place not in found.places]
+    words = [f"{style.model(model)} {style.dataset(dataset)}" for model, dataset in lacking]
+    return ", ".join(words) if found.places else ""
+
+
+def _part(part: PartVerdict) -> dict[str, Any]:
+    return {
+        "kind": part.kind, "check": part.check, "verdict": part.verdict,
+        "true_in": "" if part.verdict == NOT_RUN else true_in(part), "numbers": numbers(part),
+    }  # fmt: skip
+
+
+def sections(claims: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The claims by section: main findings first, then chapter 7 in its order, then the rest."""
+    groups: dict[str, list[Mapping[str, Any]]] = {}
+    for claim in claims:
+        groups.setdefault(claim["group"], []).append(claim)
+    order = sorted(groups, key=lambda g: (g != "main", not g.startswith("7."), g))
+    names = {**titles, **CHAPTERS}
+    return [
+        {"id": g, "title": names[g], "claims": groups[g], "counts": _counted(c["verdict"] for c in groups[g])}
+        for g in order
+    ]
+
+
+def csv(claims: Iterable[Mapping[str, Any]]) -> str:
+    """claims.csv: id, priority, section, title, verdict, state, published, evidence, left_out, figures."""
+    columns = {"id": "id", "priority": "priority", "section": "section", "title": "title", "verdict": "verdict",
+               "state": "state", "published": "published", "text": "evidence", "left": "left_out"}  # fmt: skip
+    rows = [
+        {new: claim[old] for old, new in columns.items()} | {"figures": " ".join(claim["figures"])} for claim in claims
+    ]
+    return pd.DataFrame(rows).to_csv(index=False, lineterminator="\n")

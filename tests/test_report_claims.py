@@ -1,0 +1,107 @@
+"""Claims on the page: counts, places, links, filters without scripts, and the file beside it."""
+
+import csv
+import re
+
+import pytest
+
+import synthetic
+from bnstudy import frames, report
+from bnstudy.cell import Cell
+from bnstudy.labels import SETTINGS
+from bnstudy.report import claims
+from bnstudy.study import Study
+from bnstudy.tables import planned
+
+MARGINS = {"default": 1.0}
+
+
+def study_of(dataset, settings=("relu", "lr_high"), **more):
+    cells = [
+        Cell(dataset=dataset, model="mlp", norm=n, **SETTINGS[s], **more) for s in settings for n in ("none", "batch")
+    ]
+    return Study("small", "Does it come out again?", tuple(cells), (0, 1, 2))
+
+
+def page_of(study, folder):
+    """Batch norm two points ahead at the baseline; vanilla broken at the high rate."""
+    level = {"none": 48.0, "batch": 50.0}
+    records = [synthetic.record(r, epochs_run=3, test_accuracy=level[r.cell.norm] + 0.1 * r.seed) for r in study.runs()]
+    built = frames.build(records, study.runs())
+    return report.write(study, built, None, MARGINS, folder), built
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    study = study_of("cifar10")
+    page, built = page_of(study, tmp_path_factory.mktemp("reports"))
+    return study, page, built
+
+
+def test_every_claim_is_on_the_page_and_in_the_file_with_one_verdict(written):
+    _, page, _ = written
+    found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-(\w+)"', page.read_text()))
+    with page.with_name("claims.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 120
+    assert len(re.findall('<article class="claim ', page.read_text())) == 120
+    assert set(found) == {row["verdict"].replace(" ", "-") for row in rows}
+    tally = dict(re.findall(r'<li class="w-([\w-]+)"><strong>(\d+)</strong>', page.read_text()))
+    assert {v: int(n) for v, n in tally.items()} == {
+        v.replace(" ", "-"): sum(row["verdict"] == v for row in rows) for v in claims.VERDICTS
+    }
+
+
+def test_known_effects_get_their_verdicts(written):
+    _, page, _ = written
+    with page.with_name("claims.csv").open() as file:
+        rows = {row["id"]: row for row in csv.DictReader(file)}
+    assert (rows["M01"]["verdict"], rows["M01"]["state"]) == ("holds", "partial")  # the baseline: ahead by two
+    assert "MNIST" in rows["M01"]["left_out"]
+    assert rows["K01"]["verdict"] == "not run"
+    assert rows["M01"]["published"] == "yes"
+
+
+def test_places_count_claims_asked_of_one_data_set_alone(written):
+    study, _, built = written
+    found = claims.of_study(planned(study.cells, study.seeds), built, None)
+    (place,) = found["places"]
+    assert place["title"] == "MLP, CIFAR10"
+    assert place["total"] == sum(place["counts"].values())
+    assert place["counts"]["holds"] >= 2
+    whole = found["counts"]
+    assert place["counts"]["holds"] <= whole["holds"]
+
+
+def test_each_filter_has_its_rule_and_no_script(written):
+    text = written[1].read_text()
+    ids = re.findall(r'id="(only-[\w-]+)"', text)
+    assert len(ids) == 4 + 2 + 3
+    for one in ids:
+        assert f"#claims:has(#{one}:checked)" in text
+    assert "<script" not in text
+
+
+def test_links_of_claims_lead_to_figures_and_tables_of_the_page(written):
+    text = written[1].read_text()
+    article = text[text.index('id="claim-M01"') :].split("</article>")[0]
+    assert re.findall(r'href="#([\w-]+)"', article) == ["fig_7_1", "table-b1"]
+
+
+def test_a_study_of_other_data_says_that_no_claim_can_be_judged(tmp_path):
+    page, _ = page_of(study_of("digits"), tmp_path)
+    text = page.read_text()
+    assert "no run they could be judged on" in text
+    assert '<article class="claim' not in text
+
+
+def test_reduced_cells_are_judged_as_such_and_said_to_be(tmp_path):
+    page, _ = page_of(study_of("cifar10", width=0.25), tmp_path)
+    assert "reduced protocol, which is not the thesis" in page.read_text()
+
+
+def test_runs_outside_the_study_are_not_judged(written):
+    study, _, built = written
+    none = claims.of_study(planned(study.cells[:1], study.seeds), built, None)
+    found = {c["id"]: c["verdict"] for c in none["claims"]}
+    assert found["M01"] == "not run"
