@@ -7,12 +7,14 @@ deletes declared outputs before a job and after a failure.
 import contextlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from bnstudy import config, datasets, paths
+from bnstudy import config, datasets, paths, publication
+from bnstudy.cell import Run
 from bnstudy.selection import narrow
 from bnstudy.study import Pack, Study, plan
 from bnstudy.timing import Timing, timings
@@ -43,15 +45,17 @@ class Dag:
         return cls(studies, packs, timed, paths.results_root(), paths.reports_root())
 
     def clear_gaps(self) -> None:
-        """Remove each manifest that names a missing record, and each note that a data set is absent, so that
-        their jobs run again. A stat per record."""
+        """Remove each manifest that names a run neither recorded nor published, and each note that a data set is
+        absent, so that their jobs run again. A stat per record."""
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
             if manifest.exists() and not any(stored(self.results, [timing])):
                 manifest.unlink(missing_ok=True)
-        for pack in self._by_id().values():
-            manifest = paths.manifest(self.results, pack.id)
-            if manifest.exists() and not all(self._record(run).exists() for run in pack.runs):
+        manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
+        gaps = {manifest: self._unrecorded(runs) for manifest, runs in manifests.items() if manifest.exists()}
+        unlisted = set(publication.unlisted(chain.from_iterable(gaps.values()), self.results))
+        for manifest, gap in gaps.items():
+            if not unlisted.isdisjoint(gap):
                 manifest.unlink(missing_ok=True)
         for name in datasets.REGISTRY:
             note = paths.data_state(self.results, name)
@@ -59,8 +63,8 @@ class Dag:
                 if json.loads(note.read_text()).get("state") != "present":
                     note.unlink()
 
-    def _record(self, run: Any) -> Path:
-        return paths.record(self.results, run.cell.key, run.seed)
+    def _unrecorded(self, runs: Iterable[Run]) -> list[Run]:
+        return [run for run in runs if not paths.record(self.results, run.cell.key, run.seed).exists()]
 
     def _by_id(self) -> dict[str, Pack]:
         return {pack.id: pack for packs in self.packs.values() for pack in packs}
@@ -70,12 +74,13 @@ class Dag:
 
     def manifests(self, wildcards: Any) -> list[str]:
         """Input of `aggregate`: what stands for all packs and timings of a study, and what there is already of timings
-        of its cells that another study made."""
+        of its cells that another study made and of published runs."""
         study = wildcards.study
         packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
         timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
         shared = () if timed else stored(self.results, timings(self.studies[study].cells))
-        return [str(path) for path in (*packs, *timed, *shared)]
+        published = [path for path in [paths.published(self.results, "runs")] if path.exists()]
+        return [str(path) for path in (*packs, *timed, *shared, *published)]
 
     def timed_cells(self, wildcards: Any) -> list[str]:
         """Parameter of `time`: the keys of the two cells of a timing."""

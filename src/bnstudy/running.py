@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnstudy import console, datasets, lock, paths, store, training
+from bnstudy import console, datasets, lock, paths, publication, store, training
 from bnstudy.cell import Run
 from bnstudy.errors import FAILURES, INTERNAL, DataError, StudyError, TryAgain, UsageError
 from bnstudy.labels import name
@@ -56,19 +56,24 @@ def run(place: Place, study: Study, narrowed: dict[str, str], processes: int, ye
             check_start(todo, "auto", processes, yes)
         if fresh:
             training.forget(todo, place.results)
-        snakemake(place, study, narrowed, processes, todo, outcomes)
+        snakemake(place, study, narrowed, processes, todo, outcomes, fresh)
     summary(place, study, outcomes, len(todo))
 
 
 def standing(runs: Sequence[Run], results: Path) -> dict[Run, str]:
-    """The outcome of each run with a record that verifies; one that does not is moved aside and said."""
+    """The outcome of each run with a record or as published, verified; a record that does not verify is moved aside
+    and said. Raises Unreadable."""
     outcomes = {}
     for run, found in store.get_records(results, runs):
+        if isinstance(found, store.Unreadable):
+            raise found
         if isinstance(found, DataError):
             _set_aside(run, results)
         elif isinstance(found, Record):
             outcomes[run] = found.outcome
-    return outcomes
+    unrecorded = [run for run in runs if run not in outcomes]
+    published = publication.standing(results, unrecorded, console.say)
+    return outcomes | {run: found.row["outcome"] for run, found in published.items()}
 
 
 def _set_aside(run: Run, results: Path) -> None:
@@ -103,8 +108,9 @@ def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> 
 
 
 def missing(runs: Sequence[Run], results: Path) -> list[Run]:
-    """The runs without a record file. A stat per run."""
-    return [run for run in runs if not paths.record(results, run.cell.key, run.seed).exists()]
+    """The runs without a record file that are not published either. A stat per run."""
+    unrecorded = [run for run in runs if not paths.record(results, run.cell.key, run.seed).exists()]
+    return publication.unlisted(unrecorded, results)
 
 
 def workflow_file(config: Path) -> Path:
@@ -118,8 +124,9 @@ def workflow_file(config: Path) -> Path:
 
 
 def snakemake(
-    place: Place, study: Study, narrowed: dict[str, str], processes: int, todo: Sequence[Run], outcomes: dict[Run, str]
-) -> None:
+    place: Place, study: Study, narrowed: dict[str, str], processes: int, todo: Sequence[Run],
+    outcomes: dict[Run, str], fresh: bool = False,
+) -> None:  # fmt: skip
     """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
 
     Every record is locked by itself and every file appears whole, so Snakemake's own folder lock is replaced
@@ -132,7 +139,8 @@ def snakemake(
                "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     store.write(failures, b"")
-    with log.open("wb") as words, _group(command, _environment(place, failures), words) as (process, asked):
+    environment = _environment(place, failures) | ({publication.IGNORE: "1"} if fresh else {})
+    with log.open("wb") as words, _group(command, environment, words) as (process, asked):
         status = _follow(process, place, todo, outcomes)
     if asked():
         raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
@@ -212,8 +220,7 @@ def _follow(process: subprocess.Popen, place: Place, todo: Sequence[Run], outcom
 
 
 def _there(runs: Sequence[Run], results: Path) -> list[Run]:
-    gone = set(missing(runs, results))
-    return [run for run in runs if run not in gone]
+    return [run for run in runs if paths.record(results, run.cell.key, run.seed).exists()]
 
 
 def _line(record: Record) -> str:

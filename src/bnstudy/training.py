@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import choices, datasets, lock, paths, store
+from bnstudy import choices, datasets, lock, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, UsageError, WriteError
@@ -41,6 +41,7 @@ class Report:
     stood: list[Run] = field(default_factory=list)
     trained: list[Run] = field(default_factory=list)
     absent: dict[str, DataError] = field(default_factory=dict)  # data set -> why
+    published: dict[Run, str] = field(default_factory=dict)  # stood without an own record -> digest
 
 
 def train(
@@ -55,7 +56,7 @@ def train(
     say: Say = lambda line: print(line, file=sys.stderr, flush=True),
     on_epoch: Callable[[Run, dict[str, Any]], None] = lambda run, row: None,
 ) -> Report:
-    """Train every run that has no valid record and store each record as it is finished.
+    """Train every run that has no valid record and is not published, and store each record as it is finished.
 
     Records that do not verify are moved aside and trained again. Runs whose data set is absent are left out
     and named in the report. `wait`: a run in another process's hands is waited for instead of refused.
@@ -65,7 +66,7 @@ def train(
     for run in runs:
         choices.check(run.cell)
     store.open_results(results)
-    report = Report()
+    report = Report(published={} if fresh else _published(runs, results, say))
     if not (missing := _missing(runs, results, report, fresh)):
         return report
     with _signals() as asked:
@@ -88,13 +89,19 @@ def train(
     return report
 
 
+def _published(runs: Sequence[Run], results: Path, say: Say) -> dict[Run, str]:
+    """The digests of those runs that have no record here and need none, being published."""
+    unrecorded = [run for run in runs if not paths.record(results, run.cell.key, run.seed).exists()]
+    return {run: found.digest for run, found in publication.standing(results, unrecorded, say).items()}
+
+
 def _missing(runs: Sequence[Run], results: Path, report: Report, fresh: bool) -> list[Run]:
-    """The runs without a valid record; the others are noted as standing. Raises Unreadable."""
+    """The runs neither recorded nor published; the others are noted as standing. Raises Unreadable."""
     missing = []
     for run, found in store.get_records(results, runs):
         if isinstance(found, store.Unreadable):
             raise found
-        if isinstance(found, Record) and not fresh:
+        if (isinstance(found, Record) or run in report.published) and not fresh:
             report.stood.append(run)
             _tidy(run, results)
         else:
@@ -289,6 +296,8 @@ def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) 
         row: dict[str, Any] = {"key": run.cell.key, "seed": run.seed, "digest": None}
         if isinstance(found, Record):
             row["digest"] = store.record_digest(results, run)
+        elif run in report.published:
+            row["published"] = report.published[run]
         elif run.cell.dataset in report.absent:
             row["absent"] = report.absent[run.cell.dataset].cause
         else:

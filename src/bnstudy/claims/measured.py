@@ -15,6 +15,7 @@ from bnstudy.claims.evidence import Timed
 from bnstudy.claims.terms import Slot
 from bnstudy.frames import Frames
 from bnstudy.labels import AXES
+from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
 from bnstudy.stats import SLOT, cell_means, each, pooled_std
 
@@ -201,8 +202,18 @@ class Histories:
         rows = self._layers.iloc[self._layer_rows[key, seed]]
         layers = int(rows["position"].max()) + 1
         columns = ("weight_grad.mean_abs", "pre_activation.mean", "zero_share", "dead_share", "saturated_share")
-        found = {c: rows[c].to_numpy().reshape(-1, layers) for c in columns}
+        epochs = rows["epoch"].to_numpy()[::layers]
+        found = {c: _every_epoch(epochs, rows[c].to_numpy().reshape(-1, layers)) for c in columns}
         return found | {"size": rows["size"].to_numpy()[:layers]}
+
+
+def _every_epoch(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """A layer column (epochs, layers) for each epoch from 1: linear between the epochs that are published, of own
+    records too, for a verdict must not depend on where a record comes from."""
+    last = int(epochs[-1])
+    kept = np.isin(epochs, kept_epochs(last))
+    layers = values[kept].astype(float).T
+    return np.column_stack([np.interp(np.arange(1, last + 1), epochs[kept], layer) for layer in layers])
 
 
 def _rows(frame: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:

@@ -51,7 +51,8 @@ def aggregate(
     built = frames.build(own, chosen.runs(), published=_published(folder, chosen, own))
     at = frames.put(built, folder, study)
     timing.put(timing.collect(folder, chosen.cells, console.say), folder, study)
-    console.say(f"{study}: {len(built.runs)} runs, {len(built.missing)} missing, frames in {at}")
+    origin = f"{len(own)} own, {len(built.runs) - len(own)} published" if len(own) < len(built.runs) else "all own"
+    console.say(f"{study}: {len(built.runs)} runs ({origin}), {len(built.missing)} missing, frames in {at}")
 
 
 def _records(results: Path, chosen: Study) -> list[Record]:

@@ -26,6 +26,7 @@ from bnstudy.cli.options import (
 from bnstudy.cli.study import put_estimate
 from bnstudy.errors import DataError, UsageError
 from bnstudy.labels import name
+from bnstudy.record import Record
 from bnstudy.study import find
 
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
@@ -110,8 +111,8 @@ def try_(
     report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh)
     for error in report.absent.values():
         raise error
-    for r in runs:
-        _show(folder, r)
+    for run in runs:
+        _show(_record(folder, run), folder)
 
 
 def show(
@@ -119,28 +120,41 @@ def show(
     config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Show what is known of a cell: its records, or that there is none yet."""
-    from bnstudy.store import find_records
-
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
-    records = [r for r in find_records(folder, word.rpartition("-")[2]) if not seed or str(r.seed) == seed]
+    records = [r for r in _records(folder, word.rpartition("-")[2]) if not seed or str(r.seed) == seed]
     records = [r for r in records if word in (r.cell.key, name(r.cell))]
     cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
     if as_json:
         return console.put_json([json.loads(r.to_text()) for r in records])
     for record in records:
-        _show(folder, Run(record.cell, record.seed))
+        _show(record, folder)
     if cell is not None:
         _show_cell(cell)
         console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
 
 
-def _show(results: Path, run: Run) -> None:
-    from bnstudy import store
+def _records(results: Path, key: str) -> list[Record]:
+    """The records of a cell, by seed: its own, and published ones of other seeds."""
+    from bnstudy import publication, store
 
-    record = store.get_record(results, run)
-    if record is None:
+    own = {record.seed: record for record in store.find_records(results, key)}
+    published = {record.seed: record for record in publication.records_of(results, key, console.say)}
+    return [record for _, record in sorted((published | own).items())]
+
+
+def _record(results: Path, run: Run) -> Record:
+    """The record of one run, its own or as published. Raises DataError if there is none."""
+    found = [record for record in _records(results, run.cell.key) if record.seed == run.seed]
+    if not found:
         raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
+    return found[0]
+
+
+def _show(record: Record, results: Path) -> None:
+    run = Run(record.cell, record.seed)
+    path = paths.record(results, run.cell.key, run.seed)
+    where = path if path.exists() else paths.published(results, "runs")
     _show_cell(run.cell)
     origin, test = record.provenance, record.test[run.cell.tested_weights]
     rows = [
@@ -149,7 +163,7 @@ def _show(results: Path, run: Run) -> None:
         ("test loss", f"{test['loss']:.4f}"), ("training", f"{sum(record.epochs['seconds']):.1f} s"),
         ("engine", f"{origin['engine']}, torch {origin['torch']}, {origin['device']}, {origin['cpu']}"),
         ("data", f"{origin['data_source']}, {origin['data_digest'][:12]}"), ("source", origin["source_digest"]),
-        ("record", paths.record(results, run.cell.key, run.seed)),
+        ("record", where),
     ]  # fmt: skip
     if record.diverged_at:
         rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}, {record.diverged_at['layer']}"))

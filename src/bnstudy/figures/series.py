@@ -91,8 +91,9 @@ def state(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str 
 def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     """Mean, smallest and largest `value` over seeds per epoch and curve: columns BY, epoch, SUMMARY.
 
-    `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value; what
-    is not finite is left out (see the module's text). `seeds` counts the values in the mean.
+    `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value;
+    between the epochs a published run has, its curve is straight; what is not finite is left out (see the module's
+    text). `seeds` counts the values in the mean.
     """
     curves = [_summary(group, value).assign(**group[BY].iloc[0]) for _, group in rows.groupby(BY)]
     columns = [*BY, "epoch", *SUMMARY]
@@ -100,13 +101,11 @@ def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
 
 
 def _summary(rows: pd.DataFrame, value: str) -> pd.DataFrame:
-    table = rows.pivot(index="epoch", columns="seed", values=value).astype("float64")
-    last = rows.groupby("seed")["epoch"].max().reindex(table.columns).to_numpy()
-    epochs = table.index.to_numpy()
-    values = table.to_numpy()
-    ends = values[np.searchsorted(epochs, last), np.arange(len(last))]
+    epochs = np.unique(rows["epoch"])
+    seeds = [run.sort_values("epoch") for _, run in rows.groupby("seed")]
+    last = np.array([run["epoch"].iloc[-1] for run in seeds])
     over = epochs[:, None] > last[None, :]
-    values = np.where(over, ends[None, :], values)
+    values = np.column_stack([np.interp(epochs, run["epoch"], run[value].to_numpy(float)) for run in seeds])
     values = pd.DataFrame(np.where(np.isfinite(values), values, np.nan))
     summary = {"mean": values.mean(axis=1), "low": values.min(axis=1), "high": values.max(axis=1)}
     counts = {"seeds": values.notna().sum(axis=1), "running": (~over).sum(axis=1)}

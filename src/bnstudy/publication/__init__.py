@@ -7,14 +7,25 @@ Importing this imports no pyarrow, and where nothing is published nothing is rea
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnstudy import paths
 from bnstudy.cell import Run
 from bnstudy.record import Record
 
+if TYPE_CHECKING:
+    from bnstudy.publication.rows import Published
+
 IGNORE = "BNSTUDY_IGNORE_PUBLISHED"
 """Variable: if set, nothing counts as published (`bnstudy run --fresh` sets it for its jobs)."""
+
+
+EVERY_EPOCH_TO, THEN_EVERY = 20, 5
+
+
+def kept_epochs(epochs_run: int) -> list[int]:
+    """The epochs whose layer statistics are published: each up to the 20th, every fifth after it, and the last."""
+    return [e for e in range(1, epochs_run + 1) if e <= EVERY_EPOCH_TO or e % THEN_EVERY == 0 or e == epochs_run]
 
 
 def listed(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
@@ -28,38 +39,48 @@ def listed(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
 
 def unlisted(runs: Iterable[Run], results: Path) -> list[Run]:
     """Those of the runs that are not published by their recipe. Costs a moment, and nothing where nothing is."""
+    if not (runs := list(runs)):
+        return runs
     found = listed(results)
-    return [run for run in runs if not _same(found.get((run.cell.key, run.seed)), run)]
+    return [run for run in runs if not _is_of(found.get((run.cell.key, run.seed)), run)]
 
 
-def _same(row: dict[str, Any] | None, run: Run) -> bool:
+def _is_of(row: dict[str, Any] | None, run: Run) -> bool:
     return row is not None and row["recipe"] == run.cell.recipe
 
 
-def standing(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> dict[Run, str]:
-    """The digests of those of the runs that are published and verify; of one that does not, a line is said."""
-    return {run: published.digest for run, published in _verified(results, runs, say)}
+def standing(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> dict[Run, "Published"]:
+    """Those of the runs that are published and verify; of one that does not, a line is said. Raises DataError."""
+    found = listed(results)
+    wanted = [run for run in runs if _is_of(found.get((run.cell.key, run.seed)), run)]
+    if not wanted:
+        return {}
+    from bnstudy.publication import files
+
+    published = files.read(results)
+    return {run: each for run in wanted if _is_whole(each := published[run.cell.key, run.seed], say)}
+
+
+def _is_whole(published: "Published", say: Callable[[str], None]) -> bool:
+    if not (whole := published.verifies()):
+        say(f"{published.id}: the published run does not verify, left out; bring results/published back")
+    return whole
 
 
 def records(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> Iterator[Record]:
     """The records of those of the runs that are published and verify, as far as they were published."""
-    for _, published in _verified(results, runs, say):
+    if verified := standing(results, runs, say):
         from bnstudy.publication.rows import restore
 
-        yield restore(published)
+        yield from map(restore, verified.values())
 
 
-def _verified(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> Iterator[tuple[Run, Any]]:
-    found = listed(results)
-    wanted = [run for run in runs if _same(found.get((run.cell.key, run.seed)), run)]
-    if not wanted:
-        return
+def records_of(results: Path, key: str, say: Callable[[str], None]) -> list[Record]:
+    """The published records of a cell key, by seed."""
+    if not any(row["key"] == key for row in listed(results).values()):
+        return []
     from bnstudy.publication import files
+    from bnstudy.publication.rows import restore
 
-    published = files.read(results)
-    for run in wanted:
-        each = published[run.cell.key, run.seed]
-        if each.verifies():
-            yield run, each
-        else:
-            say(f"{run.id}: the published run does not verify, left out; bring results/published back")
+    found = [published for published in files.read(results).values() if published.row["key"] == key]
+    return [restore(published) for published in found if _is_whole(published, say)]

@@ -6,14 +6,16 @@ Nothing is written unless everything can be: a set of published runs is one stat
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bnstudy import lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.labels import name
-from bnstudy.publication import files, rows
+from bnstudy.publication import files, rows, timings
 from bnstudy.publication.rows import Published
 from bnstudy.record import Record
+from bnstudy.timing import record as timing_record
 
 Say = Callable[[str], None]
 
@@ -66,15 +68,20 @@ def checked(record: Record, results: Path) -> str:
     run, origin = Run(record.cell, record.seed), record.provenance
     what = f"{name(run.cell)} seed {run.seed}"
     again = f"Commit, then train it again: bnstudy train --fresh {run.cell.key}:{run.seed}"
-    if not origin.get("commit"):
-        raise DataError(f"{what}: trained by sources under no version control", again)
-    if origin.get("dirty") is not False:
-        raise DataError(f"{what}: trained by sources that differ from commit {origin['commit'][:12]}", again)
+    check_sources(what, origin, again)
     if origin.get("recipe") != record.cell.recipe:
         raise DataError(f"{what}: trained by recipe {origin.get('recipe')}, its cell says {record.cell.recipe}", again)
     if origin.get("precision") != record.cell.precision:
         raise DataError(f"{what}: precision {origin.get('precision')}, its cell says {record.cell.precision}", again)
     return store.record_digest(results, run)
+
+
+def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
+    """Raises DataError if `what` was made by sources that no commit holds."""
+    if not provenance.get("commit"):
+        raise DataError(f"{what}: made by sources under no version control", again)
+    if provenance.get("dirty") is not False:
+        raise DataError(f"{what}: made by sources that differ from commit {provenance['commit'][:12]}", again)
 
 
 def _take(published: files.Runs, new: Published, run: Run, replace: bool, merged: Merged) -> None:
@@ -113,3 +120,27 @@ def _tell(merged: Merged, say: Say) -> None:
         say(f"{name(run.cell)} seed {run.seed}: own record put in place of the published run")
     for run in merged.stayed:
         say(f"{name(run.cell)} seed {run.seed}: own record differs, the published run stays (--replace changes that)")
+
+
+def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int:
+    """Publish all own timing records, by the same rules as `merge`; how many are published then.
+
+    Raises DataError, naming the timing and having written nothing, on one that does not verify or whose sources
+    were not committed.
+    """
+    with lock.held(paths.lock(results, "publish"), "published records"):
+        before = timings.texts(results)
+        published = dict(before)
+        for file in sorted(paths.timing(results, "any").parent.glob("*.json")):
+            body, key = timing_record.get(file), file.stem
+            check_sources(f"timing {key}", body["provenance"], "Commit, then time it again.")
+            text = file.read_text(encoding="utf-8")
+            if replace or key not in before:
+                published[key] = text
+            elif before[key] != text:
+                say(f"timing {key}: own record differs, the published one stays (--replace changes that)")
+        if published != before:
+            written = {"timings": timings.content(published)}
+            files.check_size(results, written)
+            store.write(paths.published(results, "timings"), written["timings"])
+    return len(published)

@@ -14,13 +14,11 @@ from typing import Any, get_args
 import numpy as np
 import pyarrow as pa
 
-from bnstudy.cell import FIELDS, HINTS, Run, make_cell
-from bnstudy.errors import DataError, UsageError
+from bnstudy.cell import FIELDS, HINTS, make_cell
+from bnstudy.errors import UsageError
 from bnstudy.labels import labels, name
+from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
-
-EVERY_EPOCH_TO, THEN_EVERY = 20, 5
-"""Layer statistics are kept of each epoch up to the 20th, of every fifth after it, and of the last."""
 
 _TEXT, _INT, _REAL, _TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _COUNTS = pa.list_(pa.int32())
@@ -149,14 +147,8 @@ def _epochs(r: Record) -> pa.Table:
     return pa.table([pa.array(columns[f.name], f.type) for f in EPOCHS], EPOCHS)
 
 
-def kept_epochs(epochs_run: int) -> np.ndarray:
-    """The epochs, from 1, whose layer statistics are published."""
-    epoch = np.arange(1, epochs_run + 1)
-    return epoch[(epoch <= EVERY_EPOCH_TO) | (epoch % THEN_EVERY == 0) | (epoch == epochs_run)]
-
-
 def _layers(r: Record) -> pa.Table:
-    epochs, names = kept_epochs(r.epochs_run), r.layers["names"]
+    epochs, names = np.array(kept_epochs(r.epochs_run)), r.layers["names"]
     shape = (r.epochs_run, len(names))
     columns: dict[str, Any] = {
         "key": np.repeat(r.cell.key, len(epochs) * len(names)),
@@ -174,11 +166,7 @@ def _layers(r: Record) -> pa.Table:
 
 
 def restore(published: Published) -> Record:
-    """The record, as far as it was published. Raises DataError if the run does not verify."""
-    if not published.verifies():
-        raise DataError(
-            f"{published.id}: the published run does not verify", "Bring results/published back from version control."
-        )
+    """The record of a run that verifies, as far as it was published."""
     row = published.row
     return Record(
         cell=make_cell(_fields(row)),
@@ -196,11 +184,6 @@ def restore(published: Published) -> Record:
         attempts=[{"start": row["started"], "seconds": row["attempts_seconds"]}] if row["started"] else [],
         provenance={f: row[f] for f in (*PROVENANCE, "recipe", "precision") if row.get(f) is not None},
     )  # fmt: skip
-
-
-def run_of(row: dict[str, Any]) -> Run:
-    """The run of a row. Raises UsageError if its fields are no cell."""
-    return Run(make_cell(_fields(row)), row["seed"])
 
 
 def _fields(row: dict[str, Any]) -> dict[str, Any]:

@@ -30,13 +30,19 @@ TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_i
 
 
 def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> pd.DataFrame:
-    """COLUMNS of the timing records there are of these cells; one that does not verify is said and left out."""
-    found = []
-    for file in stored(results, timings(cells)):
+    """COLUMNS of the timing records there are of these cells, own ones before published ones; one that does not verify
+    is said and left out."""
+    found, wanted = [], timings(cells)
+    for file in stored(results, wanted):
         try:
             found.append(get_record(file))
         except DataError as error:
             say(f"bnstudy: {error.cause}")
+    if paths.published(results, "timings").exists():
+        from bnstudy.publication.timings import bodies
+
+        rest = {key for timing in wanted for key in timing.record_keys()} - {body["key"] for body in found}
+        found += bodies(results, rest, say)
     return build(found)
 
 

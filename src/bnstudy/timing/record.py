@@ -11,6 +11,7 @@ from bnstudy.record import digest_of
 from bnstudy.timing import Timing
 
 SCHEMA = 1
+REDO = "Delete the file and time again with `bnstudy bench time`."
 
 Body = dict[str, Any]
 """key, model, dataset, batch_size, engine, device (its kind), cells (key by norm), pixels (`real` or `random`), parts
@@ -29,16 +30,24 @@ def put(results: Path, body: Body) -> Path:
 
 def get(path: Path) -> Body:
     """The timing record at `path`. Raises DataError if it is not there or does not verify."""
-    redo = "Delete the file and time again with `bnstudy bench time`."
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: not a complete timing record ({type(error).__name__})", REDO) from error
+    return from_text(text, path.stem, str(path))
+
+
+def from_text(text: str, key: str, source: str) -> Body:
+    """The timing record in `text`. Raises DataError, naming `source`, if it does not verify or is not that of `key`."""
+    try:
+        body = json.loads(text)
         claimed = body.pop("digest")
-    except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
-        raise DataError(f"{path}: not a complete timing record ({type(error).__name__})", redo) from error
+    except (ValueError, KeyError, AttributeError, TypeError) as error:
+        raise DataError(f"{source}: not a complete timing record ({type(error).__name__})", REDO) from error
     if claimed != digest_of(body) or body.pop("schema", None) != SCHEMA:
-        raise DataError(f"{path}: the content does not give the digest in it", redo)
-    if body["key"] != path.stem:
-        raise DataError(f"{path}: holds the timing {body['key']}", redo)
+        raise DataError(f"{source}: the content does not give the digest in it", REDO)
+    if body["key"] != key:
+        raise DataError(f"{source}: holds the timing {body['key']}", REDO)
     return body
 
 
