@@ -1,0 +1,83 @@
+"""The verb that puts own records among the published ones."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, paths, selection
+from bnstudy.cell import Run
+from bnstudy.cli import options
+from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, ResultsOption, SeedsOption, WhereOption
+from bnstudy.errors import UsageError
+from bnstudy.labels import name
+
+NamesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells that have records.")
+]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="An own record that differs takes the place of the published run.")
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(publish)
+
+
+def publish(
+    names: NamesArgument = None,
+    study: Annotated[str | None, typer.Option("--study", help="All records of a study [of all studies].")] = None,
+    where: WhereOption = None, seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None, replace: ReplaceOption = False,
+) -> None:  # fmt: skip
+    """Merge own records into the published ones (results/published), without weights."""
+    from bnstudy.publication.merge import merge, merge_timings
+
+    if names and study is not None:
+        raise UsageError("publish: names and --study", "Give names of cells, or --study, or neither.")
+    folder = paths.results_root(results)
+    merged = merge(folder, _runs(folder, names or [], study, where, seeds, config), replace, console.say)
+    timed = merge_timings(folder, replace, console.say)
+    counts = {"added": merged.added, "replaced": merged.replaced, "as published": merged.equal, "left": merged.stayed}
+    told = ", ".join(f"{len(runs)} {what}" for what, runs in counts.items() if runs) or "no own record"
+    size = sum(file.stat().st_size for file in paths.published(folder, "runs").parent.glob("*.parquet"))
+    console.say(f"runs: {told}; timings: {timed}; {size / 2**20:.2f} MiB in {paths.published(folder, 'runs').parent}")
+
+
+def _runs(
+    results: Path, names: list[str], study: str | None, where: list[str] | None, seeds: str | None, config: Path
+) -> list[Run]:
+    """What is to be published: the runs of a study, or the stored records of named cells or of all studies' cells.
+
+    Raises UsageError on a stored record whose cell is in no study, unless it is named.
+    """
+    if study is not None:
+        return options.study(config, study, where, seeds).runs()
+    wanted = selection.parse_seeds(seeds) if seeds else None
+    stored = [run for run in _stored(results) if wanted is None or run.seed in wanted]
+    if names:
+        return selection.meeting([run for word in names for run in _named(stored, word)], where)
+    known = {cell.key for one in options.studies(config).values() for cell in one.cells}
+    for run in stored:
+        if run.cell.key not in known:
+            raise UsageError(
+                f"{name(run.cell)} seed {run.seed}: its cell is in no study of {config}",
+                f"Name it to publish it all the same: bnstudy publish {run.cell.key}; or choose by --study.",
+            )
+    return selection.meeting(stored, where)
+
+
+def _stored(results: Path) -> list[Run]:
+    """The runs that have a record here. Raises DataError on one that does not verify."""
+    from bnstudy import store
+
+    keys = sorted(folder.name for folder in (results / "records").glob("*"))
+    return [Run(record.cell, record.seed) for key in keys for record in store.find_records(results, key)]
+
+
+def _named(stored: list[Run], word: str) -> list[Run]:
+    which, _, seed = word.partition(":")
+    found = [r for r in stored if which in (r.cell.key, name(r.cell)) and seed in ("", str(r.seed))]
+    if not found:
+        raise UsageError(f"{word}: no record", f"Train it first: bnstudy train {word}")
+    return found

@@ -1,0 +1,58 @@
+"""Published timings: each timing record as it is, beside the rows of the frame it gives.
+
+The rows are for people; what is read back is the record, whose own digest guards it.
+"""
+
+import io
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bnstudy import paths
+from bnstudy.errors import DataError
+from bnstudy.timing import record
+from bnstudy.timing.record import Body
+
+TEXT = "record"
+"""Column with the timing record's text: the same in all of its rows."""
+
+
+def texts(results: Path) -> dict[str, str]:
+    """The published timing records by key, as their files say, unverified. Raises DataError if the file is damaged."""
+    path = paths.published(results, "timings")
+    if not path.exists():
+        return {}
+    try:
+        table = pq.ParquetFile(path).read(columns=["timing", TEXT]).to_pydict()
+    except (OSError, pa.ArrowException) as error:
+        remedy = "Bring results/published back from version control."
+        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error
+    return dict(zip(table["timing"], table[TEXT], strict=True))
+
+
+def bodies(results: Path, keys: Collection[str], say: Callable[[str], None]) -> list[Body]:
+    """The published timing records with these keys; one that does not verify is said and left out."""
+    found = []
+    for key, text in texts(results).items():
+        if key in keys:
+            try:
+                found.append(record.from_text(text, key, f"published timing {key}"))
+            except DataError as error:
+                say(f"bnstudy: {error.cause}")
+    return found
+
+
+def content(published: dict[str, str]) -> bytes:
+    """The bytes of the file: COLUMNS of the frame, `timing` and TEXT; equal for equal records."""
+    from bnstudy.timing import frame
+
+    tables = []
+    for key, text in sorted(published.items()):
+        rows = frame.build([record.from_text(text, key, f"published timing {key}")])
+        tables.append(pa.Table.from_pandas(rows.assign(timing=key, record=text), preserve_index=False))
+    sink = io.BytesIO()
+    table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata()
+    pq.write_table(table, sink, compression="zstd", compression_level=19, write_statistics=False)
+    return sink.getvalue()
