@@ -124,8 +124,7 @@ class Training(reference.Training):
             self.rate = self.cell.lr
             graph_optimizer.make_capturable(self.optimizer, device)
             self._make_buffers()
-        if self.stream:
-            self.stream.synchronize()  # what is shared is complete before another stream reads it
+        self._wait()  # what runs share is complete before another stream reads it
 
     def _place(self, data: Inputs) -> None:
         self.train_labels, self.validation = self.resident.labels, self.resident.validation
@@ -153,6 +152,10 @@ class Training(reference.Training):
         with torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext():
             yield
 
+    def _wait(self) -> None:
+        if self.stream:
+            self.stream.synchronize()
+
     # an epoch
 
     def begin(self) -> None:
@@ -172,6 +175,7 @@ class Training(reference.Training):
                 self._steps[size, measured] = capture(
                     step, self._changed_by_a_step(), self.generator, self.stream, self._pool
                 )
+        self._wait()
         self._began = time.perf_counter()
 
     def launch(self, index: int) -> None:
@@ -220,8 +224,8 @@ class Training(reference.Training):
             return super().finish()
 
     def state(self) -> State:
-        with self._on_stream():
-            return super().state() | {"rate": self.rate, "generator": self.generator.get_state()}
+        self._wait()  # whoever writes the tensors reads them on a stream of his own
+        return super().state() | {"rate": self.rate, "generator": self.generator.get_state()}
 
     def restore(self, state: State) -> None:
         with self._on_stream():

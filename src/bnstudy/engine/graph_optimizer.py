@@ -24,7 +24,6 @@ def make_capturable(optimizer: Optimizer, device: str) -> None:
             group["capturable"] = on_gpu
         if on_gpu or isinstance(optimizer, SGD):  # on a CPU only SGD takes a tensor
             group["lr"] = torch.tensor(float(group["lr"]), device=device)
-    optimizer._warned_capturable_if_run_uncaptured = True  # type: ignore[attr-defined]  # the warm-up is not captured
     optimizer.register_step_pre_hook(_align_gradients)
     _prime(optimizer)
 
