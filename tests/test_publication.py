@@ -4,9 +4,11 @@ import dataclasses
 import json
 import random
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -16,11 +18,17 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import synthetic
-from bnstudy import frames, paths, publication, store
+from bnstudy import frames, paths, publication, running, store, training
 from bnstudy.cell import Cell, Run
+from bnstudy.claims.measured import Histories
+from bnstudy.cli import main
+from bnstudy.dag import Dag
 from bnstudy.errors import DataError, UsageError
 from bnstudy.publication import files, merge, rows
 from bnstudy.record import Record
+from bnstudy.timing import frame, timings
+from bnstudy.timing import record as timing_record
+from test_timing import body
 
 COMMIT = {"commit": "a" * 40, "dirty": False, "recipe": 1, "precision": "default", "torch": "2.15.0", "cpu": "a CPU",
           "instruction_set": "AVX2", "threads": 1, "version": "0.1.0", "python": "3.11.7", "cores": 2}  # fmt: skip
@@ -170,9 +178,17 @@ def test_a_record_that_does_not_verify_is_refused(results):
 def test_two_recipes_of_one_cell_are_refused(results, records):
     found = files.read(results)
     run = (RUNS[0].cell.key, 1)
-    row = found[run].row | {"recipe": 2}
+    old = found[run]
+    row = old.row | {"recipe": 2}
+    row["digest"] = rows.digest_of(row, old.epochs, old.layers)
+    found[run] = dataclasses.replace(old, row=row)
+    files.write(results, found)
+    assert len(digests(results)) == len(RUNS) - 1  # not the run that its key stands for today
+    keep(results, trained(Run(cell(lr=0.02), 0)))
     with pytest.raises(DataError, match=f"{run[0]} seed 1: recipe 2, other seeds have 1"):
-        merge._check_recipes([found[run[0], 0], dataclasses.replace(found[run], row=row)])
+        merge.merge(results, [Run(cell(lr=0.02), 0)])
+    keep(results, records[1])
+    assert merge.merge(results, [RUNS[1]], replace=True).replaced == [RUNS[1]]
 
 
 def test_the_published_run_stays_unless_replaced(results, records):
@@ -257,6 +273,144 @@ def test_too_much_is_refused(results, monkeypatch):
     with pytest.raises(UsageError, match="more than"):
         merge.merge(results, [Run(cell(lr=0.02), 0)])
     assert published_bytes(results) == before
+
+
+# ---- who reads what is published
+
+
+TOY = Run(Cell(dataset="toy", model="mlp", norm="none", width=0.05, epochs=1), 0)
+
+
+@pytest.fixture
+def toy(tmp_path) -> Path:
+    """A folder in which TOY is published."""
+    results = tmp_path / "toy"
+    keep(results, trained(TOY))
+    merge.merge(results, [TOY])
+    paths.record(results, TOY.cell.key, 0).unlink()
+    return results
+
+
+def test_training_leaves_published_runs_alone(toy, tmp_path, capsys):
+    report = training.train([TOY], toy, tmp_path / "no data")
+    assert (report.stood, report.trained) == ([TOY], [])
+    assert store.get_record(toy, TOY) is None
+    training.put_manifest(toy, "a" * 12, [TOY], report)
+    (row,) = json.loads(paths.manifest(toy, "a" * 12).read_text())["runs"]
+    assert row == {"key": TOY.cell.key, "seed": 0, "digest": None, "published": digests(toy, [TOY])[TOY]}
+    assert training.train([TOY], toy, tmp_path / "data", fresh=True).trained == [TOY]
+    assert store.get_record(toy, TOY) is not None
+
+
+def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):
+    edit(toy, "epochs", "data_loss", 1, 0.125)
+    assert training.train([TOY], toy, tmp_path / "data").trained == [TOY]
+    assert "does not verify" in capsys.readouterr().err
+
+
+def test_a_manifest_with_published_runs_is_no_gap(toy, tmp_path, monkeypatch):
+    config = tmp_path / "small.yaml"
+    config.write_text(
+        "seeds: 1\nmargins: {default: 1.0}\nstudies:\n  tiny:\n    question: Is it done?\n    cells:\n"
+        "      - {dataset: toy, model: mlp, norm: none, width: 0.05, epochs: 1}\n"
+    )
+    monkeypatch.setenv("BNSTUDY_RESULTS", str(toy))
+    plan = Dag.plan(config, {})
+    (pack,) = plan.packs["tiny"]
+    store.put_manifest(toy, pack.id, [])
+    plan.clear_gaps()
+    assert paths.manifest(toy, pack.id).exists()
+    assert str(paths.published(toy, "runs")) in plan.manifests(SimpleNamespace(study="tiny"))
+    assert running.standing([TOY], toy) == {TOY: "finished"}
+    assert running.missing([TOY, Run(TOY.cell, 1)], toy) == [Run(TOY.cell, 1)]
+    monkeypatch.setenv(publication.IGNORE, "1")
+    assert running.missing([TOY], toy) == [TOY]
+    plan.clear_gaps()
+    assert not paths.manifest(toy, pack.id).exists()
+
+
+def test_own_records_come_before_published_ones(results, records, tmp_path, capsys):
+    config = tmp_path / "small.yaml"
+    config.write_text(
+        "seeds: 2\nmargins: {default: 1.0}\nstudies:\n  tiny:\n    question: Which counts?\n    cells:\n"
+        "      - {dataset: digits, model: mlp, norm: [none, batch], epochs: 30}\n"
+    )
+    keep(results, dataclasses.replace(records[1], best_epoch=77))
+    said = bnstudy(capsys, "aggregate", "--study", "tiny", "--config", str(config), "--results", str(results))
+    assert "4 runs (1 own, 3 published), 0 missing" in said
+    runs = frames.get(results, "tiny").runs.set_index(["key", "seed"])
+    assert runs["origin"].value_counts().to_dict() == {"published": 3, "own": 1}
+    own = runs.loc[(records[1].cell.key, 1)]
+    assert (own["origin"], own["best_epoch"]) == ("own", 77)
+
+
+def test_a_verdict_does_not_depend_on_where_a_record_comes_from(results, records):
+    own = Histories(*astuple(frames.build(records)))
+    back = Histories(*astuple(frames.build([], published=publication.records(results, RUNS, pytest.fail))))
+    for run in RUNS[:2]:
+        slot = ("mlp", "relu", "digits", "none")
+        for column, values in own.layers(slot, run.seed).items():
+            np.testing.assert_array_equal(values, back.layers(slot, run.seed)[column])
+        assert len(own.layers(slot, run.seed)["zero_share"]) == len(own.epochs(slot, run.seed)["epoch"]) - 1
+
+
+def astuple(built: frames.Frames):
+    return built.runs, built.epochs, built.layers
+
+
+# ---- the verb
+
+
+def bnstudy(capsys, *words: str, code: int = 0) -> str:
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(SystemExit) as ended:
+        main(list(words))
+    signal.signal(signal.SIGTERM, before)
+    assert ended.value.code == code
+    return capsys.readouterr().err
+
+
+def test_the_verb_publishes_what_studies_hold_and_what_is_named(tmp_path, capsys):
+    config, results = tmp_path / "small.yaml", tmp_path / "results"
+    config.write_text(
+        "seeds: 1\nmargins: {default: 1.0}\nstudies:\n  tiny:\n    question: What is out?\n    cells:\n"
+        "      - {dataset: digits, model: mlp, norm: [none, batch], epochs: 30}\n"
+    )
+    stray = trained(Run(cell(lr=0.02), 4))
+    keep(results, trained(Run(cell(), 0)), trained(Run(cell(norm="batch"), 0)), stray)
+    given = ("--config", str(config), "--results", str(results))
+    said = bnstudy(capsys, "publish", *given, code=2)
+    assert f"{stray.cell.key} seed 4: its cell is in no study" in said
+    assert not (results / "published").exists()
+    assert "1 added" in bnstudy(capsys, "publish", "--study", "tiny", "--where", "norm=batch", *given)
+    assert "1 added" in bnstudy(capsys, "publish", f"{stray.cell.key}:4", *given)
+    assert "1 added, 1 as published" in bnstudy(capsys, "publish", "--study", "tiny", *given)
+    assert len(publication.listed(results)) == 3
+    bnstudy(capsys, "publish", "000000000000", *given, code=2)
+
+
+def test_timings_are_published_as_they_were_recorded(tmp_path):
+    cells = [Cell(dataset="mnist", model="mlp", norm=norm) for norm in ("none", "batch")]
+    key = timings(cells)[0].key("reference", "cpu")
+    timing_record.put(tmp_path, body([(1.0, 1.5), (2.0, 3.1)] * 3, key=key, provenance=PLACE | COMMIT))
+    own = frame.collect(tmp_path, cells, pytest.fail)
+    assert merge.merge_timings(tmp_path) == 1
+    first = paths.published(tmp_path, "timings").read_bytes()
+    assert merge.merge_timings(tmp_path) == 1
+    assert paths.published(tmp_path, "timings").read_bytes() == first
+    timing_record.put(tmp_path, body([(1.0, 1.9)] * 6, key=key, provenance=PLACE | COMMIT))
+    said: list[str] = []
+    merge.merge_timings(tmp_path, say=said.append)
+    assert "the published one stays" in said[0]
+    paths.timing(tmp_path, key).unlink()
+    assert_frame_equal(frame.collect(tmp_path, cells, pytest.fail), own)
+    assert len(own) == len(pq.read_table(paths.published(tmp_path, "timings"))) == 6
+    timing_record.put(tmp_path, body([(1.0, 1.9)] * 6, key=key, provenance=PLACE | COMMIT | {"dirty": True}))
+    with pytest.raises(DataError, match=f"timing {key}.*differ from commit"):
+        merge.merge_timings(tmp_path)
+
+
+PLACE = {"cpu": "abacus", "threads": 1, "torch": "2"}
 
 
 def test_nothing_is_imported_where_nothing_is_published(tmp_path):

@@ -96,7 +96,7 @@ def _take(published: files.Runs, new: Published, run: Run, replace: bool, merged
 
 
 def _check_whole(published: Published) -> None:
-    if not published.verifies():
+    if not published.is_whole():
         raise DataError(
             f"{published.row['name']} seed {published.row['seed']}: the published run does not verify",
             "Bring results/published back from version control, or publish its own record with --replace.",

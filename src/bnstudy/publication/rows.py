@@ -76,13 +76,17 @@ class Published:
     def digest(self) -> str:
         return self.row["digest"]
 
+    def is_whole(self) -> bool:
+        """Whether row and tables are those that were published."""
+        return self.digest == digest_of(self.row, self.epochs, self.layers)
+
     def verifies(self) -> bool:
-        """Whether row and tables are those that were published, and those of the cell's present key and recipe."""
+        """Whether it is whole, and the run of its key today: a recipe that was bumped leaves it behind."""
         try:
             cell = make_cell(_fields(self.row))
         except UsageError:
             return False
-        return cell.key == self.row["key"] and self.digest == digest_of(self.row, self.epochs, self.layers)
+        return cell.key == self.row["key"] and self.is_whole()
 
 
 def publish(record: Record, record_digest: str) -> Published:
