@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,11 +15,14 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bnstudy.cell import FIELDS
+from bnstudy.claims.measured import EXTRAS, extra
+from bnstudy.claims.terms import ROWS
 from bnstudy.config import Config, load
 from bnstudy.config.blocks import Grid
 from bnstudy.config.text import read
 from bnstudy.errors import UsageError
 from bnstudy.labels import READINGS, SETTINGS, labels
+from bnstudy.study import describe
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config.yaml"
@@ -469,3 +473,31 @@ def test_any_change_of_the_text_loads_or_is_refused(tmp_path_factory, start, len
 @given(st.binary(max_size=200))
 def test_any_bytes_load_or_are_refused(tmp_path_factory, data):
     loads_or_is_refused(write(tmp_path_factory.getbasetemp(), data))
+
+
+def test_the_study_of_readings():
+    study = load(CONFIG).study("readings")
+    found = {labels(c)[1] for c in study.cells}
+    cnn_only = {"fan_channels", "dense_1", "dropout_pairs", "dropout_every", "dropout_maps"}
+    assert found == set(READINGS) - cnn_only - {"svhn_digit"}
+    assert len({c.key for c in study.cells}) == len(study.cells) == 148
+    assert sum(c.model == "cnn" for c in study.cells) == 6
+    defaults = {(c.model, c.dataset, c.norm, labels(c)[0]) for c in study.cells if labels(c)[1] == "default"}
+    assert {(c.model, c.dataset, c.norm, labels(c)[0]) for c in study.cells} == defaults
+
+
+def test_the_study_of_extras_has_the_cells_that_claims_ask_for():
+    study = load(CONFIG).study("extras")
+    names = [extra(describe(c)) or labels(c)[0] for c in study.cells]
+    assert Counter(names) == dict.fromkeys(("relu", "exponential", "power", "adam", "rmsprop"), 16) | {
+        "lr_high_weight_decay": 16,
+        "lr_high_clip": 8,
+    }
+    assert set(names) == {"relu", *EXTRAS}
+
+
+def test_the_study_of_the_reduced_cnn():
+    study = load(CONFIG).study("reduced_cnn")
+    assert (len(study.cells), study.seeds) == (36, (0, 1, 2))
+    assert {labels(c)[1] for c in study.cells} == {"reduced"}
+    assert {labels(c)[0] for c in study.cells} == set(ROWS)
