@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from bnstudy import optimizers
-from bnstudy.cell import Cell, Run
+from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.packed_member import Member
@@ -15,6 +15,9 @@ from bnstudy.engine.packed_stack import Stack
 from bnstudy.engine.packed_step import Network
 from bnstudy.engine.reference import Training, evaluate
 from bnstudy.engine.statistics import Sampled
+
+ENGINES = ("packed", "graph", "reference")
+"""Those that can be timed."""
 
 PARTS = ("training", "sampled", "probe", "validation")
 """One pass over the training part; the same with the statistics of its sampled steps; what is measured once an epoch
@@ -45,12 +48,14 @@ class Pass(Training):
             "training": lambda: self.over(False),
             "sampled": lambda: self.over(True),
             "probe": self._dead_share,
-            "validation": self._evaluated,
+            "validation": lambda: evaluated(self),
         }
 
-    def _evaluated(self) -> None:
-        with optimizers.stored_parameters(self.optimizer):
-            evaluate(self.model, *self.validation)
+
+def evaluated(training: Training) -> None:
+    """Validate at the parameters that are stored after an epoch."""
+    with optimizers.stored_parameters(training.optimizer):
+        evaluate(training.model, *training.validation)
 
 
 class StackPass(Stack):
@@ -90,8 +95,12 @@ def stack(runs: list[Run], data: Inputs) -> StackPass:
     return StackPass([Member(run, data) for run in runs], data)
 
 
-def parts(engine: str, cell: Cell, data: Inputs, device: str) -> Parts:
-    """PARTS of one epoch of this cell, trained alone."""
+def alone(engine: str, run: Run, data: Inputs, device: str):
+    """This run alone, at its start, on one of ENGINES: `over(measuring)` is one pass, `parts()` its PARTS."""
     if engine == "packed":
-        return stack([Run(cell, 0)], data).parts()
-    return Pass(Run(cell, 0), data, device).parts()
+        return stack([run], data)
+    if engine == "graph":
+        from bnstudy.timing.epochs_graph import GraphPass
+
+        return GraphPass(run, data, device)
+    return Pass(run, data, device)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from bnstudy import lock, paths, provenance, store, training
+from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.timing import Timing, record
 
@@ -36,7 +37,8 @@ def time(
 
 def engines(timing: Timing, device: str) -> list[str]:
     """The engines that can train both cells on this device."""
-    from bnstudy.engine import ENGINES, engine
+    from bnstudy.engine import engine
+    from bnstudy.timing.epochs import ENGINES
 
     return [n for n in ENGINES if all(engine(n).supports(c, device) for c in timing.cells.values())]
 
@@ -61,7 +63,7 @@ def measured(timing: Timing, engine: str, device: str, data_root: Path) -> recor
     part, whole = pixels.timed(cell, device), pixels.full(cell)
     data, source = pixels.inputs(cell, data_root, part)
     load = os.getloadavg()[0]
-    subjects = {norm: epochs.parts(engine, c, data, device) for norm, c in timing.cells.items()}
+    subjects = {norm: epochs.alone(engine, Run(c, 0), data, device).parts() for norm, c in timing.cells.items()}
     found = measure(subjects, f"{timing.name}, {engine}", device)
     return {
         "key": timing.key(engine, device), "model": cell.model, "dataset": cell.dataset,
