@@ -194,6 +194,16 @@ def test_the_origin_of_the_data_is_told(tmp_path, source, said):
     assert "c0ffee with local changes" in text
 
 
+def test_the_page_tells_own_records_from_published_ones(tmp_path):
+    study = study_of(cells_of("mnist", ("relu", "elu")), (0, 1))
+    made = [synthetic.record(run, epochs_run=3) for run in study.runs()]
+    text = report.write(study, frames.build(made[:3], published=made[3:]), None, MARGINS, tmp_path).read_text()
+    assert "3 own, 5 from results/published" in text
+    assert [text.count(f"<small>{said}</small>") for said in ("own", "1 own, 1 published", "published")] == [1, 1, 2]
+    alone = report.write(study, frames.build(made), None, MARGINS, tmp_path / "own").read_text()
+    assert "results/published" not in alone
+
+
 def test_mixed_data_are_told():
     study = study_of(cells_of("mnist", ("relu",)), (0, 1))
     built = frames_of(study)

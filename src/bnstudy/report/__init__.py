@@ -107,6 +107,7 @@ def context(
             "cells": len(study.cells),
             "asked": len(study.runs()),
             "runs": len(runs),
+            "published": int(runs["origin"].eq("published").sum()),
             "missing": len(frames.missing),
         },
         "seeds": study.seeds,

@@ -46,7 +46,7 @@ def _cell(row: Mapping[Any, Any], runs: pd.DataFrame | None, missing: pd.DataFra
     cell = {
         "name": row["name"], "setting": row["setting"], "norm": style.norm(row["norm"]).label,
         "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–",
-        "outcome": "not run", "kind": "absent", "epochs": "–",
+        "outcome": "not run", "kind": "absent", "epochs": "–", "origin": "–",
         "reason": "" if missing is None else "; ".join(dict.fromkeys(missing["reason"])),
         "command": f"bnstudy train {row['name']}", "alone": try_command(row),
     }  # fmt: skip
@@ -66,8 +66,15 @@ def _outcome(runs: pd.DataFrame, seeds: int) -> dict[str, Any]:
         "seconds": float(runs["seconds"].sum()),
         "epochs": str(low) if low == high else f"{low} to {high}",
         "outcome": ", ".join(words) or "finished",
+        "origin": _origin(runs["origin"]),
         "kind": kind,
     }
+
+
+def _origin(origin: pd.Series) -> str:
+    """own, published, or how many of each."""
+    counts = origin.value_counts().sort_index()
+    return str(counts.index[0]) if len(counts) == 1 else ", ".join(f"{n} {what}" for what, n in counts.items())
 
 
 def try_command(row: Mapping[Any, Any]) -> str:
