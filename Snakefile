@@ -41,3 +41,4 @@ for study in PLAN.studies:
         default_target: study == PLAN.default
         input:
             PLAN.reports / study / "index.html",
+            PLAN.standing(study),

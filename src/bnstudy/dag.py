@@ -73,9 +73,16 @@ class Dag:
         return {timing.id: timing for timings in self.timings.values() for timing in timings}
 
     def manifests(self, wildcards: Any) -> list[str]:
-        """Input of `aggregate`: what stands for all packs and timings of a study, and what there is already of timings
-        of its cells that another study made and of published runs."""
-        study = wildcards.study
+        """Input of `aggregate`: see `standing`."""
+        return self.standing(wildcards.study)
+
+    def standing(self, study: str) -> list[str]:
+        """What stands for all packs and timings of a study, and what there is already of timings of its cells that
+        another study made and of published runs.
+
+        A study's target asks for these beside its page: a file that only stands between two others is not made anew
+        by Snakemake when it is gone and the last of the three is there.
+        """
         packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
         timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
         shared = () if timed else stored(self.results, timings(self.studies[study].cells))

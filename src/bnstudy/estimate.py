@@ -67,15 +67,16 @@ def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]
     """One row per model and data set, for `processes` training processes at a time."""
     kind = device.partition(":")[0]
     rate = matmul_rate(device)
-    per_image: dict[Cell, float] = {}
+    per_image: dict[tuple[object, ...], float] = {}
     totals: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         cell = run.cell
-        if cell not in per_image:
-            per_image[cell] = flops_per_image(cell)
+        size = (cell.model, cell.dataset, cell.width, cell.dense_layers, cell.mnist_size)
+        if size not in per_image:
+            per_image[size] = flops_per_image(cell)
         images = min(cell.train_size or 10**9, datasets.REGISTRY[cell.dataset].train)
         share = EFFICIENCY.get((kind, cell.model), 0.3)
-        seconds = per_image[cell] * images * cell.epochs / (rate * share)
+        seconds = per_image[size] * images * cell.epochs / (rate * share)
         row = totals.setdefault((cell.model, cell.dataset), [0, 0.0, 0.0])
         row[0] += 1
         row[1] += seconds
