@@ -7,8 +7,8 @@ import pytest
 
 import synthetic
 from bnstudy import frames, report
-from bnstudy.cell import Cell
-from bnstudy.labels import SETTINGS
+from bnstudy.cell import Cell, make_cell
+from bnstudy.labels import READINGS, SETTINGS, labels
 from bnstudy.report import claims
 from bnstudy.study import Study
 from bnstudy.tables import planned
@@ -105,3 +105,19 @@ def test_runs_outside_the_study_are_not_judged(written):
     none = claims.of_study(planned(study.cells[:1], study.seeds), built, None)
     found = {c["id"]: c["verdict"] for c in none["claims"]}
     assert found["M01"] == "not run"
+
+
+def test_the_section_of_readings_names_the_closest(tmp_path):
+    settings = {"dataset": "cifar10", "model": "mlp"}
+    cells = [make_cell({**settings, "norm": n}, READINGS[r]) for n in ("none", "batch") for r in ("default", "code")]
+    study = Study("small", "Which one?", tuple(cells), (0, 1, 2))
+    level = {("default", "none"): 45.0, ("code", "none"): 50.5, ("default", "batch"): 50.0, ("code", "batch"): 51.5}
+    records = [
+        synthetic.record(r, epochs_run=2, test_accuracy=level[labels(r.cell)[1], r.cell.norm] + 0.05 * r.seed)
+        for r in study.runs()
+    ]
+    text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
+    assert "Closer to the printed numbers than the default: code (" in text
+    assert 'class="r-closer">closer<' in text
+    without = page_of(study_of("cifar10"), tmp_path)[0].read_text()
+    assert 'id="readings"' not in without

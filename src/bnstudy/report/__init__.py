@@ -15,7 +15,7 @@ from bnstudy import __version__, figures, paths, stats, store, tables
 from bnstudy.figures import style
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames
-from bnstudy.report import cells, claims
+from bnstudy.report import cells, claims, readings
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
@@ -122,6 +122,7 @@ def context(
         "table_formats": tables.FORMATS,
         "sections": sections(pictures),
         "figures_left": [p["figure"] for p in pictures if not p["files"]],
+        "readings": readings.of_study(plan, runs),
         "groups": cells.listing(plan, runs, frames.missing),
         "seconds": float(runs["seconds"].sum()),
         "gaps": cells.gaps(frames.missing),

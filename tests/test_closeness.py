@@ -1,0 +1,74 @@
+"""Which reading is closest: a true effect is found, noise is not, and nothing is claimed of one seed."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnstudy.closeness import closeness, conclusion, paired
+
+SLOTS = [("mlp", d, n, "relu") for d in ("mnist", "cifar10") for n in ("none", "batch")]
+PUBLISHED = pd.DataFrame(
+    [(*slot, 90.0) for slot in SLOTS], columns=["model", "dataset", "norm", "setting", "published"]
+)
+
+
+def runs(levels, seeds=3, noise=0.1, stream=0, slots=SLOTS):
+    """Runs of each reading around its level, percent."""
+    rng = np.random.default_rng(stream)
+    rows = [
+        (*slot, reading, f"{reading}-{slot}", seed, level + noise * rng.standard_normal())
+        for reading, level in levels.items()
+        for slot in slots
+        for seed in range(seeds)
+    ]
+    return pd.DataFrame(
+        rows, columns=["model", "dataset", "norm", "setting", "reading", "key", "seed", "test_accuracy"]
+    )
+
+
+def test_a_reading_that_is_closer_is_found_and_one_that_is_farther():
+    table = closeness(runs({"default": 88.0, "code": 89.5, "text": 86.0, "no_stop": 88.0}), PUBLISHED)
+    assert dict(zip(table["reading"], table["verdict"], strict=True)) == {
+        "code": "closer",
+        "no_stop": "undecided",
+        "text": "farther",
+    }
+    first = table.iloc[0]
+    assert first["difference"] == pytest.approx(-1.5, abs=0.15)
+    assert (first["numbers"], first["seeds"]) == (4, 3)
+    assert first["deviation"] - first["default"] == pytest.approx(first["difference"])
+    assert conclusion(table).startswith("Closer to the printed numbers than the default: code (−1.")
+    assert "Farther: 1. Undecided: 1." in conclusion(table)
+
+
+def test_overshooting_is_no_closer():
+    table = closeness(runs({"default": 88.0, "code": 92.0}, noise=0.01), PUBLISHED)
+    assert table["difference"][0] == pytest.approx(0.0, abs=0.05)
+
+
+def test_noise_is_hardly_ever_a_finding():
+    """12 readings without effect, 25 times: in about one of them some reading is called closer or farther."""
+    names = {"default": 88.0} | {f"r{i}": 88.0 for i in range(12)}
+    false = sum(
+        (closeness(runs(names, stream=i, noise=0.3), PUBLISHED)["verdict"] != "undecided").any() for i in range(25)
+    )
+    assert false <= 5
+
+
+def test_one_seed_decides_nothing():
+    table = closeness(runs({"default": 80.0, "code": 90.0}, seeds=1), PUBLISHED)
+    assert table["verdict"].tolist() == ["undecided"]
+    assert "No reading is closer" in conclusion(table)
+
+
+def test_only_numbers_that_both_have_are_compared():
+    both = pd.concat([runs({"default": 88.0}), runs({"code": 89.0}, slots=SLOTS[:1])])
+    assert closeness(both, PUBLISHED)["numbers"].tolist() == [1]
+    other = runs({"code": 89.0}, seeds=5)
+    assert paired(pd.concat([runs({"default": 88.0}), other]), PUBLISHED)["seed"].max() == 2
+
+
+def test_reduced_cells_and_other_data_are_no_reading():
+    assert closeness(runs({"default": 88.0, "reduced": 89.0, "adhoc": 1.0}), PUBLISHED).empty
+    digits = [("mlp", "digits", "none", "relu")]
+    assert closeness(runs({"default": 88.0, "code": 89.0}, slots=digits), PUBLISHED).empty
