@@ -1,13 +1,18 @@
 """The GPU script without a GPU: what it needs, what it makes of its measurements."""
 
 import json
+import signal
 import subprocess
 import sys
+import tarfile
+from argparse import Namespace
 
 import pytest
 import torch
 
+from bnstudy import training
 from bnstudy.bench import gpu, gpu_parts
+from bnstudy.engine.graph import Graph
 
 
 def test_it_needs_neither_snakemake_nor_pydantic():
@@ -70,3 +75,22 @@ def test_the_summary_compares_with_the_plain_loop_and_the_roofline():
     }  # fmt: skip
     assert made["cnn_batch"]["times_plain"] == 5.0
     assert made["batch_norm_costs_percent"] == 20.0
+
+
+def test_real_runs_end_in_time_and_are_packed_for_the_way_home(tmp_path, monkeypatch):
+    rows = [{"dataset": "toy", "model": "mlp", "norm": "batch", "train_size": 300, "epochs": e, "seeds": [0]}
+            for e in (1, 100_000)]  # fmt: skip
+    monkeypatch.setattr(Graph, "supports", lambda self, cell, device: True)
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", training.CHECKPOINT_SECONDS)
+    options = Namespace(out=tmp_path, data=tmp_path, cells=tmp_path / "cells.json", device="cpu")
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        for asked, seconds in ((rows[:1], 100.0), (rows, 1.0)):  # the second call goes on from the first
+            (tmp_path / "cells.json").write_text(json.dumps([row | {"stop_patience": 0} for row in asked]))
+            made = gpu.train(options, seconds)
+            assert (made["asked"], len(made["done"])) == (len(asked), 1)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert "stopped" in made["said"][-1]
+    with tarfile.open(tmp_path / "records.tar.gz") as tar:
+        assert [member.name[-7:] for member in tar if member.isfile()] == ["/0.json"]

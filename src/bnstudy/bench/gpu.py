@@ -137,20 +137,28 @@ def train(options: argparse.Namespace, seconds: float) -> Found:
     runs, results = selection.runs_in(options.cells, None, None), options.out / "results"
     training.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
     lines: list[str] = []
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the timer's may come before or after training listens to it
-    timer = threading.Timer(max(seconds, 1), os.kill, (os.getpid(), signal.SIGTERM))
-    timer.start()
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # ours may come when training does not listen
+    threading.Thread(target=_ask_to_stop, args=(seconds, ended), daemon=True).start()
     try:
         training.train(runs, results, options.data, engine="graph", device=options.device, say=lines.append)
     except TryAgain as error:
         lines.append(error.cause)
     finally:
-        timer.cancel()
+        ended.set()
         with tarfile.open(options.out / "records.tar.gz", "w:gz") as tar:
             if (results / "records").exists():
                 tar.add(results / "records", "records")
     done = [run for run, record in store.get_records(results, runs) if isinstance(record, Record)]
     return {"asked": len(runs), "done": [f"{name(run.cell)}:{run.seed}" for run in done], "said": lines[-60:]}
+
+
+def _ask_to_stop(seconds: float, ended: threading.Event) -> None:
+    """After so many seconds send this process SIGTERM, as a scheduler would, until training has ended."""
+    wait = max(seconds, 0.0)
+    while not ended.wait(wait):
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait = 1.0
 
 
 if __name__ == "__main__":

@@ -60,7 +60,7 @@ class Graph:
                 waiting, going, finished, room = [*(t.run for t in going), *waiting], [], [], 1
                 _give_up_on_second(waiting[0], again, device)
                 self._residents.clear()
-            if not finished and not going:
+            if finished or not going:
                 _free_memory(device)
             yield from finished
 
