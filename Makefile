@@ -36,7 +36,7 @@ report: setup
 	$(BNSTUDY) report --study $(STUDY)
 
 test: setup
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
