@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from bnstudy import __version__, console, selection
-from bnstudy.cli import bench, data, publish, report, study, train
+from bnstudy.cli import bench, compare, data, publish, report, study, train
 from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, INTERNAL, TRY_AGAIN, StudyError
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -25,6 +25,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_e
 study.add_to(app)
 train.add_to(app)
 report.add_to(app)
+compare.add_to(app)
 publish.add_to(app)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")

@@ -31,7 +31,7 @@ from bnstudy.figures.catalog import Figure
 from bnstudy.figures.series import Notes, Selection, state
 from bnstudy.frames import Frames
 
-__all__ = ["FORMATS", "RENDERERS", "draw", "render", "state"]
+__all__ = ["FORMATS", "RENDERERS", "content", "draw", "render", "state"]
 
 RENDERERS: dict[str, Any] = {
     "training_curves": training_curves,
@@ -127,7 +127,7 @@ def render(
         store.write(out_dir / f"{stem}.csv", data)
     for file, format, narrow in wanted:
         if known.get(file) != digest or not (out_dir / file).exists():
-            store.write(out_dir / file, _bytes(_page(selection, table, said, narrow), format, stem))
+            store.write(out_dir / file, content(_page(selection, table, said, narrow), format, stem))
     drawn = known | dict.fromkeys([f"{stem}.csv", *(file for file, _, _ in wanted)], digest)
     if drawn != known:
         store.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
@@ -151,9 +151,10 @@ def _drawn(path: Path) -> dict[str, str]:
     return {}
 
 
-def _bytes(page: Page, format: str, salt: str) -> bytes:
-    content = io.BytesIO()
+def content(page: Page, format: str, salt: str) -> bytes:
+    """The file of a page, free of dates; `salt` makes the ids of an SVG."""
+    file = io.BytesIO()
     look: dict[Any, Any] = style.RC | {"svg.hashsalt": salt}
     with matplotlib.rc_context(rc=look):
-        page.savefig(content, format=format, metadata=FORMATS[format])
-    return content.getvalue()
+        page.savefig(file, format=format, metadata=FORMATS[format])
+    return file.getvalue()
