@@ -111,7 +111,7 @@ def test_a_pack_of_eighteen_is_six_settings_with_three_seeds():
     assert {run.cell.norm for run in runs} == {"batch"}
 
 
-@pytest.mark.parametrize("engine", ["packed", "reference"])
+@pytest.mark.parametrize("engine", ["packed", "graph", "reference"])
 def test_a_subject_trains(engine):
     """What is timed moves the weights, over as many batches as are counted."""
     data = pixels.random(TOY, pixels.full(TOY))

@@ -94,6 +94,22 @@ def test_the_study_demo():
     assert {labels(c)[0] for c in cnn} == {"relu", "sigmoid", "lr_high", "init_high", "init_low"}
 
 
+def test_the_study_of_times():
+    study = load(CONFIG).study("timing")
+    rows = {(c.model, c.dataset, c.norm, c.batch_size, labels(c)[1]) for c in study.cells}
+    assert (study.timing, len(study.cells), study.runs()) == (True, 96, [])
+    assert rows == {(m, d, n, b, "default") for m in ("mlp", "cnn") for d in ("mnist", "svhn", "cifar10", "cifar100")
+                    for n in ("none", "batch") for b in (32, 64, 128, 256, 512, 1024)}  # fmt: skip
+    assert not any(other.timing for name, other in load(CONFIG).studies.items() if name != "timing")
+
+
+@pytest.mark.parametrize("value", ["1", "[true]", "'true'"])
+def test_timing_is_true_or_false(tmp_path, value):
+    text = SMALL.replace("    cells:", f"    timing: {value}\n    cells:")
+    with pytest.raises(UsageError, match=r"small.yaml:6: studies.one.timing: .* is not allowed; Write true"):
+        load(write(tmp_path, text))
+
+
 def test_what_snakemake_reads_is_what_is_read_here():
     here = read(CONFIG).root
     assert yaml.safe_load(CONFIG.read_text()) == here == YAML(typ="safe", pure=True).load(CONFIG.read_text())

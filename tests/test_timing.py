@@ -173,7 +173,7 @@ def test_a_bad_data_set_is_not_replaced_by_noise(tmp_path):
         pixels.inputs(pair(dataset="svhn")[0], tmp_path, pixels.full(pair(dataset="svhn")[0]))
 
 
-@pytest.mark.parametrize("engine", ["packed", "reference"])
+@pytest.mark.parametrize("engine", ["packed", "graph", "reference"])
 def test_the_parts_of_an_epoch_are_what_the_engine_does(engine, tmp_path):
     """One bare pass leaves the weights of a measured one, and only the measured one takes statistics."""
     cell = TIMING.batch
@@ -181,19 +181,23 @@ def test_the_parts_of_an_epoch_are_what_the_engine_does(engine, tmp_path):
     assert source == "real"
     weights = []
     for part in ("training", "sampled"):
-        if engine == "packed":
-            subject = epochs.stack([Run(cell, 0)], data)
-            subject.parts()[part]()
-            weights.append(subject.point.clone())
-        else:
-            subject = epochs.Pass(Run(cell, 0), data, "cpu")
-            subject.parts()[part]()
-            weights.append(torch.cat([p.detach().flatten() for p in subject.model.parameters()]))
-        with torch.inference_mode(engine == "packed"):
-            statistics = subject._pass(Keeper())[1]
-        taken = statistics.columns(torch.zeros(1, 4), False)["weight.l2"]
+        subject = epochs.alone(engine, Run(cell, 0), data, "cpu")
+        subject.parts()[part]()
+        state = [m.point for m in subject.members] if engine == "packed" else list(subject.model.parameters())
+        weights.append(torch.cat([tensor.detach().flatten().clone() for tensor in state]))
+        taken = statistics_of(subject).columns(torch.zeros(1, 4), False)["weight.l2"]
         assert bool(taken.isnan().all()) == (part == "training")
+        subject.parts()["probe"]()
+        subject.parts()["validation"]()
     assert torch.equal(*weights)
+
+
+def statistics_of(subject):
+    """What the last pass of the graph engine, or one more of the same kind of the others, has measured."""
+    if hasattr(subject, "launch"):
+        return subject._statistics
+    with torch.inference_mode(isinstance(subject, epochs.StackPass)):
+        return subject._pass(Keeper())[1]
 
 
 # ---- records

@@ -70,7 +70,7 @@ def train(
     if not (missing := _missing(runs, results, report, fresh)):
         return report
     with _signals() as asked:
-        device = _prepare_torch(device, say)
+        device = prepare_torch(device, say)
         for data_runs in _by_dataset(missing):
             try:
                 arrays = datasets.load(data_runs[0].cell.dataset, data_root)
@@ -145,7 +145,7 @@ def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Eng
     return list(groups.values())
 
 
-def _prepare_torch(device: str, say: Say) -> str:
+def prepare_torch(device: str, say: Say) -> str:
     """Set what fixes the bits of a training process; the device chosen."""
     from bnstudy.engine import choose_device
 

@@ -6,11 +6,11 @@ rule time:
         PLAN.results / "timed" / "{timing}.json",
     log:
         PLAN.results / "logs" / "time" / "{timing}.log",
-    params:
-        config=workflow.configfiles[0],
-        cells=PLAN.timed_cells,
     threads: workflow.cores
     resources:
         timing=1,
+    params:
+        config=workflow.configfiles[0],
+        cells=PLAN.timed_cells,
     shell:
         "bnstudy bench time {params.cells:q} --config {params.config:q} --manifest {output:q} > {log:q} 2>&1"

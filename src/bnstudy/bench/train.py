@@ -46,7 +46,7 @@ def rows(
     us_per_step and cpu_us are per cell and step; `spread` is the range over rounds of the time that counts, as a share
     of its median; floor_share is the time of the matrix products alone by that of the step.
     """
-    device = training._prepare_torch(device, say)
+    device = training.prepare_torch(device, say)
     cells = [_cell(model, dataset, norm) for norm in norms]
     say(f"{model} on {dataset}: random pixels")
     data = pixels.random(cells[0], _extent(cells[0], device))

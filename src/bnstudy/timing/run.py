@@ -21,7 +21,7 @@ def time(
 
     No two processes time at once in one folder of results. Raises TryAgain on a busy machine.
     """
-    device = training._prepare_torch(device, say)
+    device = training.prepare_torch(device, say)
     made = []
     with lock.held(paths.lock(results, "timing"), f"{results}: timing", PATIENCE_FOR_OTHERS):
         for timing in timings:
