@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from bnstudy.cell import Cell
 from bnstudy.lazy import torch
 from bnstudy.streams import init_generator
+
+if TYPE_CHECKING:
+    from bnstudy.models.block import Network
 
 
 def kaiming(fan_in: int, fan_out: int, cell: Cell) -> float:
@@ -45,13 +49,13 @@ def fans(shape: torch.Size, cell: Cell) -> tuple[int, int]:
     return shape[1] * window, shape[0] * window
 
 
-def initialize(model: torch.nn.Module, cell: Cell, seed: int) -> None:
+def initialize(model: Network, cell: Cell, seed: int) -> None:
     """Fill all layers and norms of `model.blocks` in place; biases and beta 0.
 
     The draws depend on seed, layer name and shape alone and are then scaled, so that two cells of one seed
     start from the same point of the same stream. Drawn on the CPU whatever the model's device.
     """
-    for block in model.blocks:  # type: ignore[union-attr]
+    for block in model.blocks:
         name = cell.init if cell.init_std_on == "all" or block.name != "output" else "kaiming"
         weight = block.layer.weight
         std = REGISTRY[name](*fans(weight.shape, cell), cell)

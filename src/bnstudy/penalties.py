@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from bnstudy.cell import Cell
 from bnstudy.lazy import torch
+
+if TYPE_CHECKING:
+    from bnstudy.models.block import Network
 
 
 def no_penalty(tensors: Sequence[torch.Tensor], cell: Cell) -> torch.Tensor:
@@ -44,8 +48,8 @@ REGISTRY: dict[str, Callable[[Sequence[torch.Tensor], Cell], torch.Tensor]] = {
 }
 
 
-def penalized(model: torch.nn.Module, cell: Cell) -> list[torch.Tensor]:
+def penalized(model: Network, cell: Cell) -> list[torch.Tensor]:
     """What the penalty sums over: the weights of all layers, or (reading penalty_all) every parameter."""
     if cell.penalty_on == "all":
         return list(model.parameters())
-    return [block.layer.weight for block in model.blocks]  # type: ignore[union-attr]
+    return [block.layer.weight for block in model.blocks]

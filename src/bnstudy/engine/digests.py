@@ -17,5 +17,5 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     for name in sorted(state):
         if not name.endswith("num_batches_tracked"):
             values = state[name].detach().to("cpu", torch.float32).contiguous().numpy()
-            digest.update(values.astype("<f4", copy=False))
+            digest.update(values.astype("<f4", copy=False).data)
     return digest.hexdigest()[:12]

@@ -139,7 +139,7 @@ class Training(reference.Training):
         self._offsets = torch.arange(self.cell.batch_size, device=self.device)
         self._totals = torch.zeros(3, dtype=torch.float64, device=self.device)
         self._first = torch.zeros((), dtype=torch.float64, device=self.device)
-        self._statistics = Sampled(1, len(self.model.blocks), self.device)  # type: ignore[arg-type]
+        self._statistics = Sampled(1, len(self.model.blocks), self.device)
         sampled, n = sampled_steps(self.batches), len(self.train_labels)
         size = self.cell.batch_size
         self._kinds = [(min(size, n - i * size), i in sampled) for i in range(self.batches)]

@@ -7,10 +7,10 @@ the CPU; the two agree statistically.
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnstudy import streams
-from bnstudy.models.block import Dropout, mask_shape
+from bnstudy.models.block import Dropout, Network, mask_shape
 
 
 class DrawnDropout(Dropout):
@@ -28,10 +28,10 @@ class DrawnDropout(Dropout):
         return x * kept.to(x.dtype).div_(1 - self.p)
 
 
-def draw_on_device(model: nn.Module, seed: int, device: str) -> torch.Generator:
+def draw_on_device(model: Network, seed: int, device: str) -> torch.Generator:
     """Replace the dropouts of all blocks, in place; the generator they share."""
     generator = torch.Generator(device).manual_seed(streams.stream_seed("dropout", int(seed)))
-    for block in model.blocks:  # type: ignore[union-attr]
+    for block in model.blocks:
         if isinstance(block.dropout, Dropout):
             block.dropout = DrawnDropout(block.dropout, generator)
     return generator

@@ -42,7 +42,8 @@ class History:
     def _first_not_finite(self) -> str:
         """The first layer whose sampled pre-activations were not finite in the newest epoch, else the last."""
         norms = self._layers[-1]["pre_activation.l2"] if self._layers else []
-        return next((name for name, norm in zip(self.names, norms, strict=False) if not math.isfinite(norm)), self.names[-1])
+        spoiled = (name for name, norm in zip(self.names, norms, strict=False) if not math.isfinite(norm))
+        return next(spoiled, self.names[-1])
 
     @property
     def outcome(self) -> str:

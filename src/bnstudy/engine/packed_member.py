@@ -40,7 +40,7 @@ class Member:
         self.point, self.running = self.layout.rows(state)
         self.velocity = torch.zeros_like(self.point)
         sizes = [torch.Size(shape).numel() for shape in self.layout.shapes]
-        self.history = History([block.name for block in model.blocks], sizes)  # type: ignore[union-attr]
+        self.history = History([block.name for block in model.blocks], sizes)
         self.protocol = Protocol.of(self.cell)
         self.lr, self.step, self.first_batch_loss = self.protocol.lr, 0, math.nan
         self.best = self.stored()

@@ -211,8 +211,9 @@ class Training:
         for position, block in enumerate(self.model.blocks):
             weight, bias = block.layer.weight, block.layer.bias
             statistics.add("weight", position, weight.detach().reshape(1, -1))
-            statistics.add("weight_grad", position, weight.grad.reshape(1, -1))
-            if bias is not None:
+            if weight.grad is not None:
+                statistics.add("weight_grad", position, weight.grad.reshape(1, -1))
+            if bias is not None and bias.grad is not None:
                 statistics.add("bias_grad", position, bias.grad.reshape(1, -1))
 
     @torch.no_grad()

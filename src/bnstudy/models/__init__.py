@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bnstudy.cell import Cell
 
 if TYPE_CHECKING:
-    from torch import nn
+    from bnstudy.models.block import Network
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +33,16 @@ class ImageShape:
         return self.channels * self.height * self.width
 
 
-def _builder(module: str) -> Callable[[Cell, ImageShape], nn.Module]:
+def _builder(module: str) -> Callable[[Cell, ImageShape], Network]:
     return lambda cell, shape: import_module(f"{__name__}.{module}").build(cell, shape)
 
 
-REGISTRY: dict[str, Callable[[Cell, ImageShape], nn.Module]] = {
+REGISTRY: dict[str, Callable[[Cell, ImageShape], Network]] = {
     found.name: _builder(found.name) for found in iter_modules(__path__) if found.name != "block"
 }
 
 
-def build(cell: Cell, shape: ImageShape) -> nn.Module:
+def build(cell: Cell, shape: ImageShape) -> Network:
     """The cell's network in training mode, its weights not yet those of a seed (`inits.initialize`).
 
     Raises UsageError where images of this shape do not fit the network.

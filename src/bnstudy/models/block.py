@@ -43,11 +43,14 @@ class Dropout(nn.Module):
         return f"p={self.p}, kind={self.kind}"
 
 
-def set_step(model: nn.Module, seed: int, step: int) -> None:
+def set_step(model: "Network", seed: int, step: int) -> None:
     """Tell every dropout of the model which training step comes next (counted over all epochs)."""
-    for block in model.blocks:  # type: ignore[union-attr]
+    for block in model.blocks:
         if isinstance(block.dropout, Dropout):
             block.dropout.seed, block.dropout.step = seed, step
+
+
+Weighted = nn.Linear | nn.Conv2d
 
 
 class Block(nn.Module):
@@ -56,7 +59,12 @@ class Block(nn.Module):
     `name` is the layer's name everywhere: in streams, statistics and records.
     """
 
-    def __init__(self, name: str, layer: nn.Module, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
+    layer: Weighted
+    norm: nn.Module
+    activation: nn.Module
+    dropout: nn.Module
+
+    def __init__(self, name: str, layer: Weighted, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
                  norm_first: bool = True):  # fmt: skip
         super().__init__()
         self.name, self.norm_first = name, norm_first
@@ -68,10 +76,19 @@ class Block(nn.Module):
         return self.dropout(x)
 
 
+class Network(nn.Module):
+    """A module from images (N, C, H, W) to logits (N, classes).
+
+    `blocks` are its weight layers in forward order, kept as a ModuleList; the last is named `output`.
+    """
+
+    blocks: Sequence[Block]
+
+
 class Layer(NamedTuple):
     """A weight layer to be made: `make(bias)`, its units or maps, and the dims of its norm (norms.py)."""
 
-    make: Callable[[bool], nn.Module]
+    make: Callable[[bool], Weighted]
     features: int
     dims: int
 

@@ -1,19 +1,22 @@
 """The convolutional network of table 6.3: five pairs of 3x3 convolutions, each pair halved by 2x2 max
 pooling, two dense layers, and the output layer."""
 
+from collections.abc import Sequence
+from typing import cast
+
 from torch import Tensor, nn
 from torch.nn.functional import max_pool2d
 
 from bnstudy.cell import Cell
 from bnstudy.errors import UsageError
 from bnstudy.models import ImageShape
-from bnstudy.models.block import Block, conv3x3, dense, hidden, output
+from bnstudy.models.block import Block, Network, conv3x3, dense, hidden, output
 
 PAIRS = (64, 128, 256, 512, 512)
 DENSE = 512
 
 
-class CNN(nn.Module):
+class CNN(Network):
     """Images (N, C, H, W), H and W multiples of 32, to logits (N, classes)."""
 
     def __init__(self, cell: Cell, shape: ImageShape):
@@ -29,12 +32,12 @@ class CNN(nn.Module):
             place = "last" if i == cell.dense_layers else "else"
             blocks.append(hidden(f"dense{i}", dense(inputs, units), cell, place in _dropped(cell)))
             inputs = units
-        self.blocks = nn.ModuleList([*blocks, output(dense(units, shape.classes), cell)])
+        blocks.append(output(dense(units, shape.classes), cell))
+        self.blocks = cast(Sequence[Block], nn.ModuleList(blocks))
 
     def forward(self, images: Tensor) -> Tensor:
         x = images
         for block in self.blocks:
-            assert isinstance(block, Block)
             x = block(x if isinstance(block.layer, nn.Conv2d) else x.flatten(1))
             if block.name.endswith("_2"):
                 x = max_pool2d(x, 2)

@@ -1,26 +1,30 @@
 """The multilayer perceptron of table 6.2: three hidden layers of 100 units, and the output layer."""
 
+from collections.abc import Sequence
+from typing import cast
+
 from torch import Tensor, nn
 
 from bnstudy.cell import Cell
 from bnstudy.models import ImageShape
-from bnstudy.models.block import dense, hidden, output
+from bnstudy.models.block import Block, Network, dense, hidden, output
 
 HIDDEN = (100, 100, 100)
 
 
-class MLP(nn.Module):
+class MLP(Network):
     """Images (N, C, H, W), flattened, to logits (N, classes)."""
 
     def __init__(self, cell: Cell, shape: ImageShape):
         super().__init__()
         sizes = [shape.inputs, *(max(1, round(n * cell.width)) for n in HIDDEN)]
         everywhere = cell.dropout_at != "last"
-        self.blocks = nn.ModuleList(
+        blocks = [
             hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=everywhere or i == len(HIDDEN))
             for i in range(1, len(sizes))
-        )
-        self.blocks.append(output(dense(sizes[-1], shape.classes), cell))
+        ]
+        blocks.append(output(dense(sizes[-1], shape.classes), cell))
+        self.blocks = cast(Sequence[Block], nn.ModuleList(blocks))
 
     def forward(self, images: Tensor) -> Tensor:
         x = images.flatten(1)
