@@ -92,7 +92,7 @@ WITHOUT_EFFECT = [
     (CNN, "population", "exact"), (CNN, "norm_bias", False), (CNN, "output_norm", True), (CNN, "penalty_strength", 0.1),
     (CNN, "penalty_factor", 0.5), (CNN, "penalty_on", "all"), (CNN, "dropout_at", "last"), (CNN, "dropout_kind", "maps"),
     (CNN | {"schedule": "constant"}, "decay_factor", 0.1), (CNN | {"schedule": "power"}, "decay_patience", 2),
-    (CNN | {"schedule": "linear"}, "decay_counter", "single"), (CNN, "decay_rate", 0.1),
+    (CNN | {"schedule": "linear"}, "decay_counter", "plateau"), (CNN, "decay_rate", 0.1),
     (CNN | {"schedule": "constant"}, "lr_min", 0.0), (CNN | {"init": "xavier"}, "kaiming_gain", 1),
     (CNN | {"init": "normal", "init_std": 1.0}, "init_distribution", "uniform"), (CNN, "init_std", 1.0),
     (CNN, "init_std_on", "hidden"), (CNN | {"init": "normal", "init_std": 1.0}, "fan", "channels"),

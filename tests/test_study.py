@@ -106,7 +106,7 @@ def test_pack_sizes():
     }
     assert min(sizes["mlp"]) >= 3
     assert max(sizes["mlp"]) <= 18
-    assert sizes["cnn"] == {3}
+    assert sizes["cnn"] == {6}
 
 
 def test_cells_of_one_shape_are_neighbours():

@@ -59,10 +59,10 @@ class Cell:
     # decay and stop (6.2)
     decay_factor: float = _f(0.5, "lr is multiplied by this", above=0, high=1)
     decay_patience: int = _f(5, "epochs without improvement before lr falls", low=1)
-    decay_counter: Literal["restart", "single", "plateau"] = _f(
+    decay_counter: Literal["restart", "plateau"] = _f(
         "restart",
-        "restart: counts anew after an improvement and after a decay; single: decays at 5, 10, 15 since the "
-        "best; plateau: as PyTorch's ReduceLROnPlateau, at the sixth bad epoch",
+        "restart: counts anew after an improvement and after a decay, which decays at 5, 10, 15 since the best "
+        "just as a single counter would; plateau: as PyTorch's ReduceLROnPlateau, at the sixth bad epoch",
     )
     improvement: Literal["strict", "equal", "previous"] = _f(
         "strict", "what improves: above the best, at or above the best, above the previous epoch"

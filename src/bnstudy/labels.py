@@ -56,7 +56,6 @@ READINGS: dict[str, dict[str, Any]] = {
     "nesterov_torch": {"nesterov": "torch"},
     "last_batch_kept": {"last_batch": "keep"},
     "shuffle_once": {"shuffle": "once"},
-    "decay_single": {"decay_counter": "single"},
     "decay_plateau": {"decay_counter": "plateau"},
     "improve_equal": {"improvement": "equal"},
     "improve_previous": {"improvement": "previous"},

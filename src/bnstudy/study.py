@@ -17,7 +17,7 @@ from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import labels, name
 
 STUDY_PATTERN = r"[a-z][a-z0-9_]{0,39}"
-RUNS_PER_PACK = {"mlp": 18, "cnn": 3}  # an MLP run takes about a minute, a CNN run an hour; start-up takes 4 s
+RUNS_PER_PACK = {"mlp": 18, "cnn": 6}  # few enough for full cores, many enough that a start-up of 4 s is nothing
 
 
 @dataclass(frozen=True, slots=True)

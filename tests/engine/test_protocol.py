@@ -51,8 +51,6 @@ def falls(made: Cell, accuracies) -> list[int]:
         ({"improvement": "previous"}, [30, 10, 11, 12, 13, 14, 15, 16], []),
         ({"improvement": "previous"}, [30, 16, 15, 14, 13, 12], [6]),
         ({"improvement": "previous"}, [30, *[29.0] * 5], [6]),
-        ({"decay_counter": "single"}, [30, *[0.0] * 15], [6, 11, 16]),
-        ({"decay_counter": "single"}, [30, 0, 0, 0, 0, 0, 0, 31, *[0.0] * 5], [6, 13]),
         ({"decay_counter": "plateau"}, [30, *[0.0] * 12], [7, 13]),  # at the sixth bad epoch
         ({"decay_patience": 2}, [30, *[0.0] * 4], [3, 5]),
         ({"schedule": "constant"}, [30, *[0.0] * 15], []),

@@ -62,10 +62,9 @@ class Protocol:
             self.lr = schedules.REGISTRY[cell.schedule](cell, self.epoch + 1)
             return
         wait = cell.decay_patience + (cell.decay_counter == "plateau")
-        if self.waited and self.waited % wait == 0:
+        if self.waited >= wait:
             self.lr = max(self.lr * cell.decay_factor, min(cell.lr_min, self.lr))
-            if cell.decay_counter != "single":
-                self.waited = 0
+            self.waited = 0
 
     def state(self) -> dict[str, float | int | str]:
         return {f.name: getattr(self, f.name) for f in fields(self)}
