@@ -42,7 +42,7 @@ test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
 
 test-faults: setup
-	$(BIN)/python -m pytest -q -m faults --timeout 3600
+	$(BIN)/python -m pytest -q tests/faults -m "" -s --timeout 3600
 
 check: setup
 	$(BIN)/ruff format --check src tests

@@ -221,8 +221,14 @@ def put(frames: Frames, results: Path, study: str) -> Path:
         content = io.BytesIO()
         getattr(frames, kept).to_parquet(content, index=False)
         store.write(folder / f"{kept}.parquet", content.getvalue())
-    store.write(folder / "runs.csv", frames.runs.to_csv(index=False, lineterminator="\n").encode())
+    store.write(folder / "runs.csv", inert(frames.runs).to_csv(index=False, lineterminator="\n").encode())
     return folder
+
+
+def inert(frame: pd.DataFrame) -> pd.DataFrame:
+    """For CSV: a text that a spreadsheet would take for a formula gets an apostrophe in front of it."""
+    texts = frame.select_dtypes(include="str")
+    return frame.assign(**{name: texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})
 
 
 def get(results: Path, study: str) -> Frames:

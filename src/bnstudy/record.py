@@ -43,6 +43,9 @@ NOT_FINITE = ("nan", "inf", "-inf")
 VOLATILE = ("attempts", "provenance")
 """Fields that may differ between two trainings of the same run; and `seconds` in the epoch columns."""
 
+NUMBERS = ("first_batch_loss", "test", "epochs", "layers")
+"""Fields whose "nan", "inf" and "-inf" are numbers; in the others they are words, as in `stopped: nan`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -101,7 +104,9 @@ class Record:
             raise DataError(f"{source}: written by another version of this program (schema)", redo)
         try:
             key, cell = body.pop("key"), make_cell(body.pop("cell"))
-            record = cls(cell=cell, **(_decoded(body) if any(f'"{word}"' in text for word in NOT_FINITE) else body))
+            if any(f'"{word}"' in text for word in NOT_FINITE):
+                body |= {field: _decoded(body[field]) for field in NUMBERS}
+            record = cls(cell=cell, **body)
         except (KeyError, TypeError, UsageError) as error:
             raise DataError(f"{source}: not a record of this program ({str(error).splitlines()[0]})", redo) from error
         if cell.key != key:

@@ -102,7 +102,8 @@ def find(cells: Iterable[Cell], word: str) -> Cell:
         if word in (cell.key, name(cell)):
             return cell
     known = [k for cell in cells for k in (name(cell), cell.key)]
-    raise UsageError(f"{word}: no such cell{nearest(word, known)}", "List the cells with `bnstudy cells`.")
+    shown = word if word.isprintable() else ascii(word)
+    raise UsageError(f"{shown}: no such cell{nearest(word, known)}", "List the cells with `bnstudy cells`.")
 
 
 def plan(runs: Sequence[Run]) -> list[Pack]:

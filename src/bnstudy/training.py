@@ -307,11 +307,9 @@ def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) 
 
 
 def environment() -> None:
-    """One thread per process, set before torch is imported; and no file of ours behind a closed standard stream."""
+    """One thread per process, set before torch is imported; and a place for words where a standard stream is closed."""
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    for descriptor in (0, 1, 2):  # a closed one would go to the next file opened, and a library's warning into it
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
+    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, stream) is None:  # its number would go to the next file opened, and a library's warning into it
+            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115, PTH123

@@ -1,0 +1,132 @@
+"""`bnstudy run`: front, scheduler and jobs killed one by one and all together, in each phase; two at once."""
+
+import random
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from faults import invariants
+from faults.dag import Front
+
+pytestmark = [pytest.mark.faults, pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")]
+
+
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory) -> Front:
+    front = Front(tmp_path_factory.mktemp("dag") / "calm")
+    assert front.run() == 0, front.words
+    return front
+
+
+@pytest.fixture
+def front(tmp_path) -> Front:
+    return Front(tmp_path / "study")
+
+
+def trained(front: Front) -> int:
+    return len(list(front.results.glob("records/*/*.json")))
+
+
+def training(front: Front) -> bool:
+    return trained(front) > 0 or bool(list(front.results.glob("checkpoints/*.newest")))
+
+
+def ends_calm(front: Front, calm: Front) -> None:
+    before = invariants.records(front.results)
+    assert front.run() == 0, front.words
+    invariants.unchanged(before, front.results)
+    front.same_as(calm)
+
+
+def no_work(front: Front) -> None:
+    """I9: no record, frame or table is touched."""
+    before = {f: f.stat().st_mtime_ns for f in front.results.rglob("*.json")}
+    assert front.run() == 0
+    assert {f: f.stat().st_mtime_ns for f in front.results.rglob("*.json")} == before
+
+
+def test_a_second_call_does_no_work(calm):
+    no_work(calm)
+
+
+def test_the_scheduler_is_killed_and_its_job_lives_on(front, calm):
+    front.start()
+    front.until(lambda: training(front))
+    front.until(lambda: front.kill("-m snakemake") > 0)
+    ends_calm(front, calm)
+
+
+def test_the_front_is_killed_and_the_scheduler_lives_on(front, calm):
+    front.start()
+    front.until(lambda: training(front))
+    front.until(lambda: front.kill("bnstudy.cli run") > 0)
+    ends_calm(front, calm)
+    front.until(lambda: not front.processes())
+    front.same_as(calm)
+
+
+def test_the_job_is_killed(front, calm):
+    process = front.start()
+    front.until(lambda: training(front))
+    front.kill("bnstudy train")
+    assert process.wait(300) != 0
+    ends_calm(front, calm)
+
+
+@pytest.mark.parametrize("phase", ["start", "train", "aggregate", "report"])
+def test_everything_is_killed(front, calm, phase):
+    """Twice, as a machine that loses power would; then the same command."""
+    for _ in range(2):
+        process = front.start()
+        ready = {
+            "start": lambda: True,
+            "train": lambda: bool(front.processes("bnstudy train")),
+            "aggregate": lambda: bool(front.processes("bnstudy aggregate")),
+            "report": lambda: bool(front.processes("bnstudy report")),
+        }[phase]
+        front.until(lambda: ready() or process.poll() is not None)  # noqa: B023
+        front.kill()
+        process.wait()
+    ends_calm(front, calm)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_to_the_front(front, calm, number):
+    process = front.start()
+    front.until(lambda: training(front))
+    process.send_signal(number)
+    assert process.wait(120) in (0, 75), front.words
+    front.until(lambda: not front.processes())
+    ends_calm(front, calm)
+
+
+def test_two_at_once(front, calm):
+    processes = [front.start(), front.start()]
+    codes = sorted(process.wait(600) for process in processes)
+    assert codes[0] == 0
+    assert codes[1] in (0, 75)  # 75: in the hands of the other
+    front.same_as(calm)
+
+
+def test_results_brought_from_elsewhere(front, calm):
+    for part in ("results/records", "results/packs"):
+        shutil.copytree(calm.folder / part, front.folder / part)
+    before = {f: f.stat().st_mtime_ns for f in front.results.glob("records/*/*.json")}
+    assert front.run() == 0, front.words
+    assert {f: f.stat().st_mtime_ns for f in front.results.glob("records/*/*.json")} == before
+    front.same_as(calm)
+
+
+def test_ten_kills_at_random(front, calm):
+    dice = random.Random(10)
+    for _ in range(10):
+        process = front.start()
+        time.sleep(dice.uniform(0, 20))
+        front.kill(dice.choice(["", "-m snakemake", "bnstudy train", "bnstudy.cli run"]))
+        front.kill()
+        process.wait()
+        invariants.whole_records(front.results)
+    ends_calm(front, calm)

@@ -1,0 +1,47 @@
+"""A training process that meets a fault at its N-th system call: really killed there, or told an error."""
+
+import pytest
+
+from faults import invariants
+from faults.disk import ERRORS
+
+
+@pytest.fixture(scope="module")
+def calls(server, tmp_path_factory) -> int:
+    """How many system calls one training makes."""
+    from faults.lab import Lab
+
+    lab = Lab.of_one(server, tmp_path_factory.mktemp("calls"))
+    log = lab.folder / "calls"
+    assert lab.train(before="faults.disk:count", given=[str(log)]).code == 0
+    return len(log.read_text().split())
+
+
+def meets(one, calm, at: int, fault: str) -> None:
+    process = one.train(before="faults.disk:install", given=[at, fault])
+    invariants.whole_records(one.results) if one.results.exists() else None
+    if process.code > 0:
+        invariants.told_in_two_lines(process, 65, 73)
+    before = invariants.records(one.results)
+    again = one.train()
+    assert again.code == 0, again.err
+    invariants.unchanged(before, one.results)
+    invariants.settled(one.results, calm, one.runs)
+
+
+def test_faults_at_some_calls(one, calm, calls):
+    """Seven points of the way, each another fault; every call stands in the long part."""
+    faults = ("crash", "short", *ERRORS, "crash")
+    for index, fault in enumerate(faults):
+        at = 1 + index * (calls - 1) // (len(faults) - 1)
+        meets(one, calm, at, fault)
+        one.record.unlink()
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("fault", ["crash", "short", *ERRORS])
+def test_faults_at_every_call(one, calm, calls, fault):
+    assert calls > 100
+    for at in range(1, calls + 1):
+        meets(one, calm, at, fault)
+        one.record.unlink()

@@ -1,0 +1,95 @@
+"""Names of cells, and texts in records, that want to be something else: refused in two lines, or inert."""
+
+import json
+
+import pytest
+
+from bnstudy import frames
+from bnstudy.errors import USAGE
+from bnstudy.study import Study
+from faults import invariants, small
+from synthetic import record
+
+NAMES = [
+    "../x", "/etc/passwd", "a\x00b", "$(touch executed)", "`touch executed`", ";touch executed", "x" * 300, "a\nb",
+    "0123456789AB", "toy-mlp-none-relu-000000000000", "nul", "..", "~", "*", "{0.__class__}", "NAME:-1", "e\u0301", "",
+]  # fmt: skip
+
+
+CONFIG = """
+seeds: 1
+margins: {default: 1.0}
+studies: {a: {question: Why, cells: [{dataset: toy, model: mlp, norm: none}]}}
+"""
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if "\x00" not in n], ids=lambda n: ascii(n[:12]))
+@pytest.mark.parametrize("verb", ["train", "show"])
+def test_names_that_are_none(server, tmp_path, verb, name):
+    config = tmp_path / "config.yaml"
+    config.write_text(CONFIG)
+    process = server.run(verb, "--config", config, "--results", tmp_path / "results", "--", name, cwd=tmp_path)
+    invariants.told_in_two_lines(process, USAGE)
+    invariants.nothing_but(tmp_path, "config.yaml")
+
+
+@pytest.mark.parametrize("key", ["../../x", "a\x00b", "-rf", "0" * 13, "x" * 300])
+def test_keys_in_a_file_of_cells(server, tmp_path, key):
+    file = small.put(tmp_path / "cells.json", small.CELLS[:1])
+    row = json.loads(file.read_text())[0] | {"key": key, "name": key}
+    file.write_text(json.dumps([row]))
+    process = server.run("train", "--cells", file, "--results", tmp_path / "results")
+    invariants.told_in_two_lines(process, USAGE)
+    row = row | {"key": small.CELLS[0].key, "dataset": key}
+    file.write_text(json.dumps([row]))
+    process = server.run("train", "--cells", file, "--results", tmp_path / "results")
+    invariants.told_in_two_lines(process, USAGE)
+    invariants.nothing_but(tmp_path, "cells.json")
+
+
+@pytest.mark.parametrize("word", ["-rf", "--no-such-option"])
+def test_words_that_look_like_options(server, tmp_path, word):
+    process = server.run("train", word, cwd=tmp_path)
+    assert process.code == USAGE
+    assert "Traceback" not in process.err
+    invariants.nothing_but(tmp_path)
+
+
+PAYLOADS = [
+    "<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "{{ 7*7 }}", "{% include '/etc/passwd' %}",
+    "=cmd|'/c calc'!A1", "+1+1", "-2+3", "@SUM(A1)", "!!python/object/apply:os.system [ls]", "a,b\n\"c\";d", "nan",
+    "\x1b[31m",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("payload", PAYLOADS, ids=range(len(PAYLOADS)))
+def test_texts_are_inert_in_page_and_tables(tmp_path, payload):
+    """In each text that a record or a config can hold: provenance, hosts, layer names, the question of a study."""
+    from bnstudy import report as page
+
+    run = small.RUNS[0]
+    made = record(run)
+    made.provenance.update(dict.fromkeys(("cpu", "os", "torch", "device", "data_source", "commit"), payload))
+    made.layers["names"] = [payload, *made.layers["names"][1:]]
+    study = Study("adhoc", payload, (run.cell,), (0,))
+    built = frames.build([made], study.runs())
+    frames.put(built, tmp_path, "adhoc")
+    kept = frames.get(tmp_path, "adhoc")
+    assert kept.runs["cpu"][0] == payload
+    written = page.write(study, kept, None, {"default": 1.0}, tmp_path / "reports", formats=("svg",))
+    text = written.read_text()
+    assert "<script>alert(1)" not in text
+    assert "<img src=x" not in text
+    for file in tmp_path.rglob("*.csv"):
+        assert_no_formula(file.read_text())
+
+
+def assert_no_formula(text: str) -> None:
+    """No cell of a table is a formula to a spreadsheet; numbers may be negative."""
+    import csv
+    import io
+
+    for row in csv.reader(io.StringIO(text)):
+        for cell in row:
+            if cell[:1] in ("=", "+", "-", "@"):
+                float(cell)
