@@ -157,8 +157,9 @@ def figures(
     study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """List the figures of a study."""
+    """List the figures of a study, and those of the thesis that show no result."""
     from bnstudy import figures, tables
+    from bnstudy.figures import background
     from bnstudy.figures.series import state
     from bnstudy.report import cells_of
 
@@ -167,7 +168,10 @@ def figures(
     rows = []
     for one in figures.REGISTRY.values():
         reading, datasets = cells_of(one, plan)
-        rows.append({"id": one.id, "state": state(one, built, datasets, reading), "title": one.title})
+        now = state(one, built, datasets, reading)
+        rows.append({"id": one.id, "kind": one.kind, "state": now, "title": one.title})
+    for other in background.REGISTRY.values():
+        rows.append({"id": other.id, "kind": other.kind, "state": "computed", "title": other.title})
     _put_rows(rows, as_json)
 
 
@@ -179,11 +183,18 @@ def figure(
 ) -> None:  # fmt: skip
     """Draw one figure of a study, and write the numbers it shows as CSV."""
     from bnstudy import figures, tables
+    from bnstudy.figures import background
     from bnstudy.figures.render import render
     from bnstudy.figures.series import state
     from bnstudy.report import cells_of
 
-    one, kinds = figures.find(which), options.formats(formats)
+    kinds, folder = options.formats(formats), paths.report(paths.reports_root(reports), study).parent / "figures"
+    if which in background.REGISTRY:
+        from bnstudy.figures.background.render import render as compute
+
+        written = compute(background.REGISTRY[which], folder, kinds)
+        return console.put("".join(f"{path}\n" for path in written))
+    one = figures.find(which)
     chosen = options.study(config, study)
     plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
     reading, datasets = cells_of(one, plan)
@@ -192,7 +203,6 @@ def figure(
             f"figure {which}: study {study} has no frames with a run it shows",
             f"Train some: bnstudy run --study {study}; records that stand: bnstudy aggregate --study {study}.",
         )
-    folder = paths.report(paths.reports_root(reports), study).parent / "figures"
     written = render(one, built, datasets, folder, kinds, reading, signed=signed)
     console.put("".join(f"{path}\n" for path in written))
 

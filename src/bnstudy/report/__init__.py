@@ -4,6 +4,7 @@ The same frames give the same bytes: no clock, no host, nothing but what the rec
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from markupsafe import Markup
 
 from bnstudy import __version__, figures, paths, stats, store, tables
 from bnstudy.figures import style
+from bnstudy.figures.background import REGISTRY as BACKGROUND
+from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames
 from bnstudy.report import cells, claims, readings
@@ -55,12 +58,11 @@ def write(
     found = tables.shown(plan, frames.runs, timings, margins)
     tables.write(found, page.parent / "tables")
     pictures = draw(plan, frames, page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))
+    background = draw_background(plan, page.parent / "figures", formats)
     judged = claims.of_study(plan, frames, timings)
     store.write(page.parent / "claims.csv", claims.csv(judged["claims"]).encode())
-    store.write(
-        page,
-        html(context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)).encode(),
-    )
+    values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
+    store.write(page, html(values | {"background": background}).encode())
     return page
 
 
@@ -78,6 +80,19 @@ def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str
                 "files": files, "caption": figure.caption.removesuffix(figure.observation), "panels": len(names),
             }
         )  # fmt: skip
+    return drawn
+
+
+def draw_background(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> list[dict[str, Any]]:
+    """Draw the figures that show no result, if this is a study of the whole thesis; one entry per figure."""
+    cells = plan[plan["reading"] == "default"]
+    if not {*product(style.MODELS, THESIS_DATASETS)} <= {*zip(cells["model"], cells["dataset"], strict=True)}:
+        return []
+    drawn = []
+    for figure in BACKGROUND.values():
+        made = render_background(figure, folder, tuple(dict.fromkeys(("svg", *formats))))
+        files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
+        drawn.append({"figure": figure, "narrow": files.pop("_narrow.svg", ""), "files": files})
     return drawn
 
 

@@ -1,0 +1,72 @@
+"""The figures of chapters 2, 3 and 6 that software can compute: real iterates, real layers, real samples.
+
+This catalogue is data alone; each entry names the file of this folder and the function in it that draws it:
+`draw(narrow) -> matplotlib Figure`. `render` writes them. Importing this imports neither matplotlib nor torch.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """A figure of the thesis that shows no result; `seen` is what is to be seen in it. `id` is its number there."""
+
+    id: str
+    section: str
+    topic: str
+    function: str
+    title: str
+    seen: str
+    kind: str = "background"
+
+    @property
+    def stem(self) -> str:
+        return "fig_" + self.id.replace(".", "_")
+
+    @property
+    def caption(self) -> str:
+        return f"{self.title}. {self.seen}"
+
+
+_ALL = (
+    Background("2.2", "2.2", "data", "splits", "Training, validation and test part",
+               "Images of each data set as this project splits them: a random tenth of the training set is held out."),
+    Background("2.3", "2.3.1", "data", "standardized", "A cloud centred and scaled",
+               "500 draws of a correlated normal distribution; subtracting the mean moves the cloud, dividing by the "
+               "deviations (equations 2.5, 2.6) leaves it correlated."),
+    Background("2.4", "2.3.2", "data", "whitened", "A cloud decorrelated and whitened",
+               "The same draws turned into the axes of their covariance, then divided by the deviations there "
+               "(equations 2.7 to 2.9)."),
+    Background("2.5", "2.7.1", "descent", "momentum", "Momentum and Nesterov momentum",
+               "Iterates of the two update rules of this project on a narrow quadratic valley, from the same start at "
+               "the same rate: the look-ahead (equation 2.15) overshoots less than equation 2.14."),
+    Background("2.6", "2.8.1", "descent", "rates", "A learning rate too high, and one too low",
+               "Loss at each step of gradient descent on half a square: above a rate of 2 it grows, far below 1 it "
+               "hardly falls."),
+    Background("2.7", "2.9", "networks", "convolutional", "The convolutional network",
+               "The network of table 6.3 as it is built here: the shape that each layer or pooling hands on, measured "
+               "on a colour image of 32x32."),
+    Background("2.8", "2.9.1", "networks", "connected", "A network of fully connected layers",
+               "The MLP of table 6.2 as it is built here, with a share of its units and connections."),
+    Background("2.10", "2.9.3", "networks", "pooling", "Max pooling",
+               "The largest of each 2x2 field at a stride of 2."),
+    Background("2.11", "2.10", "activations", "functions", "Activation functions",
+               "Left those that saturate, right those that do not for positive inputs (equations 2.31 to 2.35), as "
+               "the networks here use them; slope 0.1 shows the leak, training uses 0.01."),
+    Background("2.12", "2.11", "descent", "landscape", "A loss landscape",
+               "A loss of two weights, red high and blue low; from each start gradient descent finds another valley."),
+    Background("2.13", "2.12.2", "descent", "penalties", "L1, L2 and elastic net penalties",
+               "Weights whose penalty is at most 1 (equations 2.42 to 2.44), contours of a quadratic loss, and the "
+               "best weights within: on the corner of L1 one weight is zero."),
+    Background("2.14", "2.12.3", "networks", "dropped", "No dropout, dropout and dropconnect",
+               "A small network with masks of this project's dropout at probability 0.5: dropout takes units away, "
+               "dropconnect single connections."),
+    Background("3.1", "3", "shift", "shifts", "Covariate shift, outside and inside of a network",
+               "Left, training and test inputs drawn from two distributions. Then what the third hidden layer of an "
+               "MLP hands to its nonlinearity for the same 256 digits at several epochs: it drifts and widens in the "
+               "vanilla network, and is held in place by batch norm (before its scale and shift)."),
+    Background("6.1", "6.1", "data", "samples", "Samples of the data sets",
+               "The first training images of each class, of the data sets that are on this machine."),
+)  # fmt: skip
+
+REGISTRY: dict[str, Background] = {one.id: one for one in _ALL}

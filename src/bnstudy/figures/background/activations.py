@@ -1,0 +1,33 @@
+"""2.11: the nonlinearities of 2.10, evaluated as the networks use them."""
+
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Page
+
+from bnstudy import activations
+from bnstudy.figures import style
+from bnstudy.figures.background import Background
+from bnstudy.figures.background.canvas import BLUE, GREEN, ORANGE, PURPLE, crossed, page
+
+SATURATING = {"sigmoid": (BLUE, "solid"), "tanh": (ORANGE, style.DASHED)}
+RECTIFIED = {"relu": (BLUE, "solid"), "leaky_relu": (GREEN, style.DOTTED), "elu": (ORANGE, style.DASHED),
+             "softplus": (PURPLE, style.DASH_DOT)}  # fmt: skip
+LABELS = {"relu": "ReLU", "leaky_relu": "leaky ReLU", "elu": "ELU"}
+SHOWN_SLOPE = 0.1
+
+
+def functions(one: Background, narrow: bool) -> Page:
+    fig, axes = page(one, ["saturating", "rectified"], narrow)
+    for ax, group, low in zip(axes, (SATURATING, RECTIFIED), (-1.3, -1.6), strict=True):
+        _curves(ax, group)
+        ax.set(xlim=(-5, 5), ylim=(low, 1.3 if low == -1.3 else 5))
+        ax.legend(loc="upper left", fontsize=9.5)
+    return fig
+
+
+def _curves(ax: Axes, group: dict) -> None:
+    x = torch.linspace(-5, 5, 401)
+    crossed(ax)
+    for name, (color, dash) in group.items():
+        function = torch.nn.LeakyReLU(SHOWN_SLOPE) if name == "leaky_relu" else activations.REGISTRY[name]()
+        ax.plot(x.numpy(), function(x).detach().numpy(), color=color, linestyle=dash, label=LABELS.get(name, name))

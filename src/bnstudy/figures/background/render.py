@@ -1,0 +1,54 @@
+"""Writes background figures; one that was drawn by these sources is left as it is."""
+
+import contextlib
+import hashlib
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+
+import matplotlib
+from matplotlib.figure import Figure as Page
+
+from bnstudy import datasets, paths, store
+from bnstudy.figures import style
+from bnstudy.figures.background import Background
+from bnstudy.figures.render import content
+from bnstudy.provenance import source_digest
+
+
+def draw(one: Background, narrow: bool = False) -> Page:
+    """The figure on a page; narrow: panels one below the other, for a phone's width."""
+    topic = import_module(f"bnstudy.figures.background.{one.topic}")
+    with matplotlib.rc_context(rc=style.RC | (style.NARROW_RC if narrow else {})):
+        return getattr(topic, one.function)(one, narrow)
+
+
+def render(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
+    """Write `fig_2_5.<format>` for each format, `fig_2_5_narrow.svg` beside an SVG; the paths. Raises WriteError."""
+    wanted = [(f"{one.stem}.{f}", f, False) for f in formats] + [(f"{one.stem}_narrow.svg", "svg", True)] * (
+        "svg" in formats
+    )
+    note, digest = out_dir / f".{one.stem}.txt", _digest(one, formats)
+    with contextlib.suppress(OSError):
+        if note.read_text() == digest and all((out_dir / file).exists() for file, _, _ in wanted):
+            return [out_dir / file for file, _, _ in wanted]
+    for file, format, narrow in wanted:
+        store.write(out_dir / file, content(draw(one, narrow), format, one.stem))
+    store.write(note, digest.encode())
+    return [out_dir / file for file, _, _ in wanted]
+
+
+def _digest(one: Background, formats: Sequence[str]) -> str:
+    """Of all that a figure depends on: this project's sources, the drawing code, and which data sets are here."""
+    code = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.function == "samples" else []
+    facts = [one, formats, style.VERSION, matplotlib.__version__, source_digest(), here]
+    return hashlib.sha256(code + repr(facts).encode()).hexdigest()
+
+
+def _stamp(name: str) -> tuple[int, int]:
+    """Size and time of a data set's file; zeros if it is not here."""
+    with contextlib.suppress(OSError):
+        status = paths.dataset(paths.data_root(), name).stat()
+        return status.st_size, status.st_mtime_ns
+    return 0, 0

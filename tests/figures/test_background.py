@@ -1,0 +1,84 @@
+"""Background figures are computations: what they show is what the definitions say, and each can be drawn."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from bnstudy.figures.background import REGISTRY, data, descent, networks, shift
+from bnstudy.figures.background.render import draw, render
+
+IDS = ["2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.10", "2.11", "2.12", "2.13", "2.14", "3.1", "6.1"]
+
+
+def test_the_figures_of_the_thesis_that_can_be_computed():
+    assert list(REGISTRY) == IDS
+
+
+@pytest.mark.parametrize("id", [id for id in IDS if id != "3.1"])
+def test_each_can_be_drawn_for_a_page_and_for_a_phone(id):
+    for narrow in (False, True):
+        page = draw(REGISTRY[id], narrow)
+        assert page.axes
+        assert all(ax.has_data() for ax in page.axes)
+        assert (page.get_figwidth() < 4.6) == narrow
+
+
+def test_what_was_drawn_is_not_drawn_again(tmp_path):
+    files = render(REGISTRY["2.11"], tmp_path)
+    first = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
+    render(REGISTRY["2.11"], tmp_path)
+    assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files} == first
+    files[0].unlink()
+    assert render(REGISTRY["2.11"], tmp_path)[0].read_bytes() == first[files[0]][1]
+
+
+def test_whitened_data_have_the_identity_as_covariance():
+    _, _, last = draw(REGISTRY["2.4"]).axes
+    points = last.collections[0].get_offsets()
+    assert np.cov(np.asarray(points).T, bias=True) == pytest.approx(np.eye(2), abs=1e-9)
+    _, _, scaled = draw(REGISTRY["2.3"]).axes
+    assert np.asarray(scaled.collections[0].get_offsets()).std(axis=0) == pytest.approx([1, 1])
+    assert data.cloud().mean(axis=0) == pytest.approx(data.MEAN, abs=0.3)
+
+
+def test_iterates_follow_equations_2_14_and_2_15():
+    start, lr, mu = np.array([-4.0, 1.2]), 0.02, 0.9
+    gradient = lambda w: np.array([w[0], 20 * w[1]])  # noqa: E731
+    for rule, ahead in (("momentum", 0.0), ("nesterov", mu)):
+        w, v, path = start.copy(), np.zeros(2), [start]
+        for _ in range(10):
+            v = mu * v - lr * gradient(w + ahead * v)
+            w = w + v
+            path.append(w)
+        assert descent.iterates(descent.valley, (-4.0, 1.2), 10, rule, lr) == pytest.approx(np.array(path), abs=1e-4)
+
+
+def test_the_corner_of_l1_makes_a_weight_zero():
+    best = {name: descent.constrained(name) for name in descent.PENALTIES}
+    assert best["l1"] == pytest.approx([1, 0], abs=1e-4)
+    assert np.linalg.norm(best["l2"]) == pytest.approx(1, abs=1e-4)
+    assert (best["l2"] > 0.05).all()
+
+
+def test_shapes_are_those_of_tables_6_2_and_6_3():
+    assert [shape for _, shape in networks.shapes("mlp")] == [(3, 32, 32), (100,), (100,), (100,), (10,)]
+    maps = [shape for name, shape in networks.shapes("cnn") if name.startswith("conv")]
+    assert maps == [(m, s, s) for m, s in ((64, 32), (128, 16), (256, 8), (512, 4), (512, 2)) for _ in (1, 2)]
+    pools = [shape for name, shape in networks.shapes("cnn") if name == "pool"]
+    assert pools == [(64, 16, 16), (128, 8, 8), (256, 4, 4), (512, 2, 2)]
+
+
+def test_batch_norm_holds_what_drifts_without_it(monkeypatch):
+    monkeypatch.setattr(shift, "EPOCHS", (0, 3))
+    vanilla, normed = shift.measured("none"), shift.measured("batch")
+    assert vanilla[3].std() > 1.5 * vanilla[0].std()
+    assert [values.std() for values in normed.values()] == pytest.approx([1, 1], abs=0.01)
+    assert torch.is_grad_enabled()
+
+
+def test_listing_imports_no_plotting():
+    code = "import sys, bnstudy.figures.background; print({'matplotlib', 'torch', 'numpy'} & set(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
