@@ -197,15 +197,28 @@ def test_show_without_a_record(bnstudy):
     assert rows(bnstudy("show", name(TOY), "--json")) == []
 
 
-@pytest.mark.parametrize(("verb", "count"), [("tables", 4), ("figures", 40), ("claims", 1)])
+@pytest.mark.parametrize(("verb", "count"), [("tables", 4), ("figures", 54), ("claims", 1)])
 def test_catalogues_work_without_data_or_records(bnstudy, verb, count):
     found = rows(bnstudy(verb, "--json", "--config", ROOT / "config.yaml"))
     assert len(found) >= count
     assert all({"id", "state", "title"} <= set(row) for row in found)
-    assert {row["state"] for row in found} <= {"not run", "complete", "partial"}
+    assert {row["state"] for row in found} <= {"not run", "complete", "partial", "computed"}
     assert "not run" in {row["state"] for row in found}
     assert found[0]["id"] in {"tables": "B.1", "figures": "7.1", "claims": "G01"}[verb]
     assert found[0]["title"].split()[0] in bnstudy(verb, "--config", ROOT / "config.yaml").out
+
+
+def test_figures_are_listed_results_first(bnstudy):
+    found = rows(bnstudy("figures", "--json", "--config", ROOT / "config.yaml"))
+    assert [row["id"] for row in found[:40]] == [f"7.{i}" for i in range(1, 41)]
+    assert {row["kind"] for row in found[40:]} == {"background"}
+    assert {row["state"] for row in found[40:]} == {"computed"}
+
+
+def test_a_background_figure_needs_no_study(bnstudy, tmp_path):
+    ended = bnstudy("figure", "2.10", "--reports", tmp_path)
+    assert ended.code == 0, ended.err
+    assert [Path(line).name for line in ended.out.split()] == ["fig_2_10.svg", "fig_2_10_narrow.svg"]
 
 
 def test_a_report_needs_frames(bnstudy):

@@ -6,7 +6,7 @@ rule time:
         PLAN.results / "timed" / "{timing}.json",
     log:
         PLAN.results / "logs" / "time" / "{timing}.log",
-    threads: workflow.cores
+    threads: workflow.resource_settings.cores or 1  # none are given for `--report`
     resources:
         timing=1,
     params:
