@@ -1,6 +1,9 @@
 # The study as a DAG: data -> train (one job per pack) -> aggregate -> report; a study of times: time -> aggregate.
 # What is to be run stands in config.yaml; `bnstudy.dag` turns it into packs and paths.
 # `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
+import os
+import sys
+
 from snakemake.utils import min_version
 
 from bnstudy import datasets
@@ -14,6 +17,9 @@ configfile: "config.yaml"
 
 report: "workflow/report/workflow.rst"
 
+
+# Jobs call `bnstudy`: the one of this environment, also where it was not activated.
+os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
 
 PLAN = Dag.plan(workflow.configfiles[0], config)
 PLAN.clear_gaps()

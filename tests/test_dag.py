@@ -298,7 +298,7 @@ def test_a_dry_run_of_the_thesis(tmp_path):
                     "--configfile", str(ROOT / "config.yaml"))  # fmt: skip
     assert ended.code == 0, ended.err
     stats = dict(re.findall(r"^(\w+) +(\d+)$", ended.out + ended.err, re.MULTILINE))
-    mlp, cnn = 4 * -(-29 * 3 // 18), 4 * -(-28 * 3 // 3)  # per data set: 29 and 28 cells, 3 seeds, 18 and 3 runs a pack
+    mlp, cnn = 4 * -(-29 * 3 // 18), 4 * -(-28 * 3 // 6)  # per data set: 29 and 28 cells, 3 seeds, 18 and 6 runs a pack
     assert (stats["train"], stats["data"], stats["aggregate"]) == (str(mlp + cnn), "4", "1")
     assert ended.cpu_seconds < 15
 
