@@ -1,13 +1,10 @@
 # The study as a DAG: data -> train (one job per pack) -> aggregate -> report; a study of times: time -> aggregate.
 # What is to be run stands in config.yaml; `bnstudy.dag` turns it into packs and paths.
 # `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
-import os
-import sys
-
 from snakemake.utils import min_version
 
 from bnstudy import datasets
-from bnstudy.dag import Dag
+from bnstudy.dag import Dag, find_commands
 
 min_version("9.20")
 
@@ -18,9 +15,7 @@ configfile: "config.yaml"
 report: "workflow/report/workflow.rst"
 
 
-# Jobs call `bnstudy`: the one of this environment, also where it was not activated.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
-
+find_commands()
 PLAN = Dag.plan(workflow.configfiles[0], config)
 PLAN.clear_gaps()
 

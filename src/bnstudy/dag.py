@@ -7,6 +7,7 @@ deletes declared outputs before a job and after a failure.
 import contextlib
 import json
 import os
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -109,3 +110,8 @@ class Dag:
     def run_ids(self, wildcards: Any) -> list[str]:
         """Parameter of `train`: `key:seed` of each run of a pack."""
         return [f"{run.cell.key}:{run.seed}" for run in self._by_id()[wildcards.pack].runs]
+
+
+def find_commands() -> None:
+    """Put this Python's folder first on PATH: jobs call the `bnstudy` of this environment, activated or not."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -151,7 +151,6 @@ def snakemake(
 def _environment(place: Place, failures: Path) -> dict[str, str]:
     """The jobs find this environment's programs first, and read the same folders from variables."""
     return os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
         "BNSTUDY_RESULTS": str(place.results),
         "BNSTUDY_DATA": str(place.data),
         "BNSTUDY_REPORTS": str(place.reports),
