@@ -32,8 +32,8 @@ def compare(
     if of_a[0].cell == of_b[0].cell:
         raise UsageError(f"{a} and {b}: one and the same cell", "Give two; list them with `bnstudy cells`.")
     found = comparison.compare(of_a, of_b)
-    shared = [[r for r in records if r.seed in found["seeds"]] for records in (of_a, of_b)]
-    files = write(*shared, found["text"], paths.reports_root(reports) / "comparisons")
+    of_a, of_b = ([r for r in records if r.seed in found["seeds"]] for records in (of_a, of_b))
+    files = write(of_a, of_b, found["text"], paths.reports_root(reports) / "comparisons")
     if as_json:
         return console.put_json([found | {"files": [str(file) for file in files]}])
     rows = zip(found["seeds"], found["accuracy_a"], found["accuracy_b"], strict=True)

@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 
@@ -40,7 +42,8 @@ def draw(a: Sequence[Record], b: Sequence[Record], subtitle: str, narrow: bool =
     looks = {
         cell.key: Look(f"{letter}: {name(cell)}", *look) for letter, cell, look in zip("AB", cells, LOOKS, strict=True)
     }
-    with matplotlib.rc_context(rc=style.RC | (style.NARROW_RC if narrow else {})):
+    settings: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
+    with matplotlib.rc_context(rc=settings):
         legend = [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks.values()]
         words = panels.Words(
             "Two cells compared", subtitle, "Means over the seeds that both have; band: lowest to highest."
@@ -55,7 +58,7 @@ def draw(a: Sequence[Record], b: Sequence[Record], subtitle: str, narrow: bool =
     return page
 
 
-def _scale(ax: matplotlib.axes.Axes, quantity: str, here: pd.DataFrame) -> None:
+def _scale(ax: Axes, quantity: str, here: pd.DataFrame) -> None:
     if quantity != "loss":
         panels.accuracy_axis(ax)
         return

@@ -1,6 +1,5 @@
 """2.7, 2.8, 2.10, 2.14: the networks as they are built, pooling, and dropout's masks."""
 
-from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -84,14 +83,14 @@ def _column(units: int, most: int = MOST) -> np.ndarray:
     return np.delete(heights, len(heights) // 2) if units > most else heights
 
 
-def _connect(ax: Axes, x: float, left: Sequence[float], right: Sequence[float], kept: np.ndarray) -> None:
+def _connect(ax: Axes, x: float, left: np.ndarray, right: np.ndarray, kept: np.ndarray) -> None:
     for i, b in enumerate(right):
         for j, a in enumerate(left):
             if kept[i, j]:
                 ax.plot([x, x + 1], [a, b], color="#9AA5B1", linewidth=0.7, zorder=1)
 
 
-def _units(ax: Axes, x: float, heights: Sequence[float], kept: np.ndarray) -> None:
+def _units(ax: Axes, x: float, heights: np.ndarray, kept: np.ndarray) -> None:
     for y, on in zip(heights, kept, strict=True):
         ax.plot(x, y, "o", markersize=11, markerfacecolor=BLUE if on else "white", markeredgecolor=BLUE, zorder=3)
         if not on:
@@ -131,7 +130,7 @@ def dropped(one: Background, narrow: bool) -> Page:
 
 
 def _masked(ax: Axes, what: str) -> None:
-    columns, kept = [_column(n) for n in SIZES], [np.ones(n) for n in SIZES]
+    columns, kept = [_column(n) for n in SIZES], [np.ones(n, bool) for n in SIZES]
     if what == "units":
         for i in (1, 2):
             kept[i] = dropout_mask(1, f"hidden{i}", 1, (SIZES[i],), 0.5, "units").numpy() > 0
