@@ -293,6 +293,48 @@ REFUSED = [
     ("epochs: 3", "lr_min: 0.0\n        reading: [default, text]", 13, f"{GRID}.lr_min: decided by reading text too"),
     ("epochs: 3", "setting: relu_norm_after", 13, f"{GRID}.setting: relu_norm_after: norm_placement has no effect here"),
     ("epochs: 3", f"epochs: [{', '.join(map(str, range(1, 5002)))}]", 7, f"{GRID}: this grid has 20,004 cells"),
+    # more of each kind
+    ('seeds: 2', 'seeds: 1e3', 1, 'seeds: `1e3` is text in YAML 1.1, or no finite number; Write 1.0e+3 or'),
+    ('seeds: 2', 'seeds: 0b11', 1, 'seeds: `0b11` is octal, hexadecimal or binary; Write it without the le'),
+    ('seeds: 2', 'seeds: [0, 1.5]', 1, 'seeds: [0, 1.5] is not allowed; Give a count from 1 to 1000, or a list'),
+    ('seeds: 2', 'seeds: [0, no]', 1, 'seeds[1]: `no` is false in YAML 1.1; Did you mean none? For a switch w'),
+    ('seeds: 2', 'seeds: .inf', 1, 'seeds: `.inf` is not a finite number; Give a finite one.'),
+    ('seeds: 2', 'seeds: [[0]]', 1, 'seeds: [[0]] is not allowed; Give a count from 1 to 1000, or a list of'),
+    ('mnist: 0.3', 'mnist: .nan', 2, 'margins.mnist: `.nan` is not a finite number; Give a finite one.'),
+    ('mnist: 0.3', 'mnist: yes', 2, 'margins.mnist: `yes` is true in YAML 1.1; For a switch write true, for'),
+    ('mnist: 0.3', "mnist: '0.3'", 2, "margins.mnist: '0.3' is not allowed; Give points of accuracy above 0 a"),
+    ('mnist: 0.3', 'mnist: null', 2, 'margins.mnist: no value; Give one, or leave the key out.'),
+    ('mnist: 0.3', 'mnist: 0.3, mnist: 0.4', 2, 'margins.mnist: given twice, first on line 2; Keep one.'),
+    ('epochs: 3', 'epochs: 100001', 13, f'{GRID}.epochs: 100001 is out of range; epochs must be at least 1 and a'),
+    ('epochs: 3', 'epochs: -1', 13, f'{GRID}.epochs: -1 is out of range; epochs must be at least 1 and at mo'),
+    ('epochs: 3', 'epochs: 3e0', 13, f'{GRID}.epochs: `3e0` is text in YAML 1.1, or no finite number; Write 3'),
+    ('epochs: 3', 'epochs: +3', 13, f'{GRID}.epochs: `+3` is not written plainly; Write digits as in 1000 or'),
+    ('epochs: 3', 'epochs: 3 # x\n        epochs : 3', 14, f'{GRID}.epochs: given twice, first on line 13; Keep one.'),
+    ('epochs: 3', 'dropout: 1.0', 13, f'{GRID}.dropout: 1.0 is out of range; dropout must be at least 0 and at'),
+    ('epochs: 3', 'momentum: 1.0', 13, f'{GRID}.momentum: 1.0 is out of range; momentum must be at least 0 and '),
+    ('epochs: 3', 'batch_size: 65537', 13, f'{GRID}.batch_size: 65537 is out of range; batch_size must be at least '),
+    ('epochs: 3', 'width: 0', 13, f'{GRID}.width: 0.0 is out of range; width must be above 0 and at most 8'),
+    ('epochs: 3', 'train_size: 9', 13, f'{GRID}.train_size: 9 is out of range; train_size must be at least 10.'),
+    ('epochs: 3', 'validation_fraction: 0.95', 13, f'{GRID}.validation_fraction: 0.95 is out of range; validation_fraction '),
+    ('epochs: 3', 'norm_eps: 0', 13, f'{GRID}.norm_eps: 0.0 is out of range; norm_eps must be above 0.'),
+    ('epochs: 3', 'kaiming_gain: 3', 13, f'{GRID}.kaiming_gain: 3 is not allowed; Allowed: 1, 2.'),
+    ('epochs: 3', 'penalty_factor: 0.7', 13, f'{GRID}.penalty_factor: 0.7 is not allowed (nearest: 0.5); Allowed: 0.5'),
+    ('epochs: 3', 'dropout_at: last', 13, f'{GRID}.dropout_at: has no effect here, dropout is 0; Leave dropout_at '),
+    ('epochs: 3', 'nesterov: torch\n        optimizer: sgd', 13, f'{GRID}.nesterov: has no effect here, optimizer is not nesterov; Leave '),
+    ('epochs: 3', 'mnist_size: native', 13, f'{GRID}.mnist_size: has no effect here, dataset is not mnist; Leave mni'),
+    ('epochs: 3', 'svhn_labels: digit', 13, f'{GRID}.svhn_labels: has no effect here, dataset is not svhn; Leave svh'),
+    ('epochs: 3', 'dense_layers: 1', 13, f'{GRID}.dense_layers: has no effect here, model is not cnn; Leave dense'),
+    ('epochs: 3', 'lr_min: 0.0\n        schedule: constant', 13, f'{GRID}.lr_min: has no effect here, schedule is constant; Leave lr_min '),
+    ('epochs: 3', 'precision: fp16', 13, f"{GRID}.precision: 'fp16' is not allowed (nearest: bf16); Allowed: defa"),
+    ('    cells:', '    timing: maybe\n    cells:', 6, "studies.one.timing: 'maybe' is not allowed; Write true to time epochs "),
+    ('    cells:', '    seeds: 2\n    seeds: 3\n    cells:', 7, 'studies.one.seeds: given twice, first on line 6; Keep one.'),
+    ('norm: [none, batch]', "norm: [none, 'no']", 9, f"{GRID}.norm[1]: 'no' is not allowed (nearest: none); Allowed: none, ba"),
+    ('norm: [none, batch]', 'norm: []', 9, f'{GRID}.norm: nothing is not allowed; Give at least one.'),
+    ('norm: [none, batch]', 'norm: none\n    timing: true', 11, 'not YAML: mapping values are not allowed here'),
+    ('question: Does it train?', 'question: |', 5, "studies.one.question: '' is not allowed; Ask one question on one line "),
+    ('model: mlp', 'model: ../mlp', 8, f'{GRID}.model: `../mlp` is neither a name nor a number; Write a text in'),
+    ('model: mlp', 'model: $(ls)', 8, f'{GRID}.model: `$(ls)` is neither a name nor a number; Write a text in '),
+    ('model: mlp', 'model: {{mlp}}', 8, f"{GRID}.model.'?'.mlp: no value; Give one, or leave the key out."),
 ]  # fmt: skip
 
 
@@ -345,6 +387,19 @@ def test_whole_files_that_are_refused(tmp_path, content, told):
         load(write(tmp_path, content))
     assert told in error.value.cause
     assert error.value.cause.startswith(str(tmp_path / "small.yaml:"))
+
+
+def test_a_grid_of_which_no_cell_can_be_is_not_tried_to_its_end(tmp_path):
+    many = f"norm_momentum: [{', '.join(f'0.{i:03d}' for i in range(200, 300))}]"
+    with pytest.raises(UsageError) as error:
+        load(write(tmp_path, SMALL.replace("[none, batch]", "none").replace("epochs: 3", many)))
+    assert len(error.value.cause.splitlines()) <= 21
+
+
+def test_a_timing_needs_both_norms(tmp_path):
+    text = SMALL.replace("    cells:", "    timing: true\n    cells:").replace("[none, batch]", "none")
+    with pytest.raises(UsageError, match=r"studies.one.timing: .* has no counterpart"):
+        load(write(tmp_path, text))
 
 
 def test_paths_that_are_no_file(tmp_path):

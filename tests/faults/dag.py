@@ -24,13 +24,10 @@ studies:
       - dataset: toy
         model: mlp
         norm: [none, batch]
-        activation: [relu, sigmoid]
-        dropout: {dropout}
-        width: 0.02
-        train_size: 100
-        batch_size: 32
+        setting: {settings}
+        width: {widths}
+        train_size: 200
         epochs: 8
-        lr: {lr}
 """
 OUTPUTS = ("*.csv", "*.md", "*.tex")
 
@@ -38,10 +35,10 @@ OUTPUTS = ("*.csv", "*.md", "*.tex")
 class Front:
     """A folder with a config, results and reports; `start` is the one command."""
 
-    def __init__(self, folder: Path, lr: str = "[0.01, 0.02]", dropout: str = "0.0"):
+    def __init__(self, folder: Path, settings: str = "[relu, sigmoid, dropout, batch_32]", widths: str = "0.02"):
         self.folder, self.results = folder, folder / "results"
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.yaml").write_text(GRID.format(lr=lr, dropout=dropout))
+        (folder / "config.yaml").write_text(GRID.format(settings=settings, widths=widths))
         shutil.copy(ROOT / "Snakefile", folder)
         shutil.copytree(ROOT / "workflow", folder / "workflow", dirs_exist_ok=True)
 

@@ -21,12 +21,13 @@ from faults.disk import ERRORS
 from faults.lab import Lab
 
 KINDS = ["kill", "kill", "kill", "signal", "disk", "disk", "two", "record", "checkpoint", "times", "rename", "lock"]
-RATES = "[" + ", ".join(f"{0.001 * i:.3f}" for i in range(1, 14)) + "]"
+SETTINGS = "[relu, sigmoid, elu, lr_high, lr_low, init_high, init_low, dropout, weight_decay, batch_32, batch_128]"
+WIDTHS = "[0.02, 0.03, 0.04, 0.05, 0.06]"
 
 
 @pytest.fixture
 def study(tmp_path):
-    (tmp_path / "config.yaml").write_text(GRID.format(lr=RATES, dropout="[0.0, 0.5]"))
+    (tmp_path / "config.yaml").write_text(GRID.format(settings=SETTINGS, widths=WIDTHS))
     return config.load(tmp_path / "config.yaml").studies["tiny"]
 
 

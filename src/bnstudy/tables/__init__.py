@@ -11,7 +11,7 @@ from bnstudy.cell import Cell
 from bnstudy.labels import SIZE
 from bnstudy.study import describe
 from bnstudy.tables import formats
-from bnstudy.tables.catalog import CATALOG, THESIS_DATASETS, Table, in_order
+from bnstudy.tables.catalog import CATALOG, SETTING_ROWS, THESIS_DATASETS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
 
@@ -91,7 +91,9 @@ def write(found: Iterable[Shown], folder: Path) -> list[Path]:
 
 
 def _of(plan: pd.DataFrame, table: Table, reading: str) -> pd.DataFrame:
-    return plan[(plan["model"] == table.model) & (plan["reading"] == reading)]
+    """The cells of a study that stand in a table: of its model, of this reading, and of a setting with a row."""
+    rows = [setting for _, setting, _ in SETTING_ROWS]
+    return plan[(plan["model"] == table.model) & (plan["reading"] == reading) & plan["setting"].isin(rows)]
 
 
 def _accuracy(
