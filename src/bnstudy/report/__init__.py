@@ -3,7 +3,10 @@
 The same frames give the same bytes: no clock, no host, nothing but what the records hold.
 """
 
+import subprocess
+import sys
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from markupsafe import Markup
 from bnstudy import __version__, figures, paths, stats, store, tables
 from bnstudy.figures import style
 from bnstudy.figures.background import REGISTRY as BACKGROUND
+from bnstudy.figures.background.render import is_drawn
 from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames
@@ -57,8 +61,10 @@ def write(
     plan = tables.planned(study.trained, study.seeds)
     found = tables.shown(plan, frames.runs, timings, margins)
     tables.write(found, page.parent / "tables")
-    pictures = draw(plan, frames, page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))
-    background = draw_background(plan, page.parent / "figures", formats)
+    folder, kinds = page.parent / "figures", tuple(dict.fromkeys(("svg", *formats)))
+    with background_beside(plan, folder, kinds):
+        pictures = draw(plan, frames, folder, kinds)
+    background = draw_background(plan, folder, kinds)
     judged = claims.of_study(plan, frames, timings)
     store.write(page.parent / "claims.csv", claims.csv(judged["claims"]).encode())
     values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
@@ -83,14 +89,28 @@ def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str
     return drawn
 
 
-def draw_background(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> list[dict[str, Any]]:
-    """Draw the figures that show no result, if this is a study of the whole thesis; one entry per figure."""
+def is_whole(plan: pd.DataFrame) -> bool:
+    """Whether this is a study of the whole thesis: both models on its four data sets, by the full protocol."""
     cells = plan[plan["reading"] == "default"]
-    if not {*product(style.MODELS, THESIS_DATASETS)} <= {*zip(cells["model"], cells["dataset"], strict=True)}:
+    return {*product(style.MODELS, THESIS_DATASETS)} <= {*zip(cells["model"], cells["dataset"], strict=True)}
+
+
+def background_beside(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> AbstractContextManager[Any]:
+    """A process that draws the background figures that are not drawn yet, while this one draws the results."""
+    if not is_whole(plan) or all(is_drawn(figure, folder, formats) for figure in BACKGROUND.values()):
+        return nullcontext()
+    command = [sys.executable, "-m", "bnstudy.figures.background", str(folder), *formats]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def draw_background(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> list[dict[str, Any]]:
+    """The figures that show no result, if this is a study of the whole thesis; one entry per figure. Those that
+    `background_beside` has not drawn are drawn here."""
+    if not is_whole(plan):
         return []
     drawn = []
     for figure in BACKGROUND.values():
-        made = render_background(figure, folder, tuple(dict.fromkeys(("svg", *formats))))
+        made = render_background(figure, folder, formats)
         files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
         drawn.append({"figure": figure, "narrow": files.pop("_narrow.svg", ""), "files": files})
     return drawn

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A figure of the thesis that shows no result; `seen` is what is to be seen in it. `id` is its number there."""
+    """A figure of the thesis that shows no result; `seen` is what is to be seen in it. `id` is its number there;
+    `wide`: it has several panels."""
 
     id: str
     section: str
@@ -17,6 +18,7 @@ class Background:
     function: str
     title: str
     seen: str
+    wide: bool = True
     kind: str = "background"
 
     @property
@@ -30,7 +32,8 @@ class Background:
 
 _ALL = (
     Background("2.2", "2.2", "data", "splits", "Training, validation and test part",
-               "Images of each data set as this project splits them: a random tenth of the training set is held out."),
+               "Images of each data set as this project splits them: a random tenth of the training set is held out.",
+               wide=False),
     Background("2.3", "2.3.1", "data", "standardized", "A cloud centred and scaled",
                "500 draws of a correlated normal distribution; subtracting the mean moves the cloud, dividing by the "
                "deviations (equations 2.5, 2.6) leaves it correlated."),
@@ -45,16 +48,17 @@ _ALL = (
                "hardly falls."),
     Background("2.7", "2.9", "networks", "convolutional", "The convolutional network",
                "The network of table 6.3 as it is built here: the shape that each layer or pooling hands on, measured "
-               "on a colour image of 32x32."),
+               "on a colour image of 32x32.", wide=False),
     Background("2.8", "2.9.1", "networks", "connected", "A network of fully connected layers",
-               "The MLP of table 6.2 as it is built here, with a share of its units and connections."),
+               "The MLP of table 6.2 as it is built here, with a share of its units and connections.", wide=False),
     Background("2.10", "2.9.3", "networks", "pooling", "Max pooling",
                "The largest of each 2x2 field at a stride of 2."),
     Background("2.11", "2.10", "activations", "functions", "Activation functions",
                "Left those that saturate, right those that do not for positive inputs (equations 2.31 to 2.35), as "
                "the networks here use them; slope 0.1 shows the leak, training uses 0.01."),
     Background("2.12", "2.11", "descent", "landscape", "A loss landscape",
-               "A loss of two weights, red high and blue low; from each start gradient descent finds another valley."),
+               "A loss of two weights, red high and blue low; from each start gradient descent finds another valley.",
+               wide=False),
     Background("2.13", "2.12.2", "descent", "penalties", "L1, L2 and elastic net penalties",
                "Weights whose penalty is at most 1 (equations 2.42 to 2.44), contours of a quadratic loss, and the "
                "best weights within: on the corner of L1 one weight is zero."),

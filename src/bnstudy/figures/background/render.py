@@ -27,17 +27,30 @@ def draw(one: Background, narrow: bool = False) -> Page:
 
 def render(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
     """Write `fig_2_5.<format>` for each format, `fig_2_5_narrow.svg` beside an SVG; the paths. Raises WriteError."""
-    wanted = [(f"{one.stem}.{f}", f, False) for f in formats] + [(f"{one.stem}_narrow.svg", "svg", True)] * (
-        "svg" in formats
-    )
-    note, digest = out_dir / f".{one.stem}.txt", _digest(one, formats)
+    wanted = _files(one, formats)
+    if not is_drawn(one, out_dir, formats):
+        for file, (format, narrow) in wanted.items():
+            store.write(out_dir / file, content(draw(one, narrow), format, one.stem))
+        store.write(_note(one, out_dir), _digest(one, formats).encode())
+    return [out_dir / file for file in wanted]
+
+
+def is_drawn(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) -> bool:
+    """Whether the files are there, as these sources draw them."""
     with contextlib.suppress(OSError):
-        if note.read_text() == digest and all((out_dir / file).exists() for file, _, _ in wanted):
-            return [out_dir / file for file, _, _ in wanted]
-    for file, format, narrow in wanted:
-        store.write(out_dir / file, content(draw(one, narrow), format, one.stem))
-    store.write(note, digest.encode())
-    return [out_dir / file for file, _, _ in wanted]
+        known = _note(one, out_dir).read_text() == _digest(one, formats)
+        return known and all((out_dir / file).exists() for file in _files(one, formats))
+    return False
+
+
+def _files(one: Background, formats: Sequence[str]) -> dict[str, tuple[str, bool]]:
+    """File name -> (format, narrow)."""
+    wide = {f"{one.stem}.{format}": (format, False) for format in formats}
+    return wide | ({f"{one.stem}_narrow.svg": ("svg", True)} if "svg" in formats else {})
+
+
+def _note(one: Background, out_dir: Path) -> Path:
+    return out_dir / f".{one.stem}.txt"
 
 
 def _digest(one: Background, formats: Sequence[str]) -> str:

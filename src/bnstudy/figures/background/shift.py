@@ -1,5 +1,7 @@
 """3.1: covariate shift between two samples, and inside a small network while it is trained on digits."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from matplotlib.axes import Axes
@@ -38,6 +40,7 @@ def _distributions(ax: Axes, values: dict[int, np.ndarray]) -> None:
     ax.set_xlim(low, high)
 
 
+@cache
 def measured(norm: str) -> dict[int, np.ndarray]:
     """epoch -> what the third hidden layer's nonlinearity would get, before scale and shift of a norm, of the same
     WATCHED training images, in training mode."""
