@@ -3,6 +3,7 @@
 from functools import cache
 
 import numpy as np
+import seaborn as sns
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
@@ -26,7 +27,9 @@ def shifts(one: Background, narrow: bool) -> Page:
     fig, axes = page(one, titles, narrow, legend, footer="Heights are densities; MLP, digits, rate 0.05, one seed.")
     rng = np.random.default_rng(31)
     for mean, width, color, label in ((0, 1, BLUE, "training"), (1.4, 0.8, ORANGE, "test")):
-        axes[0].hist(rng.normal(mean, width, 4000), 50, density=True, color=color, alpha=0.5, label=label)
+        sample = rng.normal(mean, width, 4000)
+        sns.histplot(x=sample, bins=50, stat="density", color=color, alpha=0.5, label=label, linewidth=0, ax=axes[0])
+    axes[0].set(xlabel="", ylabel="")
     axes[0].legend(fontsize=9.5, loc="upper right")
     for ax, norm in zip(axes[1:], ("none", "batch"), strict=True):
         _distributions(ax, measured(norm))
@@ -36,8 +39,8 @@ def shifts(one: Background, narrow: bool) -> Page:
 def _distributions(ax: Axes, values: dict[int, np.ndarray]) -> None:
     low, high = np.percentile(np.concatenate(list(values.values())), [0.5, 99.5])
     for (_, found), color in zip(values.items(), SHADES, strict=True):
-        ax.hist(found, np.linspace(low, high, 70).tolist(), density=True, histtype="step", color=color, linewidth=1.5)
-    ax.set_xlim(low, high)
+        sns.kdeplot(x=found, clip=(low, high), bw_adjust=0.5, color=color, linewidth=1.5, ax=ax)
+    ax.set(xlim=(low, high), xlabel="", ylabel="")
 
 
 @cache
