@@ -14,6 +14,7 @@ from bnstudy import frames, published, tables
 from bnstudy.cell import Cell, Run
 from bnstudy.labels import SETTINGS
 from bnstudy.tables import formats
+from bnstudy.tables.layout import half_up
 
 THESIS_ROWS = ["sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", "dropout", "weight_decay"]
 
@@ -61,6 +62,10 @@ def test_numbers_stand_in_their_places(mnist):
     assert (missing["verdict"], missing["n"], missing["seeds"]) == ("not run", 0, 3)
     assert np.isnan(missing["mean"])
     assert (b1.state, mnist["B.2"].state, mnist["B.2"].planned) == ("partial", "not run", False)
+
+
+def test_shares_of_images_round_as_the_thesis_rounds_them():
+    assert [half_up(100 * n / 10_000) for n in (1135, 980, 9635, 9634)] == ["11.4", "9.8", "96.4", "96.3"]
 
 
 def test_csv_keeps_every_number_in_full_precision(mnist):

@@ -76,7 +76,7 @@ def _accuracy_entry(number) -> Entry:
         return Entry(published, hint="not run")
     spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
     marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
-    own = f"{number.mean:.1f}{spread}" + (f" {marks}" if marks else "")
+    own = f"{half_up(number.mean)}{spread}" + (f" {marks}" if marks else "")
     difference = signed(number.difference) if published else ""
     return Entry(published, own, difference, number.verdict, _hint(number))
 
@@ -167,6 +167,11 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
     if len(ran) < len(times):
         notes.append(f"{NOT_RUN} not run ({len(times) - len(ran)} of {len(times)} numbers).")
     return notes
+
+
+def half_up(value: float) -> str:
+    """One decimal as the thesis rounds: 1,135 of 10,000 images are 11.4 %, though 11.35 is a little less in binary."""
+    return f"{value + 1e-9:.1f}"
 
 
 def signed(value: float) -> str:
