@@ -141,6 +141,14 @@ def test_what_a_killed_writer_left_is_swept(tmp_path):
     assert path.read_bytes() == b"whole"
 
 
+def test_what_a_killed_trainer_left_is_swept_by_the_next(tmp_path):
+    newest = paths.checkpoints(tmp_path, RUN.cell.key, 0)[0]
+    newest.parent.mkdir()
+    newest.with_name(f"{store._temporaries(newest)}{2**70}.tmp").write_text("half")
+    assert list(store.get_checkpoints(tmp_path, RUN, MARK)) == []
+    assert list(newest.parent.iterdir()) == []
+
+
 def test_a_process_of_another_user_is_alive(monkeypatch):
     def refuse(pid, number):
         raise PermissionError

@@ -145,7 +145,7 @@ def snakemake(
     if asked():
         raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
     if status:
-        raise _failure(study, failures, log)
+        raise _failure(study, failures, log, killed=status < 0)
 
 
 def _environment(place: Place, failures: Path) -> dict[str, str]:
@@ -227,7 +227,7 @@ def _line(record: Record) -> str:
     return f"{name(record.cell)} seed {record.seed}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}"
 
 
-def _failure(study: Study, failures: Path, log: Path) -> StudyError:
+def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
     """What the failed jobs said; without a word of theirs, what Snakemake said."""
     told = [json.loads(line) for line in failures.read_text().splitlines()]
     if told:
@@ -237,7 +237,7 @@ def _failure(study: Study, failures: Path, log: Path) -> StudyError:
         error.exit_code = told[0]["code"]
         return error
     words = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    if any(line.startswith("Error in rule") for line in words):
+    if killed or any(line.startswith("Error in rule") for line in words):
         return TryAgain(
             f"{study.name}: a process was killed, perhaps for want of memory",
             f"Run the same command again, perhaps with fewer --cores. Log: {log}",

@@ -249,10 +249,12 @@ def put_checkpoint(results: Path, run: Run, fingerprint: dict[str, Any], payload
 def get_checkpoints(results: Path, run: Run, fingerprint: dict[str, Any]) -> Iterator[bytes]:
     """The payloads whose digest verifies and whose fingerprint is this one, the newest first.
 
-    A damaged generation is removed, so that it can never push a whole one out. Only for the owner of the run's lock.
+    A damaged generation is removed, so that it can never push a whole one out, and so is what a killed writer left.
+    Only for the owner of the run's lock.
     """
     for path in paths.checkpoints(results, run.cell.key, run.seed):
         try:
+            _sweep(path)
             header, _, payload = _read(path).partition(b"\n")
         except OSError:
             continue

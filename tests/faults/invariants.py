@@ -73,7 +73,8 @@ def only_known_files(results: Path) -> None:
         r"packs/[0-9a-f]{12}\.json|data/\w+\.json|frames/.*|logs/.*"
     )
     files = [f.relative_to(results).as_posix() for f in results.rglob("*") if not f.is_dir()]
-    assert [f for f in files if not known.fullmatch(f)] == []
+    unknown = [f for f in files if not known.fullmatch(f)]
+    assert unknown == []
 
 
 def not_executed(mark: Path) -> None:

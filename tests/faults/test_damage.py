@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bnstudy import store
-from bnstudy.record import digest_of
+from bnstudy.record import Record, digest_of
 from faults import invariants, small
 from faults.lab import Lab
 
@@ -168,3 +168,31 @@ def test_a_signed_record_with_payloads_is_inert(one, calm, tmp_path):
     assert shown.code == 0, shown.err
     assert "{{7*7}}" in shown.out
     invariants.not_executed(tmp_path / "executed")
+
+
+def test_records_in_any_order_missing_or_twice(lab, calm):
+    """Tables follow from the set of records: not from their order on disk, and none can count twice."""
+    from hypothesis import given, settings
+    from hypothesis import strategies as st
+
+    from bnstudy import frames
+    from bnstudy.errors import DataError
+
+    stored = [Record.from_text(text) for _, text in sorted(invariants.records(calm).items())]
+    whole = frames.build(stored, lab.runs)
+
+    @settings(max_examples=10, deadline=None)
+    @given(st.permutations(stored), st.integers(0, len(stored)))
+    def check(order, kept):
+        found = frames.build(order, lab.runs)
+        for name in frames.KEPT:
+            assert getattr(found, name).equals(getattr(whole, name))
+        part = frames.build(order[:kept], lab.runs)
+        rows = zip(part.runs["key"], part.runs["seed"], strict=True)
+        missing = zip(part.missing["key"], part.missing["seed"], strict=True)
+        invariants.each_once(rows, missing, lab.runs)
+        if kept:
+            with pytest.raises(DataError, match="two records of this run"):
+                frames.build([*order, order[kept - 1]], lab.runs)
+
+    check()
