@@ -449,14 +449,18 @@ def test_a_signal_while_training_is_exit_75_and_the_rest_goes_on(tmp_path, numbe
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),  # a background job starts with SIGINT ignored
     )
-    assert process.stderr is not None
-    for line in process.stderr:
-        if "epoch 3/" in line:
-            break
-    began = time.monotonic()
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "epoch 3/" in line:
+                break
+        began = time.monotonic()
+        process.send_signal(number)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 75
     assert time.monotonic() - began < 20
     assert "bnstudy: " in err
