@@ -1,0 +1,10 @@
+"""What holds for every test: signals as a terminal gives them, though the tests may run in the background.
+
+A job under nohup, or started with `&` by a script, has SIGHUP or SIGINT ignored; its children inherit that, and
+then what a test sends them does nothing.
+"""
+
+import signal
+
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
