@@ -213,3 +213,28 @@ def test_a_lock_that_cannot_be_opened(tmp_path):
     with pytest.raises(WriteError, match="cannot be opened"), lock.held(tmp_path / "link.lock", "the run"):
         pass
     assert (tmp_path / "file").read_text() == ""
+
+
+def test_the_holder_is_told_without_taking_the_lock(path, holder):
+    assert lock.holder(path) is None
+    process = holder(path)
+    found = lock.holder(path)
+    assert found == lock.identity(process.pid)
+    process.kill()
+    process.wait()
+    assert lock.holder(path) is None
+
+
+def test_a_holder_on_another_machine_is_believed_while_the_lock_is_taken(path):
+    elsewhere = json.dumps(lock.identity() | {"host": "elsewhere"})
+    with lock.held(path, "the run"):
+        path.write_text(elsewhere)
+        assert lock.holder(path) == json.loads(elsewhere)
+    assert lock.holder(path) is None
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"host": "here", "pid": "x"}', "9" * 2000])
+def test_what_is_no_identity_holds_nothing(path, text):
+    path.parent.mkdir()
+    path.write_text(text)
+    assert lock.holder(path) is None

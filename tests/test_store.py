@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bnstudy import paths, store
+from bnstudy import lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError, StudyError, WriteError
 from bnstudy.record import Record
@@ -154,7 +154,7 @@ def test_a_process_of_another_user_is_alive(monkeypatch):
         raise PermissionError
 
     monkeypatch.setattr(os, "kill", refuse)
-    assert store._alive(1)
+    assert lock.lives(1)
 
 
 def test_a_folder_that_another_process_makes_first(tmp_path, monkeypatch):
@@ -261,13 +261,22 @@ def test_damaged_checkpoints_are_removed_and_the_other_is_used(tmp_path, monkeyp
     monkeypatch.setattr(store, "disk", FaultyDisk())
     for damage, change in DAMAGES.items():
         for epoch in range(2):
-            store.put_checkpoint(tmp_path, RUN, MARK, STATES[epoch])
+            store.put_checkpoint(tmp_path, RUN, MARK, STATES[epoch], {"epoch": epoch, "epoch_seconds": 0.25})
         path = paths.checkpoints(tmp_path, RUN.cell.key, 0)[which]
         path.write_bytes(change(path.read_bytes()))
         found = list(store.get_checkpoints(tmp_path, RUN, MARK))
         assert found == [STATES[which]], damage  # the newest is state 1, the older state 0
         if path.exists():  # the bit was in the fingerprint: it may be somebody else's, so it is kept
             assert json.loads(path.read_bytes().partition(b"\n")[0]).get("fingerprint") != MARK
+
+
+def test_a_glance_tells_the_progress_of_checkpoints_unopened(tmp_path):
+    assert store.glance(tmp_path, RUN) == []
+    for epoch in range(2):
+        store.put_checkpoint(tmp_path, RUN, MARK, STATES[epoch], {"epoch": epoch})
+    assert [found["progress"]["epoch"] for found in store.glance(tmp_path, RUN)] == [1, 0]
+    paths.checkpoints(tmp_path, RUN.cell.key, 0)[0].write_bytes(b"no header")
+    assert [found.get("progress") for found in store.glance(tmp_path, RUN)] == [None, {"epoch": 0}]
 
 
 def test_the_digest_of_a_record_and_a_path_outside(tmp_path):

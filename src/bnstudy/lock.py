@@ -56,6 +56,42 @@ def owner(path: Path) -> str:
     return f"process {pid} on {host[:60]!a}".replace("'", "")
 
 
+def holder(path: Path) -> dict[str, str | int] | None:
+    """Who holds the lock at `path` now, as far as can be told without taking it; None if nobody does.
+
+    On this machine it is whoever is named in the file, while that process lives. Of another machine's processes
+    nothing can be seen from here: there the lock is tried, shared and for a moment.
+    """
+    try:
+        with path.open("rb") as file:
+            who = json.loads(file.read(MOST))
+            host, pid = str(who["host"]), int(who["pid"])
+            if host != socket.gethostname():
+                return who if _is_taken(file.fileno()) else None
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return None
+    return who if who == identity(pid) and lives(pid) else None
+
+
+def lives(pid: int) -> bool:
+    """Whether this machine has such a process."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:  # another user's
+        pass
+    return True
+
+
+def _is_taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return False
+    except BlockingIOError:
+        return True
+
+
 @contextlib.contextmanager
 def held(
     path: Path, what: str, wait: float = 0.0, poll: float = 0.2, stopping: Callable[[], bool] = lambda: False

@@ -40,6 +40,11 @@ LAYER_COLUMNS = tuple(f"{what}.{m}" for what in MEASURED for m in MOMENTS) + SHA
 NOT_FINITE = ("nan", "inf", "-inf")
 """How a number that is not finite is written."""
 
+REDO = "Delete the file and train again; it is never averaged as it is."
+
+LAYERS, AFTER_LAYERS = ',"layers":{', '},"outcome":'
+"""Where the layer statistics stand in a canonical text."""
+
 VOLATILE = ("attempts", "provenance")
 """Fields that may differ between two trainings of the same run; and `seconds` in the epoch columns."""
 
@@ -91,28 +96,27 @@ class Record:
     @classmethod
     def from_text(cls, text: str, source: str = "record") -> "Record":
         """The record in `text`. Raises DataError if it is no complete record or its digest does not verify."""
-        redo = "Delete the file and train again; it is never averaged as it is."
         try:
             body = json.loads(text)
             claimed = body.pop("digest")
             found = _digest_in(text, claimed) or digest_of(body)
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
-            raise DataError(f"{source}: not a complete record ({type(error).__name__})", redo) from error
+            raise DataError(f"{source}: not a complete record ({type(error).__name__})", REDO) from error
         if claimed != found:
-            raise DataError(f"{source}: digest is {str(claimed)[:12]!a}, the content gives {found[:12]}", redo)
+            raise DataError(f"{source}: digest is {str(claimed)[:12]!a}, the content gives {found[:12]}", REDO)
         if body.pop("schema", None) != SCHEMA:
-            raise DataError(f"{source}: written by another version of this program (schema)", redo)
+            raise DataError(f"{source}: written by another version of this program (schema)", REDO)
         try:
             key, cell = body.pop("key"), make_cell(body.pop("cell"))
             if any(f'"{word}"' in text for word in NOT_FINITE):
                 body |= {field: _decoded(body[field]) for field in NUMBERS}
             record = cls(cell=cell, **body)
         except (KeyError, TypeError, UsageError) as error:
-            raise DataError(f"{source}: not a record of this program ({str(error).splitlines()[0]})", redo) from error
+            raise DataError(f"{source}: not a record of this program ({str(error).splitlines()[0]})", REDO) from error
         if cell.key != key:
-            raise DataError(f"{source}: holds key {str(key)[:12]!a}, its cell has {cell.key}", redo)
+            raise DataError(f"{source}: holds key {str(key)[:12]!a}, its cell has {cell.key}", REDO)
         if not record.is_whole():
-            raise DataError(f"{source}: a column is absent or of another length", redo)
+            raise DataError(f"{source}: a column is absent or of another length", REDO)
         return record
 
     def is_whole(self) -> bool:
@@ -141,6 +145,21 @@ def _digest_in(text: str, claimed: Any) -> str | None:
         return None
     rest = text[:-1].replace(member, "")
     return claimed if hashlib.sha256(rest.encode()).hexdigest() == claimed else None
+
+
+def without_layers(text: str, source: str = "record") -> dict[str, Any]:
+    """The members of a stored text without its layer statistics, which are most of it; for a look at many records.
+
+    Raises DataError if the text is not whole: its digest is verified, nothing else.
+    """
+    try:
+        head, tail = text.index(LAYERS), text.rindex(AFTER_LAYERS)
+        body = json.loads(text[:head] + text[tail + 1 :])
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{source}: not a complete record ({type(error).__name__})", REDO) from error
+    if not isinstance(body, dict) or _digest_in(text, str(body.get("digest"))) is None:
+        raise DataError(f"{source}: the content does not give the digest in it", REDO)
+    return body
 
 
 def digest_of(body: dict[str, Any]) -> str:

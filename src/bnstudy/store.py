@@ -17,6 +17,7 @@ from typing import Any
 from bnstudy import paths
 from bnstudy.cell import KEY_PATTERN, Run
 from bnstudy.errors import DataError, WriteError
+from bnstudy.lock import lives
 from bnstudy.record import Record
 
 disk: Any = os
@@ -133,19 +134,9 @@ def _sweep(path: Path) -> None:
     start = _temporaries(path)
     for entry in disk.listdir(path.parent):
         pid = entry.removeprefix(start).removesuffix(".tmp")
-        if entry == f"{start}{pid}.tmp" and pid.isdigit() and not _alive(int(pid)):
+        if entry == f"{start}{pid}.tmp" and pid.isdigit() and not lives(int(pid)):
             with contextlib.suppress(OSError):
                 disk.unlink(path.with_name(entry))
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        pass
-    return True
 
 
 # records
@@ -233,10 +224,16 @@ def put_manifest(results: Path, pack: str, rows: list[dict[str, Any]]) -> None:
 # checkpoints: two generations, each with its own digest and the fingerprint of what may continue it
 
 
-def put_checkpoint(results: Path, run: Run, fingerprint: dict[str, Any], payload: bytes) -> None:
-    """Keep `payload` as the newest of two generations; at every moment one of them is whole. Raises WriteError."""
+def put_checkpoint(
+    results: Path, run: Run, fingerprint: dict[str, Any], payload: bytes, progress: dict[str, Any] | None = None
+) -> None:
+    """Keep `payload` as the newest of two generations; at every moment one of them is whole. Raises WriteError.
+
+    progress    what is told of it without opening it: epoch, and seconds of that epoch
+    """
     newest, older = paths.checkpoints(results, run.cell.key, run.seed)
-    header = {"fingerprint": fingerprint, "digest": hashlib.sha256(payload).hexdigest()}
+    header = {"fingerprint": fingerprint, "digest": _checkpoint_digest(payload, progress)}
+    header |= {"progress": progress} if progress else {}
     _inside(results)
     try:
         _make_folder(newest.parent)
@@ -244,6 +241,13 @@ def put_checkpoint(results: Path, run: Run, fingerprint: dict[str, Any], payload
         _put(newest, json.dumps(header, sort_keys=True).encode() + b"\n" + payload, older)
     except OSError as error:
         raise _failed(newest, "written", error) from error
+
+
+def _checkpoint_digest(payload: bytes, progress: Any) -> str:
+    digest = hashlib.sha256(payload)
+    if progress:
+        digest.update(json.dumps(progress, sort_keys=True).encode())
+    return digest.hexdigest()
 
 
 def get_checkpoints(results: Path, run: Run, fingerprint: dict[str, Any]) -> Iterator[bytes]:
@@ -259,10 +263,22 @@ def get_checkpoints(results: Path, run: Run, fingerprint: dict[str, Any]) -> Ite
         except OSError:
             continue
         found = _claims(header)
-        if found.get("digest") != hashlib.sha256(payload).hexdigest():
+        if found.get("digest") != _checkpoint_digest(payload, found.get("progress")):
             remove(path)
         elif found.get("fingerprint") == fingerprint:
             yield payload
+
+
+def glance(results: Path, run: Run) -> list[dict[str, Any]]:
+    """The headers of the checkpoints there are, the newest first, as they say, with `path`; nothing is verified."""
+    found = []
+    for path in paths.checkpoints(results, run.cell.key, run.seed):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            found.append(_claims(file.readline(HEADER)) | {"path": str(path)})
+    return found
+
+
+HEADER = 1 << 16  # bytes of the longest header
 
 
 def _claims(header: bytes) -> dict[str, Any]:

@@ -225,7 +225,8 @@ class DiskKeeper(Keeper):
             return
         buffer = io.BytesIO()
         torch.save({"epoch": row["epoch"], "attempts": self.attempts(run), "state": state()}, buffer)
-        store.put_checkpoint(self._results, run, self._fingerprint(run), buffer.getvalue())
+        progress = {"epoch": row["epoch"], "epoch_seconds": row["seconds"]}
+        store.put_checkpoint(self._results, run, self._fingerprint(run), buffer.getvalue(), progress)
         self._saved[run.id] = time.monotonic()
 
     def attempts(self, run: Run) -> list[dict[str, Any]]:
@@ -234,11 +235,14 @@ class DiskKeeper(Keeper):
         return [*earlier, this | {"seconds": round(time.monotonic() - self._began[run.id], 3)}]
 
     def _fingerprint(self, run: Run) -> dict[str, Any]:
-        """What must be equal for a checkpoint to go on with the same bits."""
-        wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "device", "cpu", "instruction_set",
-                  "gpu", "threads", "precision")  # fmt: skip
-        origin = self._origin[run.id]
-        return {"key": run.cell.key, "seed": run.seed} | {k: origin.get(k) for k in wanted}
+        return fingerprint(run, self._origin[run.id])
+
+
+def fingerprint(run: Run, origin: dict[str, Any]) -> dict[str, Any]:
+    """What must be equal for a checkpoint to go on with the same bits, from a run's provenance."""
+    wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "device", "cpu", "instruction_set", "gpu",
+              "threads", "precision")  # fmt: skip
+    return {"key": run.cell.key, "seed": run.seed} | {k: origin.get(k) for k in wanted}
 
 
 def checkpoint_seconds() -> float:
