@@ -6,8 +6,8 @@ import random
 import pytest
 import torch
 
-from bnstudy.cell import Cell, Run
-from bnstudy.engine import packed, packed_stack
+from bnstudy.cell import FIELDS, Cell, Run
+from bnstudy.engine import packed, packed_stack, scope
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.reference import Reference
@@ -249,3 +249,11 @@ def test_every_setting_of_the_thesis_is_supported_and_the_rest_left_to_the_refer
         assert not engine.supports(make(**other), "cpu")
     for other in ({"population": "exact"}, {"norm_bias": False}, {"output_norm": True}):
         assert not engine.supports(make(norm="batch", **other), "cpu")
+
+
+def test_a_field_that_the_fast_engines_do_not_know_goes_to_the_reference(monkeypatch):
+    cell = make(lr=0.02)
+    assert packed.Packed().supports(cell, "cpu")
+    monkeypatch.setattr(scope, "KNOWN", scope.KNOWN - {"lr"})
+    assert not packed.Packed().supports(cell, "cpu")
+    assert not scope.KNOWN - FIELDS.keys(), "names that are no fields"

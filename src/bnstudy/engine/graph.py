@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from bnstudy import optimizers, streams
 from bnstudy.cell import Cell, Run
-from bnstudy.engine import graph_optimizer, numerics, reference
+from bnstudy.engine import graph_optimizer, numerics, reference, scope
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.graph_capture import Step, capture
 from bnstudy.engine.graph_dropout import draw_on_device
@@ -40,7 +40,7 @@ class Graph:
         self._residents: dict[int, Resident] = {}
 
     def supports(self, cell: Cell, device: str) -> bool:
-        return device.startswith("cuda") and graph_optimizer.is_capturable(cell)
+        return device.startswith("cuda") and scope.is_known(cell) and graph_optimizer.is_capturable(cell)
 
     def train(
         self, runs: Sequence[Run], inputs: Callable[[Run], Inputs], keeper: Keeper, device: str

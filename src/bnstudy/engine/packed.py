@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from bnstudy.cell import Cell, Run
+from bnstudy.engine import scope
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.packed_member import Member
@@ -26,6 +27,7 @@ class Packed:
     def supports(self, cell: Cell, device: str) -> bool:
         return (
             device == "cpu"
+            and scope.is_known(cell)
             and cell.model == "mlp"
             and cell.norm in ("none", "batch")
             and cell.activation in ACTIVATIONS
