@@ -4,11 +4,15 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnstudy.cell import Run
 from bnstudy.labels import name
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 
 def say(line: str) -> None:
@@ -32,9 +36,8 @@ def put_json(rows: Sequence[dict[str, Any]]) -> None:
     put(json.dumps(list(rows), allow_nan=False, default=str) + "\n")
 
 
-def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout."""
-    from rich.console import Console
+def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
+    """A table for people."""
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -42,12 +45,35 @@ def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*("" if value is None else str(value) for value in row))
-    terminal = sys.stdout.isatty()
+    return table
+
+
+def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
+    """A table on stdout."""
+    from rich.console import Console
+
+    table, terminal = table_of(title, columns, rows), sys.stdout.isatty()
     console = Console(file=sys.stdout, highlight=False, markup=False, width=None if terminal else 200)
     with console.capture() as shown:
         console.print(table)
     text = shown.get()
     put(text if terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
+
+
+def live(look: Callable[[], tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[str]]], every: float) -> None:
+    """A table and lines below it that follow `look` (columns, rows, lines) on a terminal, until Ctrl-C."""
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.text import Text
+
+    def shown() -> Group:
+        columns, rows, lines = look()
+        return Group(table_of("", columns, rows), *(Text(line) for line in lines), Text("Ctrl-C to leave", "dim"))
+
+    with contextlib.suppress(KeyboardInterrupt), Live(shown(), console=Console(), auto_refresh=False) as screen:
+        while True:
+            time.sleep(every)
+            screen.update(shown(), refresh=True)
 
 
 def hours(value: float) -> str:

@@ -1,0 +1,110 @@
+"""Verbs that say how things stand, changing nothing: status, why."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from bnstudy import console, paths
+from bnstudy.cli import options
+from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption, SeedsOption, WhereOption
+from bnstudy.errors import UsageError
+from bnstudy.progress import status as progress
+from bnstudy.study import Study
+
+AGAIN = 2.0  # seconds between two looks of `status --watch`
+SHOWN = 18  # runs in training that are listed; a pack of MLPs has so many
+COUNTS = ("runs", "done", "published", "diverged", "running", "waiting")
+COLUMNS = ("study", "model", *COUNTS, "work left")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(status)
+
+
+def status(
+    study: Annotated[str | None, typer.Option("--study", help="One study of the config [all].")] = None,
+    where: WhereOption = None, seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    watch: Annotated[bool, typer.Option("--watch", help="On a terminal, look again every two seconds.")] = False,
+    estimate: Annotated[bool, typer.Option("--estimate", help="Count what was never measured here, too.")] = False,
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Say how far the studies are: done, running, waiting, diverged, and how long the rest will take."""
+    if watch and as_json:
+        raise UsageError("status: --watch and --json", "Take one of them.")
+    folder, chosen = paths.results_root(results), _studies(config, study, where, seeds)
+    look = progress.Look(chosen, folder, _count if estimate else None)
+    if as_json:
+        return console.put_json(look().rows)
+    if watch and sys.stdout.isatty():
+        return console.live(lambda: (COLUMNS, _lines(now := look()), _words(now)), AGAIN)
+    now = look()
+    console.put_table("", COLUMNS, _lines(now))
+    console.put("".join(f"{line}\n" for line in _words(now)))
+
+
+def _studies(config: Path, study: str | None, where: list[str] | None, seeds: str | None) -> list[Study]:
+    """The study asked for, or all those that have cells of the kind asked for. Raises UsageError if none has."""
+    if study is not None:
+        return [options.study(config, study, where, seeds)]
+    found, refused = [], None
+    for name in options.studies(config):
+        try:
+            found.append(options.study(config, name, where, seeds))
+        except UsageError as error:
+            refused = refused or error
+    if not found and refused:
+        raise refused
+    return found
+
+
+def _count(standings: progress.Standings) -> dict[Any, float]:
+    from bnstudy.engine import choose_device
+
+    return progress.count(standings, choose_device("auto", console.say))
+
+
+def _lines(now: progress.Now) -> list[list[Any]]:
+    rows = [*now.rows, now.total] if len(now.rows) > 1 else now.rows
+    return [[row["study"], row["model"], *(row[count] for count in COUNTS), _left(row)] for row in rows]
+
+
+def _left(row: progress.Row) -> str:
+    if row["hours_left"] is None:
+        return "?" if row["running"] + row["waiting"] else ""
+    if not row["running"] + row["waiting"]:
+        return ""
+    return ("at least " if row["unmeasured"] else "") + console.hours(row["hours_left"])
+
+
+def _words(now: progress.Now) -> list[str]:
+    """What stands below the table."""
+    training = now.total["in_training"]
+    lines = [_training_line(run) for run in training[:SHOWN]]
+    if len(training) > SHOWN:
+        lines.append(f"and {len(training) - SHOWN} more")
+    if now.total["damaged"]:
+        lines.append(f"{now.total['damaged']} records do not verify; `bnstudy why NAME` says which and why")
+    if now.total["running"] + now.total["waiting"]:
+        lines.append(_outlook(now))
+    return ["", *lines] if lines else []
+
+
+def _training_line(run: progress.Row) -> str:
+    epoch = "" if run["epoch"] is None else f", epoch {run['epoch']} of at most {run['epochs']}"
+    return f"{run['name']} seed {run['seed']}{epoch} (process {run['pid']} on {run['host']})"
+
+
+def _outlook(now: progress.Now) -> str:
+    """When it will be done, as far as durations were measured here."""
+    working = progress.at_work(now.rows)
+    processes = working or os.cpu_count() or 1
+    who = f"{processes} process{'es' if processes > 1 else ''} {'at work' if working else 'of this machine'}"
+    unmeasured = f"{now.total['unmeasured']} runs of a kind never measured here (--estimate counts them)"
+    if now.total["hours_left"] is None:
+        return f"no telling how long: {unmeasured}"
+    more = f", without {unmeasured}" if now.total["unmeasured"] else ""
+    return f"about {console.hours(now.total['hours_left'] / processes)} left for {who}{more}"
