@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from bnstudy.activations import REGISTRY
+from bnstudy.cell import Cell
 
 X = [-3.0, -0.5, 0.0, 0.5, 3.0]
 FORMULAS = {
@@ -17,13 +18,21 @@ FORMULAS = {
 }
 
 
+def make(name: str, **fields) -> torch.nn.Module:
+    return REGISTRY[name](Cell(dataset="toy", model="mlp", norm="none", activation=name, **fields))
+
+
 @pytest.mark.parametrize("name", FORMULAS)
 def test_an_activation_is_its_formula_of_section_2_10(name):
-    out = REGISTRY[name]()(torch.tensor(X))
+    out = make(name)(torch.tensor(X))
     assert out.tolist() == pytest.approx([FORMULAS[name](x) for x in X], abs=1e-6)
 
 
 def test_prelu_learns_its_own_slope_in_every_layer():
-    first, second = REGISTRY["prelu"](), REGISTRY["prelu"]()
+    first, second = make("prelu"), make("prelu")
     assert [p.numel() for p in first.parameters()] == [1]
     assert next(first.parameters()) is not next(second.parameters())
+
+
+def test_the_slope_of_leaky_relu_is_the_cells():
+    assert make("leaky_relu", negative_slope=0.02)(torch.tensor([-3.0])).tolist() == pytest.approx([-0.06])

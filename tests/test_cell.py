@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bnstudy.cell import ACTS, FIELDS, HINTS, Cell, Run, checked, inert, make_cell
+from bnstudy.cell import FIELDS, HINTS, Cell, Run, checked, make_cell
 from bnstudy.errors import UsageError
 from bnstudy.labels import name
+from bnstudy.rules import ACTS, inert
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "keys.json").read_text())
 MLP = {"dataset": "mnist", "model": "mlp", "norm": "batch"}

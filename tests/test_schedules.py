@@ -7,6 +7,7 @@ from bnstudy.schedules import REGISTRY
 
 
 def cell(schedule: str, **values) -> Cell:
+    values = {"decay_at": [1, 10]} | values if schedule == "scheduled" else values
     return Cell(dataset="mnist", model="mlp", norm="none", schedule=schedule, **values)
 
 
@@ -16,6 +17,7 @@ FORMULAS = {
     "linear": lambda t: 0.01 * (1 - 0.05 * t),
     "exponential": lambda t: 0.01 * math.exp(-0.05 * t),
     "power": lambda t: 0.01 / (1 + 0.05 * t),
+    "scheduled": lambda t: 0.01 * 0.5 ** ((t >= 1) + (t >= 10)),  # falls after epochs 1 and 10
 }
 
 

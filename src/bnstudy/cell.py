@@ -10,11 +10,11 @@ import hashlib
 import json
 import math
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import Any, Literal, NamedTuple, get_args, get_type_hints
+from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from bnstudy.errors import UsageError, nearest
+from bnstudy.rules import NEEDS, inert, is_watched
 
 NAME_PATTERN = r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[0-9a-f]{12}"
 KEY_PATTERN = r"[0-9a-f]{12}"
@@ -35,15 +35,20 @@ class Cell:
     """
 
     dataset: str = field(metadata={"doc": "data set (6.1)"})
-    model: str = field(metadata={"doc": "mlp (table 6.2) or cnn (table 6.3)"})
+    model: str = field(metadata={"doc": "mlp (table 6.2), cnn (table 6.3), or a network of the course reports"})
     norm: str = field(metadata={"doc": "normalization; `none` is the thesis's vanilla"})
 
     # the design's axes
-    norm_placement: Literal["pre_activation", "post_activation"] = _f(
-        "pre_activation", "normalize before or after the nonlinearity (7.1.1)"
+    norm_placement: Literal["pre_activation", "post_activation", "pre_linear"] = _f(
+        "pre_activation",
+        "normalize before or after the nonlinearity (7.1.1); pre_linear: mlp, before each linear layer, the first "
+        "and the output layer too (Soons 2.1)",
     )
     activation: str = _f("relu", "nonlinearity (2.10)")
-    init: str = _f("kaiming", "weight initialization (2.4); biases start at zero")
+    negative_slope: float = _f(0.01, "slope of leaky_relu below zero (2.10.2); Knigge's is 0.02", low=0, high=1)
+    hidden: tuple[int, ...] = _f((), "widths of the hidden layers; none given: the model's own", low=1, high=65536)
+    pretrained: bool = _f(False, "start from weights trained on ImageNet, but for the output layer (Soons 4b)")
+    init: str = _f("kaiming", "weight initialization (2.4); biases start at zero, but for torch_default")
     init_std: float | None = _f(None, "standard deviation of `init: normal` (7.1.3)", above=0)
     dropout: float = _f(0.0, "probability of dropping a unit (2.12.3)", low=0, high=0.95)
     penalty: str = _f("none", "term added to the loss (2.12.2)")
@@ -54,10 +59,15 @@ class Cell:
     schedule: str = _f("adaptive", "how the learning rate falls (2.8)")
     batch_size: int = _f(64, "images in a training batch", low=1, high=65536)
     epochs: int = _f(100, "epochs at most", low=1, high=100_000)
+    steps: int | None = _f(None, "train exactly so many steps, instead of epochs", low=1, high=100_000_000)
+    eval_every: int = _f(
+        100, "in a training by steps: steps between evaluations; this period stands for an epoch everywhere", low=1
+    )
     grad_clip: float = _f(0.0, "clip the gradient's norm to this (equation 7.1); 0 = no clipping", low=0)
 
     # decay and stop (6.2)
     decay_factor: float = _f(0.5, "lr is multiplied by this", above=0, high=1)
+    decay_at: tuple[int, ...] = _f((), "schedule scheduled: lr falls after these epochs (2.8.1)", low=1, high=100_000)
     decay_patience: int = _f(5, "epochs without improvement before lr falls", low=1)
     decay_counter: Literal["restart", "plateau"] = _f(
         "restart",
@@ -78,15 +88,22 @@ class Cell:
     train_size: int | None = _f(None, "use only so many training images (before the split)", low=10)
 
     # readings: one switch per sentence that can be understood in several ways
-    standardization: Literal["scalar", "channel", "dimension"] = _f(
-        "scalar", "mean and deviation over all values, per channel, or per input dimension (6.2)"
+    standardization: Literal["scalar", "channel", "dimension", "mean_image"] = _f(
+        "scalar",
+        "mean and deviation over all values, per channel, or per input dimension (6.2); mean_image: pixels 0 to 255 "
+        "less the mean image, not divided (the course's)",
     )
     standardization_from: Literal["train_part", "train_set", "all"] = _f(
         "train_part", "images the mean and deviation are taken from"
     )
     split: Literal["random", "last", "stratified"] = _f("random", "which images are held out (6.1)")
     split_seed: Literal["fixed", "run"] = _f("fixed", "one split for all runs, or one per seed")
-    validation_fraction: float = _f(0.1, "share of the training set held out (6.1)", above=0, high=0.9)
+    validation_fraction: float = _f(
+        0.1,
+        "share of the training set held out (6.1); 0: none, the test images are watched and nothing is chosen by them",
+        low=0,
+        high=0.9,
+    )
     mnist_size: Literal["pad", "resize", "native"] = _f(
         "pad", "28x28 to 32x32 by zero padding or interpolation; native: 784 inputs (mlp only) (table 6.1)"
     )
@@ -133,19 +150,23 @@ class Cell:
                 raise UsageError(
                     f"{name}: has no effect here, {reason}", f"Leave {name} out, or change the other field."
                 )
-        if self.init == "normal" and self.init_std is None:
-            raise UsageError(
-                "init_std: missing, init is normal", "Give init_std a number above 0, for instance 0.0001."
-            )
-        if self.penalty != "none" and self.penalty_strength == 0:
-            raise UsageError(
-                f"penalty_strength: missing, penalty is {self.penalty}",
-                "Give it a number above 0, for instance 0.0005.",
-            )
+        for lacks, cause, remedy in NEEDS:
+            if lacks(self):
+                raise UsageError(cause.format(cell=self), remedy)
 
     def non_default(self) -> dict[str, Any]:
         """The fields that make this cell what it is: the three without default, and every other that differs."""
         return {s.name: getattr(self, s.name) for s in fields(self) if getattr(self, s.name) != s.default}
+
+    @property
+    def periods(self) -> int:
+        """Evaluations of a full training: its epochs, or its periods of `eval_every` steps, the last maybe shorter."""
+        return self.epochs if self.steps is None else -(-self.steps // self.eval_every)
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the stop rule (6.2) may end the training."""
+        return self.stop_patience > 0 and is_watched(self)
 
     @property
     def key(self) -> str:
@@ -166,6 +187,7 @@ class Run(NamedTuple):
 
 
 HINTS: dict[str, Any] = get_type_hints(Cell)
+MAX_LISTED = 32
 KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a name"}
 FIELDS = {spec.name: spec for spec in fields(Cell)}
 
@@ -185,7 +207,27 @@ def checked(name: str, value: Any) -> Any:
                 return choice
         allowed = ", ".join(map(str, kinds))
         raise UsageError(f"{name}: {value!r} is not allowed{nearest(value, kinds)}", f"Allowed: {allowed}.")
-    kind = kinds[0]
+    if get_origin(hint) is tuple:
+        return _checked_list(name, value)
+    return _checked_value(name, value, kinds[0])
+
+
+def plain(value: Any) -> Any:
+    """A field's value where a list cannot stand, in frames and on the command line: widths as `900-500`."""
+    return "-".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def _checked_list(name: str, value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list | tuple) or len(value) > MAX_LISTED:
+        raise UsageError(
+            f"{name}: {value!r} is no list of at most {MAX_LISTED} whole numbers",
+            f"{name} is {FIELDS[name].metadata['doc']}; write for instance [100] or [900, 500].",
+        )
+    return tuple(_checked_value(name, each, int) for each in value)
+
+
+def _checked_value(name: str, value: Any, kind: type) -> Any:
+    meta = FIELDS[name].metadata
     if kind is float and type(value) in (int, float) and abs(value) < 1e300:
         value = float(value) + 0.0  # -0.0 becomes 0.0: one value, one key
     if type(value) is not kind:
@@ -199,54 +241,6 @@ def checked(name: str, value: Any) -> Any:
         limit = f" and at most {meta['high']}" if meta["high"] < math.inf else ""
         raise UsageError(f"{name}: {value!r} is out of range", f"{name} must be {bound}{limit}.")
     return value
-
-
-_NORMED = (lambda c: c.norm != "none", "norm is none")
-_PENALIZED = (lambda c: c.penalty != "none", "penalty is none")
-_DROPPED = (lambda c: c.dropout > 0, "dropout is 0")
-_ADAPTIVE = (lambda c: c.schedule == "adaptive", "schedule is not adaptive")
-_NORMAL = (lambda c: c.init == "normal", "init is not normal")
-_SCALED = (lambda c: c.init != "normal", "init is normal")
-_NOT_MLP = (lambda c: c.model != "mlp", "model is mlp")
-_NO_MOMENTUM = ("sgd", "adam", "adagrad", "adadelta", "adamax")
-
-# field, or field and value -> (does it act in this cell?, why not). One training has one key: a field without effect
-# stays at its default.
-ACTS: dict[Any, tuple[Callable[[Cell], bool], str]] = {
-    "norm_placement": _NORMED, "gamma_init": _NORMED, "norm_eps": _NORMED, "output_norm": _NORMED,
-    "population": _NORMED,
-    "norm_momentum": (lambda c: c.norm != "none" and c.population == "running", "there are no running averages"),
-    "norm_bias": (
-        lambda c: c.norm != "none" and (c.norm_placement == "pre_activation" or c.output_norm),
-        "no layer stands directly before a norm",
-    ),
-    "penalty_strength": _PENALIZED, "penalty_factor": _PENALIZED, "penalty_on": _PENALIZED,
-    "dropout_at": _DROPPED, "dropout_kind": _DROPPED,
-    ("dropout_at", "every"): (lambda c: c.model != "mlp", "an mlp drops after every activation by default"),
-    ("dropout_at", "pairs"): (lambda c: c.model != "mlp", "an mlp has no pairs of layers"),
-    ("dropout_kind", "maps"): (lambda c: c.model != "mlp", "an mlp has no feature maps"),
-    "decay_factor": _ADAPTIVE, "decay_patience": _ADAPTIVE, "decay_counter": _ADAPTIVE,
-    "decay_rate": (lambda c: c.schedule not in ("adaptive", "constant"), "schedule has no rate"),
-    "improvement": (lambda c: c.schedule == "adaptive" or c.stop_patience > 0, "nothing waits for an improvement"),
-    "kaiming_gain": (lambda c: c.init == "kaiming", "init is not kaiming"),
-    "init_distribution": _SCALED, "init_std": _NORMAL, "init_std_on": _NORMAL,
-    "fan": (lambda c: _NOT_MLP[0](c) and _SCALED[0](c), "model is mlp or init is normal"),
-    "dense_layers": (lambda c: c.model == "cnn", "model is not cnn"),
-    "nesterov": (lambda c: c.optimizer == "nesterov", "optimizer is not nesterov"),
-    "momentum": (lambda c: c.optimizer not in _NO_MOMENTUM, "optimizer has no momentum"),
-    "split_seed": (lambda c: c.split != "last", "split is last"),
-    "mnist_size": (lambda c: c.dataset == "mnist", "dataset is not mnist"),
-    ("mnist_size", "native"): (lambda c: c.model != "cnn", "the cnn halves its images five times and needs 32x32"),
-    "svhn_labels": (lambda c: c.dataset == "svhn", "dataset is not svhn"),
-    "lr_min": (lambda c: c.schedule != "constant", "schedule is constant"),
-}  # fmt: skip
-
-
-def inert(cell: Cell, name: str, value: Any = None) -> str:
-    """Why field `name` (with this value, by default the cell's own) has no effect in `cell`, or an empty string."""
-    value = getattr(cell, name) if value is None else value
-    rules = (ACTS[rule] for rule in (name, (name, value)) if rule in ACTS)
-    return next((reason for acts, reason in rules if not acts(cell)), "")
 
 
 def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) -> Cell:

@@ -87,7 +87,7 @@ def hours(value: float) -> str:
 
 def epoch_line(run: Run, row: dict[str, Any]) -> str:
     return (
-        f"{name(run.cell)} seed {run.seed} epoch {row['epoch']}/{run.cell.epochs}: loss {row['data_loss']:.4f} "
+        f"{name(run.cell)} seed {run.seed} epoch {row['epoch']}/{run.cell.periods}: loss {row['data_loss']:.4f} "
         f"validation {row['validation_accuracy']:.2f} % lr {row['lr']:g} {row['seconds']:.2f} s"
     )
 
@@ -127,7 +127,7 @@ def progress(runs: Sequence[Run]) -> Iterator[tuple[Callable[[Run, dict[str, Any
 
         def on_epoch(run: Run, row: dict[str, Any]) -> None:
             if run.id not in tasks:
-                tasks[run.id] = bars.add_task(f"{name(run.cell)} seed {run.seed}", total=run.cell.epochs, now="")
+                tasks[run.id] = bars.add_task(f"{name(run.cell)} seed {run.seed}", total=run.cell.periods, now="")
             now = f"epoch {row['epoch']}  {row['validation_accuracy']:.2f} %"
             bars.update(tasks[run.id], completed=row["epoch"], now=now)
 

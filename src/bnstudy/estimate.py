@@ -71,16 +71,17 @@ def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]
     totals: dict[tuple[str, str], list[float]] = {}
     for run in runs:
         cell = run.cell
-        size = (cell.model, cell.dataset, cell.width, cell.dense_layers, cell.mnist_size)
+        size = (cell.model, cell.dataset, cell.width, cell.hidden, cell.dense_layers, cell.mnist_size)
         if size not in per_image:
             per_image[size] = flops_per_image(cell)
         images = min(cell.train_size or 10**9, datasets.REGISTRY[cell.dataset].train)
         share = EFFICIENCY.get((kind, cell.model), 0.3)
-        seconds = per_image[size] * images * cell.epochs / (rate * share)
+        trained = images * cell.epochs if cell.steps is None else cell.steps * cell.batch_size
+        seconds = per_image[size] * trained / (rate * share)
         row = totals.setdefault((cell.model, cell.dataset), [0, 0.0, 0.0])
         row[0] += 1
         row[1] += seconds
-        row[2] += seconds * (TYPICAL_SHARE if cell.stop_patience and cell.epochs >= 50 else 1.0)
+        row[2] += seconds * (TYPICAL_SHARE if cell.stops_early and cell.epochs >= 50 else 1.0)
     return [
         Estimate(model, dataset, int(n), full / processes / 3600, typical / processes / 3600)
         for (model, dataset), (n, full, typical) in sorted(totals.items())

@@ -5,16 +5,16 @@
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import pandas as pd
 
 from bnstudy import paths, store
-from bnstudy.cell import FIELDS, HINTS, Run
+from bnstudy.cell import FIELDS, HINTS, Run, plain
 from bnstudy.errors import DataError
 from bnstudy.labels import labels, name
 from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
@@ -43,13 +43,15 @@ MISSING = LABELS | {"model": _TEXT, "dataset": _TEXT, "norm": _TEXT, "reason": _
 
 
 def _field_type(field: str) -> str:
-    """The column type of a cell field, from its annotation: an optional number is a nullable column."""
+    """The column type of a cell field, from its annotation: an optional number is a nullable column, a list is text."""
     hint = HINTS[field]
+    if get_origin(hint) is tuple:
+        return _TEXT
     values = [v if isinstance(v, type) else type(v) for v in get_args(hint) or (hint,)]
-    plain = next(v for v in values if v is not type(None))
-    if plain is int and type(None) in values:
+    kind = next(v for v in values if v is not type(None))
+    if kind is int and type(None) in values:
         return _MAYBE
-    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[plain]
+    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[kind]
 
 
 RUN_COLUMNS = LABELS | {field: _field_type(field) for field in FIELDS} | OUTCOME
@@ -137,7 +139,7 @@ def _run_row(r: Record, origin: str) -> dict[str, Any]:
     diverged = r.diverged_at or {}
     return {
         **_labels(Run(r.cell, r.seed)),
-        **asdict(r.cell),
+        **{field: plain(getattr(r.cell, field)) for field in FIELDS},
         "outcome": r.outcome,
         "stopped": r.stopped,
         "epochs_run": r.epochs_run,

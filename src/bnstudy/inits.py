@@ -35,11 +35,17 @@ def normal(fan_in: int, fan_out: int, cell: Cell) -> float:
     return cell.init_std
 
 
+def torch_default(fan_in: int, fan_out: int, cell: Cell) -> float:
+    """nn.Linear's and nn.Conv2d's own: uniform within 1 / sqrt(n_in), kaiming_uniform with a = sqrt(5); biases too."""
+    return math.sqrt(1 / (3 * fan_in))
+
+
 REGISTRY: dict[str, Callable[[int, int, Cell], float]] = {
     "kaiming": kaiming,
     "xavier": xavier,
     "lecun": lecun,
     "normal": normal,
+    "torch_default": torch_default,
 }
 
 
@@ -50,17 +56,25 @@ def fans(shape: torch.Size, cell: Cell) -> tuple[int, int]:
 
 
 def initialize(model: Network, cell: Cell, seed: int) -> None:
-    """Fill all layers and norms of `model.blocks` in place; biases and beta 0.
+    """Fill all layers and norms of `model.blocks` in place but those that are `given`; biases and beta 0.
 
-    The draws depend on seed, layer name and shape alone and are then scaled, so that two cells of one seed
-    start from the same point of the same stream. Drawn on the CPU whatever the model's device.
+    With `torch_default` biases are drawn like the weights, in a stream of their own. The draws depend on seed, layer
+    name and shape alone and are then scaled, so that two cells of one seed start from the same point of the same
+    stream. Drawn on the CPU whatever the model's device.
     """
     for block in model.blocks:
+        if block.given:
+            continue
         name = cell.init if cell.init_std_on == "all" or block.name != "output" else "kaiming"
         weight = block.layer.weight
         std = REGISTRY[name](*fans(weight.shape, cell), cell)
-        _fill(weight, std * _draw(weight, seed, block.name, cell.init_distribution))
-        _fill(block.layer.bias, 0)
+        if name == "torch_default":
+            _fill(weight, std * _draw(weight, seed, block.name, "uniform"))
+            bias = block.layer.bias
+            _fill(bias, 0 if bias is None else std * _draw(bias, seed, f"{block.name}.bias", "uniform"))
+        else:
+            _fill(weight, std * _draw(weight, seed, block.name, cell.init_distribution))
+            _fill(block.layer.bias, 0)
         gamma = getattr(block.norm, "weight", None)
         if gamma is not None and cell.gamma_init == "uniform":
             _fill(gamma, torch.rand(gamma.shape, generator=init_generator(seed, f"{block.name}.gamma", gamma.shape)))
@@ -69,12 +83,12 @@ def initialize(model: Network, cell: Cell, seed: int) -> None:
         _fill(getattr(block.norm, "bias", None), 0)
 
 
-def _draw(weight: torch.Tensor, seed: int, layer: str, distribution: str) -> torch.Tensor:
-    """Numbers of mean 0 and variance 1 in the shape of `weight`, float32 on the CPU."""
-    generator = init_generator(seed, layer, weight.shape)
+def _draw(parameter: torch.Tensor, seed: int, layer: str, distribution: str) -> torch.Tensor:
+    """Numbers of mean 0 and variance 1 in the shape of `parameter`, float32 on the CPU."""
+    generator = init_generator(seed, layer, parameter.shape)
     if distribution == "normal":
-        return torch.randn(weight.shape, generator=generator)
-    return (2 * torch.rand(weight.shape, generator=generator) - 1) * math.sqrt(3)
+        return torch.randn(parameter.shape, generator=generator)
+    return (2 * torch.rand(parameter.shape, generator=generator) - 1) * math.sqrt(3)
 
 
 def _fill(parameter: torch.Tensor | None, value: torch.Tensor | float) -> None:

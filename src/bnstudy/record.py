@@ -58,7 +58,7 @@ class Record:
 
     outcome       finished, or diverged: the training loss was not finite at some step
     diverged_at   {"epoch", "layer"} where a number that is not finite first stood; None if finished
-    stopped       why training ended: epochs, patience, nan
+    stopped       why training ended: epochs, steps, patience, nan
     test          images; and for the last and the best weights: accuracy, loss, predicted (count per class)
     epochs        EPOCH_COLUMNS, each a list from epoch 0 to epochs_run
     layers        names, sizes (weights per layer), epoch, and LAYER_COLUMNS: each [epoch][layer], float32; a column

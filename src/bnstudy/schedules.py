@@ -34,6 +34,11 @@ def power(cell: Cell, epoch: int) -> float:
     return _floored(cell, cell.lr / (1 + cell.decay_rate * (epoch - 1)))
 
 
+def scheduled(cell: Cell, epoch: int) -> float:
+    """lr times decay_factor for each epoch of decay_at that is over (2.8.1, scheduled decay)."""
+    return _floored(cell, cell.lr * cell.decay_factor ** sum(end < epoch for end in cell.decay_at))
+
+
 def _floored(cell: Cell, lr: float) -> float:
     return max(lr, min(cell.lr_min, cell.lr))
 
@@ -44,4 +49,5 @@ REGISTRY: dict[str, Callable[[Cell, int], float]] = {
     "linear": linear,
     "exponential": exponential,
     "power": power,
+    "scheduled": scheduled,
 }

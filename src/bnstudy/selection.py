@@ -1,6 +1,7 @@
 """What a command line asks for, as cells and runs: names, key=value words, files of cells. Stdlib only."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -106,6 +107,8 @@ def cell_of(words: list[str]) -> Cell:
 def _typed(key: str, text: str) -> Any:
     """A word as the type of its field; what does not fit stays text, for `Cell` to refuse with its reason."""
     kinds = str(HINTS.get(key, "str"))
+    if "tuple" in kinds and re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})*", text):
+        return [int(each) for each in text.split("-")]
     for kind, convert in (("int", int), ("float", float)):
         if kind in kinds or "Literal" in kinds:
             try:

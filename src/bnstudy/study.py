@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, get_args
 
-from bnstudy.cell import FIELDS, HINTS, Cell, Run
+from bnstudy.cell import FIELDS, HINTS, Cell, Run, plain
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import labels, name
 
@@ -84,7 +84,7 @@ SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
 
 
 def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else str(plain(value))
 
 
 def _asked(key: str, word: str) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import frames
-from bnstudy.cell import Cell, make_cell
+from bnstudy.cell import Cell, make_cell, plain
 from bnstudy.claims.terms import DATASETS, NORMS, ROWS
 from bnstudy.labels import SETTINGS
 from bnstudy.study import describe
@@ -34,6 +34,6 @@ def runs(accuracies: Mapping[Cell, Any], broken: Mapping[Cell, Any] | None = Non
         stuck = (broken or {}).get(cell, [False] * len(values))
         for seed, (value, dead) in enumerate(zip(values, stuck, strict=True)):
             outcome = {"seed": seed, "test_accuracy": float(value), "broken": dead, "outcome": "finished"}
-            rows.append(describe(cell) | outcome)
+            rows.append({k: plain(v) for k, v in describe(cell).items()} | outcome)
     table = pd.DataFrame(rows).reindex(columns=EMPTY.runs.columns)
     return frames.Frames(table, EMPTY.epochs, EMPTY.layers, EMPTY.missing)

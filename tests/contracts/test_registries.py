@@ -15,7 +15,7 @@ from bnstudy.models.block import set_step
 
 SHAPE = models.ImageShape(3, 32, 32, 10)
 NEEDED = {"normal": {"init_std": 0.05}, "l1": {"penalty_strength": 1e-4}, "l2": {"penalty_strength": 1e-4},
-          "elastic_net": {"penalty_strength": 1e-4}}  # fmt: skip
+          "elastic_net": {"penalty_strength": 1e-4}, "scheduled": {"decay_at": [1]}}  # fmt: skip
 REGISTRIES = {
     "norm": norms.REGISTRY,
     "activation": activations.REGISTRY,

@@ -21,16 +21,18 @@ class Named(nn.Module):
         return x
 
 
-def order_of(norm_first: bool) -> list[str]:
+def order_of(placement: str) -> list[str]:
     called: list[str] = []
     parts = [Named(name, called) for name in ("layer", "norm", "activation", "dropout")]
-    Block("hidden1", *parts, norm_first=norm_first)(torch.zeros(1))
+    Block("hidden1", *parts, placement=placement)(torch.zeros(1))
     return called
 
 
 def test_the_norm_stands_before_or_after_the_nonlinearity():
-    assert order_of(True) == ["layer", "norm", "activation", "dropout"]
-    assert order_of(False) == ["layer", "activation", "norm", "dropout"]
+    assert order_of("pre_activation") == ["layer", "norm", "activation", "dropout"]
+    assert order_of("post_activation") == ["layer", "activation", "norm", "dropout"]
+    assert order_of("pre_linear") == ["norm", "layer", "activation", "dropout"]
+    assert order_of("first") == ["norm", "activation", "layer", "dropout"]
 
 
 def cell(**values) -> Cell:

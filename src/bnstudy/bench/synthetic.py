@@ -40,7 +40,7 @@ def record(
     """
     cell, rng = run.cell, _rng(run)
     fate = fate or natural_fate(cell)
-    epochs = epochs_run or max(1, cell.epochs - int(rng.integers(0, 1 + cell.epochs // 5)))
+    epochs = epochs_run or max(1, cell.periods - int(rng.integers(0, 1 + cell.periods // 5)))
     level = test_accuracy if test_accuracy is not None else _level(cell, data_classes, rng)
     columns = _epochs(cell, fate, epochs, level, data_classes, rng)
     validation = np.array(columns["validation_accuracy"][1:])
@@ -49,7 +49,7 @@ def record(
         "seed": run.seed,
         "outcome": "diverged" if fate == "diverges" else "finished",
         "diverged_at": {"epoch": 2, "layer": layer_names(cell)[1]} if fate == "diverges" else None,
-        "stopped": "epochs" if epochs == cell.epochs else "patience",
+        "stopped": "epochs" if epochs == cell.periods else "patience",
         "epochs_run": epochs,
         "best_epoch": int(validation.argmax()) + 1,
         "first_batch_loss": columns["data_loss"][0],

@@ -9,7 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from bnstudy.cell import FIELDS
+from bnstudy.cell import FIELDS, plain
 from bnstudy.claims.catalogue import ACCURACY, TIMING, VALIDATION
 from bnstudy.claims.evidence import Timed
 from bnstudy.claims.terms import Slot
@@ -71,7 +71,7 @@ def redraws(at: Any, of: Mean, count: int = REDRAWS) -> tuple[np.ndarray, Any]:
 
 def extra(row: Mapping[str, Any]) -> str | None:
     """The name in EXTRAS of a run that is no row of the tables, from its fields; None if it has none."""
-    axes = {f: row[f] for f in AXES if not pd.isna(row[f]) and row[f] != FIELDS[f].default}
+    axes = {f: row[f] for f in AXES if not pd.isna(row[f]) and plain(row[f]) != plain(FIELDS[f].default)}
     for name, (required, free) in EXTRAS.items():
         if {f: v for f, v in axes.items() if f not in free or f in required} == required:
             return name

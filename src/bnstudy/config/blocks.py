@@ -6,13 +6,14 @@ hyperparameter added there can be written here, with the same limits and message
 
 import re
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from functools import partial
+from typing import Annotated, Any, get_origin
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, create_model
 from pydantic_core import PydanticCustomError
 
 from bnstudy import choices
-from bnstudy.cell import FIELDS, checked
+from bnstudy.cell import FIELDS, HINTS, checked
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import READINGS, SETTINGS
 from bnstudy.study import STUDY_PATTERN
@@ -41,10 +42,18 @@ def _several(check: Callable[[Any], Any], default: Any) -> tuple[Any, Any]:
 
 
 def _field(name: str) -> tuple[Any, Any]:
+    if get_origin(HINTS[name]) is tuple:  # one list of numbers is one value, a list of lists is several
+        listed = BeforeValidator(lambda value: value if _is_list_of_lists(value) else [value])
+        return Annotated[list[Annotated[Any, PlainValidator(_refusing(partial(checked, name)))]], listed], []
+
     def check(value: Any) -> Any:
         return choices.check_name(name, checked(name, value))
 
     return _several(check, ... if name in ("dataset", "model", "norm") else [])
+
+
+def _is_list_of_lists(value: Any) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(each, list) for each in value)
 
 
 def _one_of(key: str, names: Iterable[str]) -> Callable[[Any], str]:

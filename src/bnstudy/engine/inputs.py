@@ -27,7 +27,8 @@ KEPT = 2  # prepared inputs a process keeps
 class Inputs:
     """CPU tensors: images float32 (n, channels, height, width), standardized; labels int64 (n,), class indices.
 
-    `mean` and `std` (float64, of pixel values 0 to 255) are what was subtracted and divided by.
+    Where no images are held out the validation images are the test images, the same tensors. `mean` and `std` (float64,
+    of pixel values 0 to 255) are what was subtracted and divided by.
     """
 
     train_images: Tensor
@@ -83,13 +84,17 @@ def _prepared(cell: Cell, split_seed: int | None, arrays: Arrays) -> Inputs:
     del measured
     shift = cell.dataset == "svhn" and cell.svhn_labels == "digit"
     labels, test_labels = ((y + 1) % 10 if shift else y for y in (arrays.train_labels, arrays.test_labels))
+    test = _standardized(test_pixels, mean, std), torch.from_numpy(test_labels)
+    watched = (
+        (_standardized(pixels[held_out], mean, std), torch.from_numpy(labels[held_out])) if len(held_out) else test
+    )
     return Inputs(
         train_images=_standardized(pixels[train], mean, std),
         train_labels=torch.from_numpy(labels[train]),
-        validation_images=_standardized(pixels[held_out], mean, std),
-        validation_labels=torch.from_numpy(labels[held_out]),
-        test_images=_standardized(test_pixels, mean, std),
-        test_labels=torch.from_numpy(test_labels),
+        validation_images=watched[0],
+        validation_labels=watched[1],
+        test_images=test[0],
+        test_labels=test[1],
         classes=REGISTRY[cell.dataset].classes,
         data_digest=arrays.digest,
         data_source=arrays.source,
@@ -148,18 +153,18 @@ def _sized(cell: Cell, images: np.ndarray) -> np.ndarray:
 def moments(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor]:
     """Mean and population standard deviation (float64) of uint8 images, each block (n, channels, height, width).
 
-    Shapes: () for `scalar`, (channels, 1, 1) for `channel`, (channels, height, width) for `dimension`. The sums
-    are integers, so exact; a deviation of zero becomes 1.
+    Shapes: () for `scalar`, (channels, 1, 1) for `channel`, (channels, height, width) for `dimension` and `mean_image`,
+    whose deviations count as 1. The sums are integers, so exact; a deviation of zero becomes 1.
     """
     chunks = [block[i : i + CHUNK] for block in blocks for i in range(0, len(block), CHUNK)]
     # 255 * 255 fits uint16, and the sum of CHUNK of them uint32
     total = sum(chunk.sum(0, dtype=np.uint32).astype(np.int64) for chunk in chunks)
     squares = sum(np.square(chunk, dtype=np.uint16).sum(0, dtype=np.uint32).astype(np.int64) for chunk in chunks)
-    axes = {"scalar": (0, 1, 2), "channel": (1, 2), "dimension": ()}[over]
+    axes = {"scalar": (0, 1, 2), "channel": (1, 2), "dimension": (), "mean_image": ()}[over]
     shape = np.shape(total)
     count = sum(map(len, blocks)) * int(np.prod([shape[a] for a in axes]))
     mean, square = (np.sum(s, axis=axes, keepdims=over == "channel") / count for s in (total, squares))
-    std = np.sqrt(np.maximum(square - mean**2, 0))
+    std = np.sqrt(np.maximum(square - mean**2, 0)) if over != "mean_image" else np.ones_like(mean)
     return torch.as_tensor(mean), torch.as_tensor(np.where(std == 0, 1.0, std))
 
 

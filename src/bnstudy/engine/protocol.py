@@ -13,6 +13,8 @@ from bnstudy.cell import Cell
 class Protocol:
     """The state after `epoch` epochs. `lr` is the rate of the next epoch, `stopped` why there is none.
 
+    In a training by steps each period of `eval_every` steps counts as an epoch.
+
     `best` is the best validation accuracy (percent) so far, of epoch `best_epoch`; epoch 0, before training,
     does not count.
     """
@@ -34,7 +36,8 @@ class Protocol:
         """Take in the validation accuracy (percent) of one more epoch; True if it is the best so far.
 
         A tie is no improvement (default); the two counters restart on improvement, the decay counter also on
-        decay (reading decay_counter).
+        decay (reading decay_counter). Where no images are held out, nothing may be chosen by accuracy: each epoch
+        counts as the best, so that the best weights are the last.
         """
         self.epoch += 1
         improved = {
@@ -42,7 +45,7 @@ class Protocol:
             "equal": accuracy >= self.best,
             "previous": accuracy > self.previous,
         }[cell.improvement] or self.epoch == 1
-        is_best = accuracy > self.best
+        is_best = accuracy > self.best or not cell.validation_fraction
         if is_best:
             self.best, self.best_epoch = accuracy, self.epoch
         self.previous = accuracy
@@ -51,10 +54,10 @@ class Protocol:
         self._set_lr(cell)
         if cell.on_nan == "stop" and not loss_is_finite:
             self.stopped = "nan"
-        elif cell.stop_patience and self.bad_epochs >= cell.stop_patience:
+        elif cell.stops_early and self.bad_epochs >= cell.stop_patience:
             self.stopped = "patience"
-        elif self.epoch >= cell.epochs:
-            self.stopped = "epochs"
+        elif self.epoch >= cell.periods:
+            self.stopped = "epochs" if cell.steps is None else "steps"
         return is_best
 
     def _set_lr(self, cell: Cell) -> None:

@@ -7,6 +7,7 @@ statistical oracle of the faster engines. Data are resident, batches are gathere
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count, islice
 from typing import Any
 
 import torch
@@ -68,6 +69,7 @@ class Training:
         self.batches = n // self.cell.batch_size if self.cell.last_batch == "drop" else -(-n // self.cell.batch_size)
         names = [block.name for block in self.model.blocks]
         self.history = History(names, [block.layer.weight.numel() for block in self.model.blocks])
+        self.period = self.batches  # steps from one evaluation to the next
         self.best: State = {}
         self.first_batch_loss = float("nan")
         self.step = 0
@@ -79,7 +81,12 @@ class Training:
     # an epoch
 
     def epoch(self, keeper: Keeper) -> dict[str, Any]:
-        """Train one epoch and take in its validation accuracy; its row. Raises TryAgain on a request to stop."""
+        """Train one epoch, or `eval_every` steps, and take in its validation accuracy; its row.
+
+        Raises TryAgain on a request to stop.
+        """
+        if self.cell.steps is not None:
+            self.period = min(self.cell.eval_every, self.cell.steps - self.step)
         if self.protocol.epoch == 0:
             self.history.add_epoch(self._untrained())
         self._set_lr()
@@ -106,12 +113,12 @@ class Training:
         return row
 
     def _pass(self, keeper: Keeper) -> tuple[dict[str, float], Sampled]:
-        """One pass over the training part in training mode: means over the batches, and the layer statistics."""
+        """The period's steps in training mode: means over its batches, and the layer statistics."""
         self.model.train()
         statistics = Sampled(1, len(self.model.blocks), self.device)
-        sampled = sampled_steps(self.batches)
+        sampled = sampled_steps(self.period)
         totals = torch.zeros(3, dtype=torch.float64, device=self.device)
-        for index, (images, labels) in enumerate(self._batches(self.protocol.epoch + 1)):
+        for index, (images, labels) in enumerate(self._next_batches(self.period)):
             if keeper.stopping():
                 raise TryAgain(
                     f"{self.cell.key}/{self.seed}: stopped in epoch {self.protocol.epoch + 1}",
@@ -125,7 +132,7 @@ class Training:
         return self._means(totals), statistics
 
     def _means(self, totals: Tensor) -> dict[str, float]:
-        data_loss, penalty, share = (totals / self.batches).tolist()
+        data_loss, penalty, share = (totals / self.period).tolist()
         return {"data_loss": data_loss, "penalty": penalty, "train_accuracy": 100 * share}
 
     def _update(self, images: Tensor, labels: Tensor, statistics: Sampled | None) -> Tensor:
@@ -144,10 +151,17 @@ class Training:
         correct = (logits.argmax(1) == labels).sum() / len(labels)
         return torch.stack([loss.detach().double(), penalty.detach().double(), correct.double()])
 
-    def _batches(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def _next_batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """So many batches from the coming step on, through one pass over the training part after another."""
+        done, first = divmod(self.step, self.batches)
+        passes = (self._batches(epoch, first if epoch == done + 1 else 0) for epoch in count(done + 1))
+        return islice(chain.from_iterable(passes), number)
+
+    def _batches(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+        """The batches of one pass over the training part, from number `first` (0 for all) on."""
         epoch = 1 if self.cell.shuffle == "once" else epoch
         order = streams.order(self.cell.dataset, self.seed, epoch, len(self.train_labels)).to(self.device)
-        for index in range(self.batches):
+        for index in range(first, self.batches):
             chosen = order[index * self.cell.batch_size : (index + 1) * self.cell.batch_size]
             yield self._images(chosen), self.train_labels[chosen]
 
@@ -171,11 +185,11 @@ class Training:
 
     @torch.no_grad()
     def _untrained(self) -> dict[str, Any]:
-        """The row of epoch 0: the sampled batches of epoch 1 in training mode, without dropout or any update."""
+        """The row of epoch 0: the sampled batches of the first period in training mode, without dropout or update."""
         before = {k: v.clone() for k, v in self.model.state_dict().items()}
         self._train_without_dropout()
-        sampled, rows = sampled_steps(self.batches), []
-        for index, (images, labels) in enumerate(self._batches(1)):
+        sampled, rows = sampled_steps(self.period), []
+        for index, (images, labels) in enumerate(self._next_batches(self.period)):
             if index in sampled:
                 logits, loss, penalty = self._loss(images, labels)
                 rows.append([float(loss), float(penalty), float((logits.argmax(1) == labels).float().mean())])

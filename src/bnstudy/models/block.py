@@ -52,11 +52,19 @@ def set_step(model: "Network", seed: int, step: int) -> None:
 
 Weighted = nn.Linear | nn.Conv2d
 
+PLACEMENTS = {
+    "pre_activation": ("layer", "norm", "activation"),  # 3.2
+    "post_activation": ("layer", "activation", "norm"),  # 7.1.1
+    "pre_linear": ("norm", "layer", "activation"),  # Soons 2.1
+    "first": ("norm", "activation", "layer"),  # pre-activation residual networks, DenseNet
+}
+
 
 class Block(nn.Module):
-    """layer, norm, activation, dropout; or layer, activation, norm, dropout (cell.norm_placement, 7.1.1).
+    """A weight layer with its norm, nonlinearity and dropout, in the order that `placement` says (PLACEMENTS).
 
-    `name` is the layer's name everywhere: in streams, statistics and records.
+    `name` is the layer's name everywhere: in streams, statistics and records. A block whose weights are `given` keeps
+    them when a model is initialized.
     """
 
     layer: Weighted
@@ -65,14 +73,15 @@ class Block(nn.Module):
     dropout: nn.Module
 
     def __init__(self, name: str, layer: Weighted, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
-                 norm_first: bool = True):  # fmt: skip
+                 placement: str = "pre_activation", given: bool = False):  # fmt: skip
         super().__init__()
-        self.name, self.norm_first = name, norm_first
+        self.name, self.given = name, given
+        self.order = PLACEMENTS[placement]
         self.layer, self.norm, self.activation, self.dropout = layer, norm, activation, dropout
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.layer(x)
-        x = self.activation(self.norm(x)) if self.norm_first else self.norm(self.activation(x))
+        for part in self.order:
+            x = getattr(self, part)(x)
         return self.dropout(x)
 
 
@@ -86,43 +95,45 @@ class Network(nn.Module):
 
 
 class Layer(NamedTuple):
-    """A weight layer to be made: `make(bias)`, its units or maps, and the dims of its norm (norms.py)."""
+    """A weight layer to be made: `make(bias)`, its inputs, its units or maps, and the dims of its norm (norms.py)."""
 
     make: Callable[[bool], Weighted]
+    inputs: int
     features: int
     dims: int
 
 
 def dense(inputs: int, units: int) -> Layer:
-    return Layer(lambda bias: nn.Linear(inputs, units, bias=bias), units, 1)
+    return Layer(lambda bias: nn.Linear(inputs, units, bias=bias), inputs, units, 1)
 
 
 def conv3x3(inputs: int, maps: int) -> Layer:
     """Stride 1, zero padding 1: the image keeps its size (table 6.3)."""
-    return Layer(lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), maps, 2)
+    return Layer(lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), inputs, maps, 2)
 
 
 def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
     """A hidden layer with the cell's norm and nonlinearity, and with its dropout if `dropped`."""
-    norm_first = cell.norm_placement == "pre_activation"
-    bias = cell.norm_bias or cell.norm == "none" or not norm_first
+    bias = cell.norm_bias or cell.norm == "none" or cell.norm_placement != "pre_activation"
     return Block(
         name,
         layer.make(bias),
-        norms.REGISTRY[cell.norm](layer.features, layer.dims, cell),
-        activations.REGISTRY[cell.activation](),
+        _norm(layer, cell, cell.norm),
+        activations.REGISTRY[cell.activation](cell),
         Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity(),
-        norm_first,
+        cell.norm_placement,
     )
 
 
 def output(layer: Layer, cell: Cell) -> Block:
-    """The last layer: no nonlinearity, no dropout, a norm only by cell.output_norm."""
-    norm = cell.norm if cell.output_norm else "none"
-    return Block(
-        "output",
-        layer.make(cell.norm_bias or norm == "none"),
-        norms.REGISTRY[norm](layer.features, layer.dims, cell),
-        nn.Identity(),
-        nn.Identity(),
-    )
+    """The last layer: no nonlinearity, no dropout, a norm only by cell.output_norm or before every linear layer."""
+    placement = "pre_linear" if cell.norm_placement == "pre_linear" else "pre_activation"
+    norm = cell.norm if cell.output_norm or placement == "pre_linear" else "none"
+    bias = cell.norm_bias or norm == "none"
+    return Block("output", layer.make(bias), _norm(layer, cell, norm), nn.Identity(), nn.Identity(), placement)
+
+
+def _norm(layer: Layer, cell: Cell, norm: str) -> nn.Module:
+    """The norm of what comes out of the layer, or with `pre_linear` of what goes in."""
+    features = layer.inputs if cell.norm_placement == "pre_linear" else layer.features
+    return norms.REGISTRY[norm](features, layer.dims, cell)

@@ -1,4 +1,4 @@
-"""The multilayer perceptron of table 6.2: three hidden layers of 100 units, and the output layer."""
+"""The multilayer perceptron of table 6.2: three hidden layers of 100 units, and the output layer; or other widths."""
 
 from collections.abc import Sequence
 from typing import cast
@@ -12,15 +12,20 @@ from bnstudy.models.block import Block, Network, dense, hidden, output
 HIDDEN = (100, 100, 100)
 
 
+def widths(cell: Cell) -> tuple[int, ...]:
+    """Units of each hidden layer: the cell's, or those of table 6.2 times its `width`."""
+    return cell.hidden or tuple(max(1, round(n * cell.width)) for n in HIDDEN)
+
+
 class MLP(Network):
     """Images (N, C, H, W), flattened, to logits (N, classes)."""
 
     def __init__(self, cell: Cell, shape: ImageShape):
         super().__init__()
-        sizes = [shape.inputs, *(max(1, round(n * cell.width)) for n in HIDDEN)]
+        sizes = [shape.inputs, *widths(cell)]
         everywhere = cell.dropout_at != "last"
         blocks = [
-            hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=everywhere or i == len(HIDDEN))
+            hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=everywhere or i == len(sizes) - 1)
             for i in range(1, len(sizes))
         ]
         blocks.append(output(dense(sizes[-1], shape.classes), cell))

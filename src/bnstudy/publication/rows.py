@@ -9,7 +9,7 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 import numpy as np
 import pyarrow as pa
@@ -42,6 +42,8 @@ OUTCOME = {
 
 def _type_of(field: str) -> pa.DataType:
     """The column type of a cell field, from its annotation; null stands for the field's default of none."""
+    if get_origin(HINTS[field]) is tuple:
+        return pa.list_(_INT)
     values = [v if isinstance(v, type) else type(v) for v in get_args(HINTS[field]) or (HINTS[field],)]
     kinds = {v for v in values if v is not type(None)}
     plain = float if float in kinds else next(iter(kinds))

@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import datasets, stats
-from bnstudy.cell import FIELDS
+from bnstudy.cell import FIELDS, plain
 from bnstudy.figures import style
 from bnstudy.labels import SIZE
 from bnstudy.tables.catalog import in_order
@@ -79,7 +79,7 @@ def _origin(origin: pd.Series) -> str:
 
 def try_command(row: Mapping[Any, Any]) -> str:
     """`bnstudy try ...` with the fields that make the cell what it is; it needs no study and no config."""
-    changed = [f for f, spec in FIELDS.items() if not _same(row[f], spec.default)]
+    changed = [f for f, spec in FIELDS.items() if not _same(row[f], plain(spec.default))]
     return "bnstudy try " + " ".join(f"{field}={_plain(row[field])}" for field in changed)
 
 

@@ -1,10 +1,13 @@
 """2.11: the nonlinearities of 2.10, evaluated as the networks use them."""
 
+from dataclasses import replace
+
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 
 from bnstudy import activations
+from bnstudy.cell import Cell
 from bnstudy.figures import style
 from bnstudy.figures.background import Background
 from bnstudy.figures.background.canvas import BLUE, GREEN, ORANGE, PURPLE, crossed, page
@@ -29,5 +32,7 @@ def _curves(ax: Axes, group: dict) -> None:
     x = torch.linspace(-5, 5, 401)
     crossed(ax)
     for name, (color, dash) in group.items():
-        function = torch.nn.LeakyReLU(SHOWN_SLOPE) if name == "leaky_relu" else activations.REGISTRY[name]()
+        cell = Cell(dataset="toy", model="mlp", norm="none", activation=name)
+        cell = replace(cell, negative_slope=SHOWN_SLOPE) if name == "leaky_relu" else cell
+        function = activations.REGISTRY[name](cell)
         ax.plot(x.numpy(), function(x).detach().numpy(), color=color, linestyle=dash, label=LABELS.get(name, name))
