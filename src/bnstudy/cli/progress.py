@@ -7,10 +7,21 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths
+from bnstudy import console, paths, selection, training
+from bnstudy.cell import Run
 from bnstudy.cli import options
-from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption, SeedsOption, WhereOption
+from bnstudy.cli.options import (
+    DEFAULT_CONFIG,
+    ConfigOption,
+    DataOption,
+    JsonOption,
+    ResultsOption,
+    SeedsOption,
+    WhereOption,
+)
+from bnstudy.cli.train import records_of
 from bnstudy.errors import UsageError
+from bnstudy.labels import name
 from bnstudy.progress import status as progress
 from bnstudy.study import Study
 
@@ -22,6 +33,7 @@ COLUMNS = ("study", "model", *COUNTS, "work left")
 
 def add_to(app: typer.Typer) -> None:
     app.command()(status)
+    app.command()(why)
 
 
 def status(
@@ -51,9 +63,9 @@ def _studies(config: Path, study: str | None, where: list[str] | None, seeds: st
     if study is not None:
         return [options.study(config, study, where, seeds)]
     found, refused = [], None
-    for name in options.studies(config):
+    for each in options.studies(config):
         try:
-            found.append(options.study(config, name, where, seeds))
+            found.append(options.study(config, each, where, seeds))
         except UsageError as error:
             refused = refused or error
     if not found and refused:
@@ -108,3 +120,40 @@ def _outlook(now: progress.Now) -> str:
         return f"no telling how long: {unmeasured}"
     more = f", without {unmeasured}" if now.total["unmeasured"] else ""
     return f"about {console.hours(now.total['hours_left'] / processes)} left for {who}{more}"
+
+
+def why(
+    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
+    seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    data: DataOption = None, as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Say what a cell is, and of each run whether it would be trained again, and why."""
+    training.environment()
+    from bnstudy.progress.why import explain
+
+    folder, studies = paths.results_root(results), list(options.studies(config).values())
+    runs = _runs_of(which, seeds, folder, studies)
+    rows = explain(runs, studies, folder, paths.data_root(data), console.say)
+    if as_json:
+        return console.put_json(rows)
+    first = rows[0]
+    fields = ", ".join(f"{field}={value}" for field, value in first["fields"].items())
+    held = ", ".join(f"{study} (seeds {', '.join(map(str, of))})" for study, of in first["studies"].items())
+    there = first["data"]
+    state = f"{there['state']}, {there['digest'][:12]}" if there["digest"] else there["state"]
+    console.put_table(
+        first["name"], ("", ""),
+        [("key", first["key"]), ("fields", fields), ("setting", first["setting"]), ("reading", first["reading"]),
+         ("studies", held or "none"), ("data", state)],
+    )  # fmt: skip
+    shown = [(row["seed"], row["state"], "yes" if row["trains"] else "no", row["because"]) for row in rows]
+    console.put_table("", ("seed", "state", "trains", "because"), shown)
+
+
+def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) -> list[Run]:
+    """The runs of a cell of the config or, as `bnstudy try` makes them, of records alone. Raises UsageError."""
+    which = word.partition(":")[0]
+    in_study = any(which in (cell.key, name(cell)) for study in studies for cell in study.cells)
+    records = [] if in_study else records_of(results, which)
+    tried = [Study("", "", (records[0].cell,), tuple(record.seed for record in records))] if records else []
+    return selection.named_runs([word], [*studies, *tried], seeds)
