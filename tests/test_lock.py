@@ -196,6 +196,45 @@ def test_a_folder_without_locks_is_refused(path, monkeypatch):
     assert open_files() == before
 
 
+def test_working_locks_pass_the_probe(path, holder):
+    before = open_files()
+    lock.probe(path)
+    holder(path)
+    lock.probe(path)  # another process has it: refused, as it should be
+    assert open_files() == before + 1  # the pipe from the holder
+
+
+def test_a_file_system_that_grants_every_lock_is_refused(path, monkeypatch):
+    monkeypatch.setattr(fcntl, "flock", lambda descriptor, how: None)
+    before = open_files()
+    with pytest.raises(WriteError, match="grants a lock twice") as told:
+        lock.probe(path)
+    assert str(told.value).count("\n") == 1
+    assert open_files() == before
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_fails_the_probe(path, monkeypatch, number):
+    def flock(descriptor, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    with pytest.raises(WriteError, match="no working locks"):
+        lock.probe(path)
+
+
+def test_locks_that_end_at_the_machine_are_refused(path, holder, monkeypatch):
+    """What started a job holds a lock; a job elsewhere that could take it is in a folder not truly shared."""
+    lock.check_reach(path)  # started by hand
+    monkeypatch.setenv(lock.FRONT, lock.identity()["host"])
+    lock.check_reach(path)  # started on this machine
+    monkeypatch.setenv(lock.FRONT, "login.example")
+    with pytest.raises(WriteError, match=r"held on login\.example, yet free on"):
+        lock.check_reach(path)
+    holder(path)
+    lock.check_reach(path)
+
+
 def test_a_full_disk_leaves_the_lock_without_a_name(path, monkeypatch):
     def full(*arguments):
         raise OSError(errno.ENOSPC, "No space left on device")

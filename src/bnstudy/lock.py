@@ -17,6 +17,8 @@ from pathlib import Path
 from bnstudy.errors import TryAgain, WriteError
 
 UNKNOWN = "an unknown process"
+FRONT = "BNSTUDY_FRONT"
+"""Variable naming the machine whose `bnstudy run` has started a job and holds the lock `run` meanwhile."""
 MOST = 1000  # bytes of a lock file that are read; an identity has about 150
 
 
@@ -148,6 +150,40 @@ def _lock(descriptor: int, path: Path) -> bool:
             f"{path}: this file system has no working locks ({error.strerror})",
             "Put the results on a local disk or a shared folder with flock, with --results.",
         ) from error
+
+
+def probe(path: Path) -> None:
+    """Refuse a file system where a lock excludes nobody. Raises WriteError.
+
+    A lock that two descriptors hold at once is none. If the first is refused, another process has it: it works.
+    """
+    descriptors = _open(path), _open(path)
+    try:
+        if all(_lock(descriptor, path) for descriptor in descriptors):
+            raise WriteError(
+                f"{path}: this file system grants a lock twice, so it has no working locks",
+                "Put the results on a local disk or a shared folder with flock, with --results.",
+            )
+    finally:
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def check_reach(path: Path) -> None:
+    """Refuse a shared folder whose locks end at the machine: the lock at `path`, held by the `bnstudy run` that started
+    this job from another machine (FRONT), must be taken here too. Raises WriteError."""
+    front = os.environ.get(FRONT)
+    if not front or front == socket.gethostname():
+        return
+    descriptor = _open(path)
+    try:
+        if not _is_taken(descriptor):
+            raise WriteError(
+                f"{path}: held on {front}, yet free on {socket.gethostname()}: locks do not reach that far",
+                f"Put the results on a shared folder with flock; if `bnstudy run` on {front} was killed, run it again.",
+            )
+    finally:
+        os.close(descriptor)
 
 
 def _is_at(descriptor: int, path: Path) -> bool:

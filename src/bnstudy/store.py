@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bnstudy import paths
+from bnstudy import lock, paths
 from bnstudy.cell import KEY_PATTERN, Run
 from bnstudy.errors import DataError, WriteError
 from bnstudy.lock import lives
@@ -148,6 +148,12 @@ def open_results(results: Path) -> None:
         _make_folder(results)
     except OSError as error:
         raise _failed(results, "made", error) from error
+
+
+def check_locks(results: Path) -> None:
+    """Refuse a folder where locks exclude nobody, here or between the machines at work. Raises WriteError."""
+    lock.probe(paths.lock(results, "probe"))
+    lock.check_reach(paths.lock(results, "run"))
 
 
 def _inside(results: Path) -> None:

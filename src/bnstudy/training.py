@@ -69,6 +69,7 @@ def train(
     report = Report(published={} if fresh else _published(runs, results, say))
     if not (missing := _missing(runs, results, report, fresh)):
         return report
+    store.check_locks(results)
     with _signals() as asked:
         device = prepare_torch(device, say)
         for data_runs in _by_dataset(missing):
