@@ -211,7 +211,7 @@ def test_catalogues_work_without_data_or_records(bnstudy, verb, count):
 def test_figures_are_listed_results_first(bnstudy):
     found = rows(bnstudy("figures", "--json", "--config", ROOT / "config.yaml"))
     assert [row["id"] for row in found[:40]] == [f"7.{i}" for i in range(1, 41)]
-    assert {row["kind"] for row in found[40:]} == {"background"}
+    assert {row["kind"] for row in found[40:]} == {"background", "layers"}
     assert {row["state"] for row in found[40:]} == {"computed"}
 
 

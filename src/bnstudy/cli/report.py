@@ -170,7 +170,7 @@ def figures(
         reading, datasets = cells_of(one, plan)
         now = state(one, built, datasets, reading)
         rows.append({"id": one.id, "kind": one.kind, "state": now, "title": one.title})
-    for other in background.REGISTRY.values():
+    for other in background.COMPUTED.values():
         rows.append({"id": other.id, "kind": other.kind, "state": "computed", "title": other.title})
     _put_rows(rows, as_json)
 
@@ -189,10 +189,10 @@ def figure(
     from bnstudy.report import cells_of
 
     kinds, folder = options.formats(formats), paths.report(paths.reports_root(reports), study).parent / "figures"
-    if which in background.REGISTRY:
+    if which in background.COMPUTED:
         from bnstudy.figures.background.render import render as compute
 
-        written = compute(background.REGISTRY[which], folder, kinds)
+        written = compute(background.COMPUTED[which], folder, kinds)
         return console.put("".join(f"{path}\n" for path in written))
     one = figures.find(which)
     chosen = options.study(config, study)

@@ -17,12 +17,13 @@ from markupsafe import Markup
 
 from bnstudy import __version__, figures, paths, stats, store, tables
 from bnstudy.figures import style
+from bnstudy.figures.background import COMPUTED
 from bnstudy.figures.background import REGISTRY as BACKGROUND
 from bnstudy.figures.background.render import is_drawn
 from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames
-from bnstudy.report import cells, claims, readings
+from bnstudy.report import cells, claims, layers, readings
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
@@ -65,10 +66,11 @@ def write(
     with background_beside(plan, folder, kinds):
         pictures = draw(plan, frames, folder, kinds)
     background = draw_background(plan, folder, kinds)
+    measured = layers.of_page(folder, kinds) if is_whole(plan) else {}
     judged = claims.of_study(plan, frames, timings)
     store.write(page.parent / "claims.csv", claims.csv(judged["claims"]).encode())
     values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
-    store.write(page, html(values | {"background": background}).encode())
+    store.write(page, html(values | {"background": background, "layers": measured}).encode())
     return page
 
 
@@ -96,8 +98,8 @@ def is_whole(plan: pd.DataFrame) -> bool:
 
 
 def background_beside(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> AbstractContextManager[Any]:
-    """A process that draws the background figures that are not drawn yet, while this one draws the results."""
-    if not is_whole(plan) or all(is_drawn(figure, folder, formats) for figure in BACKGROUND.values()):
+    """A process that draws the figures without results that are not drawn yet, while this one draws the results."""
+    if not is_whole(plan) or all(is_drawn(figure, folder, formats) for figure in COMPUTED.values()):
         return nullcontext()
     command = [sys.executable, "-m", "bnstudy.figures.background", str(folder), *formats]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

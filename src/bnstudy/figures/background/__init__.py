@@ -10,7 +10,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Background:
     """A figure of the thesis that shows no result; `seen` is what is to be seen in it. `id` is its number there;
-    `wide`: it has several panels."""
+    `wide`: it has several panels; `table`: the function, if any, in its file that gives the plotted data."""
 
     id: str
     section: str
@@ -20,6 +20,7 @@ class Background:
     seen: str
     wide: bool = True
     kind: str = "background"
+    table: str = ""
 
     @property
     def stem(self) -> str:
@@ -74,3 +75,21 @@ _ALL = (
 )  # fmt: skip
 
 REGISTRY: dict[str, Background] = {one.id: one for one in _ALL}
+
+_LAYERS = (
+    Background("L1", "3.3", "layers", "scaled", "A layer whose weights are scaled",
+               "The second hidden layer of the MLP at initialization on digits, its weights W times a. Batch norm "
+               "without epsilon: BN(aWu) and the gradient of u stay to rounding, that of aW falls as 1/a. The epsilon "
+               "of training ends this where the outputs' variance is no longer far above it.",
+               kind="layers", table="scaling"),
+    Background("L2", "3.3", "layers", "spectrum", "Singular values of a layer's Jacobian",
+               "From what the second hidden layer's nonlinearity gets to what the third's gets, at initialization. "
+               "Batch norm makes the values the same for weights of any size far above epsilon; it does not bring them "
+               "near one.",
+               kind="layers", table="spectra"),
+)  # fmt: skip
+
+LAYERS: dict[str, Background] = {one.id: one for one in _LAYERS}
+"""Measurements of section 3.3 that the thesis has no figure of."""
+
+COMPUTED: dict[str, Background] = REGISTRY | LAYERS

@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from bnstudy.figures.background import REGISTRY
+from bnstudy.figures.background import COMPUTED
 from bnstudy.figures.background.render import render
 
-for one in REGISTRY.values():
+for one in COMPUTED.values():
     render(one, Path(sys.argv[1]), tuple(sys.argv[2:]))

@@ -26,13 +26,21 @@ def draw(one: Background, narrow: bool = False) -> Page:
 
 
 def render(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
-    """Write `fig_2_5.<format>` for each format, `fig_2_5_narrow.svg` beside an SVG; the paths. Raises WriteError."""
+    """Write `fig_2_5.<format>` for each format, `fig_2_5_narrow.svg` beside an SVG, `fig_L1.csv` if it has a table;
+    the paths. Raises WriteError."""
     wanted = _files(one, formats)
     if not is_drawn(one, out_dir, formats):
         for file, (format, narrow) in wanted.items():
-            store.write(out_dir / file, content(draw(one, narrow), format, one.stem))
+            drawn = table(one) if format == "csv" else content(draw(one, narrow), format, one.stem)
+            store.write(out_dir / file, drawn)
         store.write(_note(one, out_dir), _digest(one, formats).encode())
     return [out_dir / file for file in wanted]
+
+
+def table(one: Background) -> bytes:
+    """The data that the figure shows, as CSV."""
+    topic = import_module(f"bnstudy.figures.background.{one.topic}")
+    return getattr(topic, one.table)().to_csv(index=False, lineterminator="\n", float_format="%.8g").encode()
 
 
 def is_drawn(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) -> bool:
@@ -46,7 +54,8 @@ def is_drawn(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) 
 def _files(one: Background, formats: Sequence[str]) -> dict[str, tuple[str, bool]]:
     """File name -> (format, narrow)."""
     wide = {f"{one.stem}.{format}": (format, False) for format in formats}
-    return wide | ({f"{one.stem}_narrow.svg": ("svg", True)} if "svg" in formats else {})
+    narrow = {f"{one.stem}_narrow.svg": ("svg", True)} if "svg" in formats else {}
+    return wide | narrow | ({f"{one.stem}.csv": ("csv", False)} if one.table else {})
 
 
 def _note(one: Background, out_dir: Path) -> Path:
