@@ -3,7 +3,7 @@
 # `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
 from snakemake.utils import min_version
 
-from bnstudy import datasets
+from bnstudy import datasets, extensions
 from bnstudy.dag import Dag, find_commands
 
 min_version("9.20")
@@ -16,6 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 find_commands()
+extensions.load()  # those that BNSTUDY_EXTENSIONS names
 PLAN = Dag.plan(workflow.configfiles[0], config)
 PLAN.clear_gaps()
 

@@ -28,6 +28,9 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "relu_norm_after": {"norm_placement": "post_activation"},
 }
 
+ALL_SETTINGS = tuple(name for name in SETTINGS if name != "relu_norm_after")
+"""What `setting: all` means; an extension's settings are no part of it."""
+
 READINGS: dict[str, dict[str, Any]] = {
     "default": {},
     "standardization_channel": {"standardization": "channel"},

@@ -8,15 +8,20 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bnstudy import __version__
+from bnstudy import __version__, extensions
 from bnstudy.lazy import torch
 
 PACKAGE = Path(__file__).parent
 
 
-@functools.cache
 def source_digest() -> str:
-    """12 hex of SHA-256 over the package's own modules that can change a trained number."""
+    """12 hex of SHA-256 over the package's own modules that can change a trained number; then, for each extension that
+    is loaded, `+name:12 hex`."""
+    return _own_digest() + extensions.suffix()
+
+
+@functools.cache
+def _own_digest() -> str:
     rooms = ("engine", "models", "datasets")
     files = [*PACKAGE.glob("*.py"), *(f for room in rooms for f in (PACKAGE / room).glob("*.py"))]
     total = hashlib.sha256()

@@ -9,9 +9,9 @@ import pytest
 import synthetic
 from bnstudy import frames
 from bnstudy.cell import Cell, Run
-from bnstudy.figures import find, series, training_curves
+from bnstudy.figures import KINDS, find, series, training_curves
 from bnstudy.figures import test_accuracy_by_batch_size as by_batch_size
-from bnstudy.figures.render import RENDERERS, draw
+from bnstudy.figures.render import draw
 from bnstudy.labels import SETTINGS
 
 NAN = float("nan")
@@ -145,7 +145,7 @@ def test_notes_tell_when_versions_of_the_data_are_mixed():
     )
 
 
-@pytest.mark.parametrize("kind", RENDERERS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_without_runs_every_figure_still_has_its_columns(kind):
     figure = next(f for f in map(find, ("7.1", "7.17", "7.4", "7.15")) if f.kind == kind)
     full = synthetic.records(

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from bnstudy import __version__, console, selection
-from bnstudy.cli import bench, compare, data, progress, publish, report, study, train
+from bnstudy.cli import bench, compare, data, extending, progress, publish, report, study, train
 from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, INTERNAL, TRY_AGAIN, StudyError
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -44,7 +44,8 @@ def main(words: list[str] | None = None) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
-        app(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
+        command = extending.everywhere(typer.main.get_command(app))
+        command(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
     except SystemExit as done:
         code = done.code
         if code == INTERRUPTED:

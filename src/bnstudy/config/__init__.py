@@ -5,12 +5,13 @@ turns grids into cells. pydantic and YAML are imported in this package alone; to
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
 from pydantic import ValidationError
 
+from bnstudy import extensions
 from bnstudy.config.blocks import Top
 from bnstudy.config.grids import expand
 from bnstudy.config.text import REFUSED, Tree, read
@@ -41,11 +42,24 @@ class Config:
 
 
 def load(path: str | Path = "config.yaml") -> Config:
-    """The studies of a config file.
+    """The studies of a config file, and those that extensions bring.
 
     Raises UsageError whose cause has one line per error: file, line, key, what was found, what is allowed.
     """
-    tree = read(Path(path))
+    config = _load(Path(path))
+    studies = dict(config.studies)
+    for extension in extensions.loaded():
+        if extension.config is None or extension.config.resolve() == config.path.resolve():
+            continue
+        for name, study in _load(extension.config).studies.items():
+            if name in studies:
+                raise UsageError(f"{extension.config}: the study {name} stands in {path} too", "Rename one of the two.")
+            studies[name] = study
+    return replace(config, studies=MappingProxyType(studies))
+
+
+def _load(path: Path) -> Config:
+    tree = read(path)
     try:
         top = Top.model_validate(tree.root)
     except ValidationError as error:
@@ -56,7 +70,7 @@ def load(path: str | Path = "config.yaml") -> Config:
     studies = expand(tree, top)
     if tree.errors:
         raise _refusal(tree)
-    return Config(Path(path), MappingProxyType(studies), MappingProxyType(top.margins))
+    return Config(path, MappingProxyType(studies), MappingProxyType(top.margins))
 
 
 def _tell(tree: Tree, error: ValidationError) -> None:

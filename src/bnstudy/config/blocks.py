@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_origin
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, create_model
 from pydantic_core import PydanticCustomError
 
-from bnstudy import choices
+from bnstudy import choices, datasets
 from bnstudy.cell import FIELDS, HINTS, checked
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import READINGS, SETTINGS
@@ -56,10 +56,11 @@ def _is_list_of_lists(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(each, list) for each in value)
 
 
-def _one_of(key: str, names: Iterable[str]) -> Callable[[Any], str]:
-    names = tuple(names)
+def _one_of(key: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
+    """`known` is asked when a value is checked: extensions may have added names by then."""
 
     def check(value: Any) -> str:
+        names = tuple(known())
         if not isinstance(value, str) or value not in names:
             raise UsageError(f"{key}: {value!r} is not allowed{nearest(value, names)}", f"Allowed: {', '.join(names)}.")
         return value
@@ -116,12 +117,12 @@ Grid = create_model(
     "Grid",
     __base__=Block,
     **{name: _field(name) for name in FIELDS if name != "recipe"},  # type: ignore[arg-type]  # recipe follows the code
-    setting=_several(_one_of("setting", ("all", *SETTINGS)), []),
-    reading=_several(_one_of("reading", READINGS), []),
+    setting=_several(_one_of("setting", lambda: ("all", *SETTINGS)), []),
+    reading=_several(_one_of("reading", lambda: READINGS), []),
 )
 
 Seeds = Annotated[Any, PlainValidator(_refusing(_seeds))]
-DatasetName = Annotated[str, AfterValidator(_refusing(_one_of("margins", ("default", *choices.REGISTRIES["dataset"]))))]
+DatasetName = Annotated[str, AfterValidator(_refusing(_one_of("margins", lambda: ("default", *datasets.REGISTRY))))]
 StudyName = Annotated[str, AfterValidator(_refusing(_study_name))]
 Timing = Annotated[Any, PlainValidator(_refusing(_timing))]
 Points = Annotated[Any, PlainValidator(_refusing(_points))]

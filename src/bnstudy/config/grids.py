@@ -11,12 +11,11 @@ from bnstudy.cell import Cell, make_cell
 from bnstudy.config.blocks import StudyBlock, Top
 from bnstudy.config.text import Place, Tree
 from bnstudy.errors import UsageError
-from bnstudy.labels import READINGS, SETTINGS
+from bnstudy.labels import ALL_SETTINGS, READINGS, SETTINGS
 from bnstudy.labels import name as cell_name
 from bnstudy.study import Study
 from bnstudy.timing import timings
 
-ALL_SETTINGS = tuple(name for name in SETTINGS if name != "relu_norm_after")
 MAX_CELLS = 20_000  # of a grid, and of a file; counted before any cell is built
 MAX_ERRORS = 50
 

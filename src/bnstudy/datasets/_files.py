@@ -47,11 +47,24 @@ def load(name: str, root: str | os.PathLike | None = None) -> Arrays:
     """
     spec = spec_of(name)
     if spec.kind == "embedded":
-        arrays = dict(spec.read(Path()))
+        arrays = _embedded(spec)
         return _in_memory(arrays, digest_of(arrays), "embedded")
     path = paths.dataset(paths.data_root(root), name)
     members = read_npz(path, spec, _again(name))
     return _in_memory(members, *_verified(path, spec, members))
+
+
+def _embedded(spec: DatasetSpec) -> dict[str, np.ndarray]:
+    """The arrays that a data set brings itself. Raises DataError where they are not what it declares."""
+    remedy = "Correct the `read` that its DatasetSpec names."
+    try:
+        arrays = {name: np.asarray(array) for name, array in spec.read(Path()).items()}
+        fault = fault_of(spec, arrays, official=True)
+    except Exception as error:  # an extension's `read` may raise anything
+        raise DataError(f"{spec.name}: cannot be read ({type(error).__name__}: {error})", remedy) from error
+    if fault:
+        raise DataError(f"{spec.name}: {fault}", remedy)
+    return arrays
 
 
 def _again(name: str) -> str:

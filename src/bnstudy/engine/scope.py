@@ -17,9 +17,22 @@ KNOWN = frozenset({
 })  # fmt: skip
 """Fields that both fast engines honour at any value, but for the values each of them names in `supports`."""
 
+NAMES = {
+    "model": ("mlp", "cnn"),
+    "norm": ("none", "batch"),
+    "activation": ("sigmoid", "relu", "elu", "tanh", "leaky_relu", "prelu", "softplus"),
+    "penalty": ("none", "l1", "l2", "elastic_net"),
+}
+"""Names whose code was tried in a fast engine; a later one, or an extension's, is for the reference alone."""
+
 PLACEMENTS = ("pre_activation", "post_activation")
 
 
 def is_known(cell: Cell) -> bool:
     """Whether every field that makes this cell what it is is one the fast engines implement."""
-    return cell.non_default().keys() <= KNOWN and cell.norm_placement in PLACEMENTS and cell.validation_fraction > 0
+    return (
+        cell.non_default().keys() <= KNOWN
+        and all(getattr(cell, field) in names for field, names in NAMES.items())
+        and cell.norm_placement in PLACEMENTS
+        and cell.validation_fraction > 0
+    )

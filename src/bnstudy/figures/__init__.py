@@ -5,6 +5,6 @@ paints a panel of it; `render` puts panels on a page and writes files. Importing
 nor matplotlib.
 """
 
-from bnstudy.figures.catalog import REGISTRY, Figure, find
+from bnstudy.figures.catalog import KINDS, REGISTRY, Figure, Kind, find
 
-__all__ = ["REGISTRY", "Figure", "find"]
+__all__ = ["KINDS", "REGISTRY", "Figure", "Kind", "find"]

@@ -4,29 +4,44 @@ Only data: titles and captions follow from it. The data sets are those of the st
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 from bnstudy.errors import UsageError, nearest
-from bnstudy.figures.style import MODELS, NORMS, SETTINGS
-
-Kind = Literal["training_curves", "mean_gradients", "validation_comparison", "test_accuracy_by_batch_size"]
+from bnstudy.figures import style
 
 BOTH = ("none", "batch")
 BATCH_SIZES = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
 
-_TITLES: dict[Kind, str] = {
-    "training_curves": "Loss and validation accuracy",
-    "mean_gradients": "Mean gradients",
-    "validation_comparison": "Validation accuracy",
-    "test_accuracy_by_batch_size": "Test accuracy by batch size",
-}
-_EXPLAINED: dict[Kind, str] = {
-    "training_curves": "Training loss with its penalty (dashed, left axis) and validation accuracy (solid, right "
-    "axis), epoch by epoch.",
-    "mean_gradients": "Mean absolute gradient of all weight entries during each epoch; biases and the scale and shift "
-    "of the normalization are left out.",
-    "validation_comparison": "Validation accuracy after each epoch.",
-    "test_accuracy_by_batch_size": "Test accuracy after training with each batch size, the rest as in the baseline.",
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of figure: its title, what its axes are, and the module that paints it (`plotted`, `legend`, `panel`)."""
+
+    title: str
+    explained: str
+    module: str
+
+
+KINDS: dict[str, Kind] = {
+    "training_curves": Kind(
+        "Loss and validation accuracy",
+        "Training loss with its penalty (dashed, left axis) and validation accuracy (solid, right axis), epoch by "
+        "epoch.",
+        "bnstudy.figures.training_curves",
+    ),
+    "mean_gradients": Kind(
+        "Mean gradients",
+        "Mean absolute gradient of all weight entries during each epoch; biases and the scale and shift of the "
+        "normalization are left out.",
+        "bnstudy.figures.mean_gradients",
+    ),
+    "validation_comparison": Kind(
+        "Validation accuracy", "Validation accuracy after each epoch.", "bnstudy.figures.validation_comparison"
+    ),
+    "test_accuracy_by_batch_size": Kind(
+        "Test accuracy by batch size",
+        "Test accuracy after training with each batch size, the rest as in the baseline.",
+        "bnstudy.figures.test_accuracy_by_batch_size",
+    ),
 }
 
 
@@ -35,32 +50,34 @@ class Figure:
     """One figure of the thesis: cells of these settings and norms, of one model.
 
     id           its number in the thesis
-    section      where the thesis shows it
+    section      where the thesis shows it; empty if it does not
     observation  what the thesis says is to be seen
     """
 
     id: str
-    kind: Kind
+    kind: str
     model: str
     settings: tuple[str, ...]
     norms: tuple[str, ...]
-    section: str
-    observation: str
+    section: str = ""
+    observation: str = ""
 
     @property
     def title(self) -> str:
         """One line, for instance `Mean gradients: CNN, learning rate 0.1`."""
+        title, model = KINDS[self.kind].title, style.model(self.model)
+        settings = ", ".join(style.setting(s).label for s in self.settings)
         if self.kind == "test_accuracy_by_batch_size":
-            return f"{_TITLES[self.kind]}: {MODELS[self.model]}"
+            return f"{title}: {model}"
         if self.kind == "validation_comparison":
-            who = f"{MODELS[self.model]} with {' and '.join(NORMS[n].label for n in self.norms)}"
-            return f"{_TITLES[self.kind]}, {who}: " + ", ".join(SETTINGS[s].label for s in self.settings)
-        return f"{_TITLES[self.kind]}: {MODELS[self.model]}, {SETTINGS[self.settings[0]].label}"
+            return f"{title}, {model} with {' and '.join(style.norm(n).label for n in self.norms)}: {settings}"
+        return f"{title}: {model}, {settings}"
 
     @property
     def caption(self) -> str:
         """The title, what the axes are, and what the thesis reads from its own figure."""
-        return f"{self.title}. {_EXPLAINED[self.kind]} The thesis ({self.section}) sees: {self.observation}"
+        seen = f" The thesis ({self.section}) sees: {self.observation}" if self.observation else ""
+        return f"{self.title}. {KINDS[self.kind].explained}{seen}"
 
     @property
     def stem(self) -> str:

@@ -9,6 +9,7 @@ import hashlib
 import io
 import json
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -18,27 +19,12 @@ from matplotlib.figure import Figure as Page
 
 from bnstudy import store
 from bnstudy.errors import UsageError
-from bnstudy.figures import (
-    mean_gradients,
-    panels,
-    series,
-    style,
-    test_accuracy_by_batch_size,
-    training_curves,
-    validation_comparison,
-)
-from bnstudy.figures.catalog import Figure
+from bnstudy.figures import panels, series, style
+from bnstudy.figures.catalog import KINDS, Figure
 from bnstudy.figures.series import Notes, Selection, state
 from bnstudy.frames import Frames
 
-__all__ = ["FORMATS", "RENDERERS", "content", "draw", "render", "state"]
-
-RENDERERS: dict[str, Any] = {
-    "training_curves": training_curves,
-    "mean_gradients": mean_gradients,
-    "validation_comparison": validation_comparison,
-    "test_accuracy_by_batch_size": test_accuracy_by_batch_size,
-}
+__all__ = ["FORMATS", "content", "draw", "render", "renderer", "state"]
 
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "bnstudy"},
@@ -46,6 +32,11 @@ FORMATS: dict[str, dict[str, Any]] = {
     "png": {"Software": None},
 }
 """What can be written, each with the metadata that keep it free of dates and versions."""
+
+
+def renderer(figure: Figure) -> Any:
+    """The module that paints figures of this kind."""
+    return import_module(KINDS[figure.kind].module)
 
 
 def draw(
@@ -63,15 +54,15 @@ def draw(
     signed   gradients: the signed mean instead of the mean absolute value
     """
     selection = series.select(figure, frames, datasets, reading, signed)
-    table = RENDERERS[figure.kind].plotted(selection)
+    table = renderer(figure).plotted(selection)
     return _page(selection, table, series.notes(selection), narrow), table
 
 
 def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) -> Page:
-    renderer, datasets = RENDERERS[selection.figure.kind], selection.datasets
+    painter, datasets = renderer(selection.figure), selection.datasets
     look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
     with matplotlib.rc_context(rc=look):
-        page, axes = panels.page(datasets, _words(selection), renderer.legend(selection), narrow)
+        page, axes = panels.page(datasets, _words(selection), painter.legend(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
         for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
             here = table[table["dataset"] == dataset]
@@ -79,7 +70,7 @@ def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) 
                 panels.empty(ax, said[dataset])
                 continue
             edges = i % per_row == 0, i % per_row == per_row - 1 or i == len(datasets) - 1
-            panels.say(ax, [*said[dataset], *renderer.panel(ax, selection, here, edges)])
+            panels.say(ax, [*said[dataset], *painter.panel(ax, selection, here, edges)])
     return page
 
 
@@ -116,7 +107,7 @@ def render(
         if format not in FORMATS:
             raise UsageError(f"--formats {format}: cannot be written", f"Formats: {', '.join(FORMATS)}.")
     selection = series.select(figure, frames, datasets, reading, signed)
-    table = RENDERERS[figure.kind].plotted(selection)
+    table = renderer(figure).plotted(selection)
     stem = figure.stem + ("_signed" if signed else "")
     wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
     data = table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode()

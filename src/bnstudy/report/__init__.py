@@ -217,7 +217,8 @@ def sections(pictures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     for picture in pictures:
         if picture["files"]:
             groups.setdefault(picture["figure"].section, []).append(picture)
-    return [{"id": s, "title": SECTIONS.get(s, s), "pictures": shown} for s, shown in groups.items()]
+    title = "Added to the thesis's"  # by an extension
+    return [{"id": s, "title": SECTIONS.get(s, title), "pictures": shown} for s, shown in groups.items()]
 
 
 def html(values: Mapping[str, Any]) -> str:

@@ -1,0 +1,213 @@
+"""A user's own folder: data set, norm, activation, figure and study, trained and shown without touching the package."""
+
+import json
+import re
+
+import numpy as np
+import pytest
+
+from bnstudy.cell import Cell
+from bnstudy.engine import scope
+from bnstudy.engine.graph import Graph
+from bnstudy.engine.packed import Packed
+from command_line import ROOT, process, two_lines
+
+FILES = {
+    "swirls.py": '''
+"""A data set: arrays in a file beside this one."""
+
+from pathlib import Path
+
+from bnstudy import datasets
+
+
+def read(_folder):
+    import numpy as np
+
+    return np.load(Path(__file__).with_name("swirls.npz"))
+
+
+datasets.REGISTRY["swirls"] = datasets.DatasetSpec(
+    name="swirls", title="Swirls", channels=1, classes=3, train=240, test=60, kind="embedded", read=read, rank=9,
+    terms="public domain", source="made by the test",
+)
+''',
+    "rms.py": '''
+"""A norm: by the root mean square of each image's units, then scaled."""
+
+from bnstudy import norms
+from bnstudy.lazy import torch
+
+
+def rms(features, dims, cell):
+    return torch.nn.RMSNorm(features, eps=cell.norm_eps)
+
+
+norms.REGISTRY["rms"] = rms
+''',
+    "swish.py": '''
+"""An activation, and the setting that figures and tables know it by."""
+
+from bnstudy import activations, labels
+from bnstudy.figures import style
+from bnstudy.lazy import torch
+
+activations.REGISTRY["swish"] = lambda cell: torch.nn.SiLU()
+labels.SETTINGS["swish"] = {"activation": "swish"}
+style.SETTINGS["swish"] = style.Look("swish", "#D55E00", style.DASHED)
+''',
+    "pictures.py": '''
+"""Two figures: one of a kind that is there, one of a kind of its own."""
+
+from bnstudy.figures import KINDS, REGISTRY, Figure, Kind
+
+KINDS["last_dots"] = Kind("Test accuracy", "A dot for each run.", f"{__package__}._dots")
+REGISTRY["S.1"] = Figure("S.1", "training_curves", "mlp", ("relu",), ("none", "rms"))
+REGISTRY["S.2"] = Figure("S.2", "last_dots", "mlp", ("relu", "swish"), ("none", "batch", "rms"))
+''',
+    "_dots.py": '''
+"""Paints a panel of the kind last_dots; imported when one is drawn."""
+
+from bnstudy.figures import panels, style
+
+
+def plotted(selection):
+    return selection.runs[["dataset", "setting", "norm", "seed", "test_accuracy"]]
+
+
+def legend(selection):
+    return panels.norm_legend(selection.figure.norms)
+
+
+def panel(ax, selection, here, edges):
+    for row in here.itertuples():
+        ax.plot(row.setting, row.test_accuracy, style.norm(row.norm).marker, color=style.norm(row.norm).color)
+    return []
+''',
+    "config.yaml": """
+seeds: 1
+studies:
+  mine:
+    question: Does a norm of my own help on data of my own?
+    cells:
+      - {dataset: swirls, model: mlp, norm: [none, batch, rms], setting: [relu, swish], width: 0.05, epochs: 2}
+""",
+}
+MIXED = ("try", "dataset=swirls", "model=mlp", "norm=rms", "activation=swish", "width=0.05", "epochs=1")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with the user's own folder `my own` in it."""
+    working = tmp_path_factory.mktemp("extending")
+    own = working / "my own"
+    own.mkdir()
+    for name, text in FILES.items():
+        (own / name).write_text(text.lstrip())
+    random = np.random.default_rng(0)
+    labels = np.arange(300, dtype=np.uint8) % 3
+    images = (random.integers(0, 120, (300, 1, 32, 32)) + 60 * labels[:, None, None, None]).astype(np.uint8)
+    arrays = {"train_images": images[:240], "test_images": images[240:]}
+    np.savez(own / "swirls.npz", **arrays, train_labels=labels[:240], test_labels=labels[240:])
+    return working
+
+
+def only_record(folder):
+    (file,) = (folder / "results" / "records").glob("*/*.json")
+    return json.loads(file.read_text())
+
+
+def test_try_trains_what_the_folder_adds_and_its_record_says_so(folder, tmp_path):
+    made = process(tmp_path, "bnstudy", *MIXED, "--extensions", str(folder / "my own"))
+    assert made.code == 0, made.err
+    assert "swirls-mlp-rms-" in made.out
+    record = only_record(tmp_path)
+    assert record["provenance"]["engine"] == "reference"
+    assert re.fullmatch(r"[0-9a-f]{12}\+my_own:[0-9a-f]{12}", record["provenance"]["source_digest"])
+
+
+def test_without_the_folder_its_names_are_refused_and_a_variable_brings_them(folder, tmp_path):
+    refused = process(tmp_path, "bnstudy", *MIXED)
+    assert refused.code == 2
+    assert two_lines(refused)
+    listed = process(
+        tmp_path, "bnstudy", "cells", "--study", "mine", "--config", str(ROOT / "config.yaml"), "--json",
+        BNSTUDY_EXTENSIONS=str(folder / "my own"),
+    )  # fmt: skip
+    rows = json.loads(listed.out)
+    assert {row["norm"] for row in rows} == {"none", "batch", "rms"}
+    assert {row["setting"] for row in rows} == {"relu", "swish"}
+
+
+def test_a_study_of_the_folder_is_trained_by_the_dag_and_shown_on_the_page(folder):
+    done = process(
+        folder, "bnstudy", "run", "--study", "mine", "--extensions", "my own", "--config", str(ROOT / "config.yaml")
+    )
+    assert done.code == 0, done.err
+    assert "mine: 6 of 6 runs trained" in done.err
+    page = (folder / "reports" / "mine" / "index.html").read_text()
+    for words in ("Swirls", "Figure S.1.", "Figure S.2.", "swish", "rms", "+my_own:"):
+        assert words in page, words
+    dots = (folder / "reports" / "mine" / "figures" / "fig_S_2.csv").read_text().splitlines()
+    assert len(dots) == 1 + 6
+    assert (folder / "reports" / "mine" / "figures" / "fig_S_1.svg").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("added", [{"norm": "mine"}, {"activation": "mine"}, {"model": "mine"}, {"dataset": "mine"}])
+def test_fast_engines_take_none_of_it_but_data(added):
+    cell = Cell(**{"dataset": "toy", "model": "mlp", "norm": "batch"} | added)
+    assert scope.is_known(cell) == ("dataset" in added)
+    assert Packed().supports(cell, "cpu") == ("dataset" in added)
+    assert Graph().supports(cell, "cuda:0") == ("dataset" in added)
+
+
+def test_the_thesis_stays_as_it_is(folder):
+    words = ("bnstudy", "cells", "--config", str(ROOT / "config.yaml"), "--json")
+    with_it = process(folder, *words, "--extensions", "my own")
+    assert with_it.out == process(folder, *words).out
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("a.py", "import bnstudy\n1 / 0\n", "a.py:2: ZeroDivisionError"),
+        ("a.py", "def f(:\n", "a.py:1: SyntaxError"),
+        ("a.py", "from bnstudy import norms\nnorms.REGISTRY['batch'] = norms.no_norm\n", "replaces the norm 'batch'"),
+        ("a.py", "from bnstudy import norms\nnorms.REGISTRY['My-norm'] = norms.no_norm\n", "'My-norm' cannot be the"),
+        ("a.py", "from bnstudy.figures import *\nREGISTRY['X'] = REGISTRY['7.1']\n", "figure 'X' has another id"),
+        ("config.yaml", "studies: {demo: {question: Why not, cells: [{dataset: toy, model: mlp, norm: none}]}}\n",
+         "the study demo stands in"),
+        ("config.yaml", "studies: {a: {question: Why not, cells: [{dataset: toy, model: mlp, norm: mine}]}}\n",
+         "'mine'"),
+        ("read.me", "", "neither a Python file nor a config.yaml"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_in_a_folder_is_told_in_two_lines(tmp_path, name, text, said):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / name).write_text(text)
+    words = ("cells", "--study", "demo", "--config", str(ROOT / "config.yaml"), "--extensions", "own")
+    ended = process(tmp_path, "bnstudy", *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert two_lines(ended)
+
+
+def test_arrays_that_are_not_what_is_declared_are_told(folder, tmp_path):
+    for name in ("swirls.py", "swirls.npz"):
+        (tmp_path / name).write_bytes((folder / "my own" / name).read_bytes().replace(b"train=240", b"train=250"))
+    ended = process(tmp_path, "bnstudy", "data", "check", "swirls", "--extensions", ".")
+    assert ended.code == 65
+    assert "swirls: train_images: expected 250 images, found 240" in ended.err
+
+
+def test_an_installed_package_brings_its_own(folder, tmp_path):
+    """As pip writes it: a module beside the folder `<name>.dist-info` with its entry points."""
+    site, facts = tmp_path / "site", tmp_path / "site" / "rms_norm-1.0.dist-info"
+    facts.mkdir(parents=True)
+    (site / "rms_norm.py").write_text(FILES["rms.py"])
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: rms-norm\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[bnstudy.extensions]\nrms-norm = rms_norm\n")
+    words = ("try", "dataset=toy", "model=mlp", "norm=rms", "width=0.05", "epochs=1")
+    made = process(tmp_path, "bnstudy", *words, PYTHONPATH=f"{ROOT / 'src'}:{site}")
+    assert made.code == 0, made.err
+    assert "+rms-norm:" in only_record(tmp_path)["provenance"]["source_digest"]
