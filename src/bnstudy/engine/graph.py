@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from bnstudy import optimizers, streams
 from bnstudy.cell import Cell, Run
@@ -117,9 +117,7 @@ class Training(reference.Training):
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
         with self._on_stream():
             super().__init__(run, resident.data, device)
-            self.channels_last = any(isinstance(module, nn.Conv2d) for module in self.model.modules())
-            if self.channels_last:
-                self.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.channels_last = numerics.layout(self.model) == torch.channels_last
             self.generator = draw_on_device(self.model, self.seed, device)
             self.rate = self.cell.lr
             graph_optimizer.make_capturable(self.optimizer, device)

@@ -12,9 +12,8 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from bnstudy import inits, models, optimizers, penalties, streams
+from bnstudy import augmentations, inits, losses, models, optimizers, penalties, streams
 from bnstudy.cell import Cell, Run
 from bnstudy.engine import numerics
 from bnstudy.engine.contract import Keeper, Trained
@@ -24,7 +23,7 @@ from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.protocol import Protocol
 from bnstudy.engine.statistics import Sampled, sampled_steps
 from bnstudy.errors import TryAgain
-from bnstudy.models.block import set_step
+from bnstudy.models.block import set_step, without_dropout
 
 EVALUATION_BATCH = 500
 PROBE = 256  # validation images on which a unit that is always zero counts as dead
@@ -61,6 +60,8 @@ class Training:
         self.model = models.build(self.cell, data.shape)
         inits.initialize(self.model, self.cell, self.seed)
         self.model.to(device)
+        self.model.to(memory_format=numerics.layout(self.model))  # type: ignore[call-overload]
+        self.loss = losses.REGISTRY[self.cell.loss]("mean")
         self.penalized = penalties.penalized(self.model, self.cell)
         self.optimizer = optimizers.REGISTRY[self.cell.optimizer](list(self.model.parameters()), self.cell)
         self.protocol = Protocol.of(self.cell)
@@ -100,7 +101,7 @@ class Training:
         with optimizers.stored_parameters(self.optimizer):
             if self.cell.population == "exact":
                 self._exact_population()
-            accuracy, loss, _ = evaluate(self.model, *self.validation)
+            accuracy, loss, _ = evaluate(self.model, *self.validation, self.cell.loss)
             row |= {"validation_accuracy": accuracy, "validation_loss": loss}
             row["weights_digest"] = weights_digest(self.model.state_dict())
             finite = math.isfinite(row["data_loss"] + row["penalty"])
@@ -125,6 +126,7 @@ class Training:
                     "Run this again to go on.",
                 )
             set_step(self.model, self.seed, self.step)
+            images = self._augmented(images)
             totals += self._update(images, labels, statistics if index in sampled else None)
             if self.step == 0:
                 self.first_batch_loss = float(totals[0])
@@ -168,10 +170,15 @@ class Training:
     def _images(self, chosen: Tensor) -> Tensor:
         return self.train_images[chosen]
 
+    def _augmented(self, images: Tensor) -> Tensor:
+        """A batch as training sees it (2.12.4); all that is measured without an update sees the images as they are."""
+        data, cell = self.data, self.cell
+        return augmentations.augmented(images, cell.augment, data.mean, data.std, self.seed, self.step)
+
     def _loss(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         with torch.autocast(torch.device(self.device).type, torch.bfloat16, enabled=self.cell.precision == "bf16"):
             logits = self.model(images)
-            loss = F.cross_entropy(logits, labels)  # equation 2.2
+            loss = self.loss(logits, labels)
         penalty = penalties.REGISTRY[self.cell.penalty](self.penalized, self.cell)
         return logits, loss, penalty
 
@@ -187,25 +194,20 @@ class Training:
     def _untrained(self) -> dict[str, Any]:
         """The row of epoch 0: the sampled batches of the first period in training mode, without dropout or update."""
         before = {k: v.clone() for k, v in self.model.state_dict().items()}
-        self._train_without_dropout()
+        without_dropout(self.model.train())
         sampled, rows = sampled_steps(self.period), []
         for index, (images, labels) in enumerate(self._next_batches(self.period)):
             if index in sampled:
                 logits, loss, penalty = self._loss(images, labels)
                 rows.append([float(loss), float(penalty), float((logits.argmax(1) == labels).float().mean())])
         self.model.load_state_dict(before)
-        accuracy, validation_loss, _ = evaluate(self.model, *self.validation)
+        accuracy, validation_loss, _ = evaluate(self.model, *self.validation, self.cell.loss)
         loss, penalty, share = (sum(column) / len(rows) for column in zip(*rows, strict=True))
         return {
             "epoch": 0, "data_loss": loss, "penalty": penalty, "train_accuracy": 100 * share,
             "validation_accuracy": accuracy, "validation_loss": validation_loss, "lr": self.protocol.lr,
             "seconds": 0.0, "weights_digest": weights_digest(before),
         }  # fmt: skip
-
-    def _train_without_dropout(self) -> None:
-        self.model.train()
-        for block in self.model.blocks:
-            block.dropout.eval()
 
     def _watch(self, statistics: Sampled) -> list[Any]:
         """Hooks that put one step's pre-activations and activations into the statistics."""
@@ -257,7 +259,7 @@ class Training:
         for m in norms:
             m.reset_running_stats()
             m.momentum = None  # a plain average over the batches
-        self._train_without_dropout()
+        without_dropout(self.model.train())
         for chosen in torch.arange(len(self.train_labels), device=self.device).split(EVALUATION_BATCH):
             self.model(self._images(chosen))
         for m, value in zip(norms, momentum, strict=True):
@@ -273,7 +275,7 @@ class Training:
             for which in ("last", "best"):
                 if which == "best":
                     self.model.load_state_dict(self.best)
-                accuracy, loss, predicted = evaluate(self.model, *test)
+                accuracy, loss, predicted = evaluate(self.model, *test, self.cell.loss)
                 report[which] = {"accuracy": accuracy, "loss": loss, "predicted": predicted}
         return Trained(
             outcome=self.history.outcome,
@@ -311,18 +313,24 @@ class Training:
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Tensor, labels: Tensor) -> tuple[float, float, list[int]]:
-    """(accuracy in percent, mean loss in nats, count of each predicted class), in evaluation mode.
+def evaluate(
+    model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy"
+) -> tuple[float, float, list[int]]:
+    """(accuracy in percent, mean of this loss, count of each predicted class), in evaluation mode.
 
     A network whose logits are all NaN answers class 0: argmax takes the first NaN.
     """
     model.eval()
-    answers, losses = [], []  # read once at the end: a GPU need not wait for the host between batches
+    answers, sums, criterion = (
+        [],
+        [],
+        losses.REGISTRY[loss]("sum"),
+    )  # read once at the end: a GPU need not wait for the host between batches
     for batch, classes in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
         logits = model(batch).float()
         answers.append(logits.argmax(1))
-        losses.append(F.cross_entropy(logits, classes, reduction="sum"))
+        sums.append(criterion(logits, classes))
     predicted = torch.cat(answers)
     counts = torch.bincount(predicted, minlength=logits.shape[1]).tolist()
     accuracy = 100 * int((predicted == labels).sum()) / len(labels)
-    return accuracy, sum(torch.stack(losses).double().tolist()) / len(labels), counts
+    return accuracy, sum(torch.stack(sums).double().tolist()) / len(labels), counts
