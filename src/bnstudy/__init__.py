@@ -1,3 +1,20 @@
-"""bnstudy: a replication of The Effect of Batch Normalization on Deep Convolutional Neural Networks (KTH, 2016)."""
+"""bnstudy: a replication of The Effect of Batch Normalization on Deep Convolutional Neural Networks (KTH, 2016).
+
+`bnstudy.load("thesis")` gives the results of a study as pandas frames; importing bnstudy itself imports nothing heavy.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bnstudy.loading import load as load
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    """`load`, imported at its first use: pandas takes half a second."""
+    if name == "load":
+        from bnstudy.loading import load
+
+        return load
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

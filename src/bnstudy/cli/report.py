@@ -1,6 +1,5 @@
 """Verbs on stored records, without training: aggregate, report; lists and single ones of tables, figures, claims."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -20,7 +19,6 @@ from bnstudy.cli.options import (
     WhereOption,
 )
 from bnstudy.errors import DataError, UsageError, nearest
-from bnstudy.record import Record
 from bnstudy.study import Study
 
 if TYPE_CHECKING:
@@ -42,39 +40,16 @@ def aggregate(
     config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
 ) -> None:  # fmt: skip
     """Records of a study into tidy frames (Parquet, CSV)."""
-    from bnstudy import frames
+    from bnstudy import frames, loading
     from bnstudy.timing import frame as timing
 
     folder = paths.results_root(results)
-    chosen = options.study(config, study, where, seeds)
-    own = _records(folder, chosen)
-    built = frames.build(own, chosen.runs(), published=_published(folder, chosen, own))
+    built = loading.collect(options.study(config, study, where, seeds), folder, console.say)
     at = frames.put(built, folder, study)
-    timing.put(timing.collect(folder, chosen.cells, console.say), folder, study)
-    origin = f"{len(own)} own, {len(built.runs) - len(own)} published" if len(own) < len(built.runs) else "all own"
+    timing.put(built.timings, folder, study)
+    own = int((built.runs["origin"] == "own").sum())
+    origin = f"{own} own, {len(built.runs) - own} published" if own < len(built.runs) else "all own"
     console.say(f"{study}: {len(built.runs)} runs ({origin}), {len(built.missing)} missing, frames in {at}")
-
-
-def _records(results: Path, chosen: Study) -> list[Record]:
-    """The records of a study that verify; one that does not is reported and counts as missing."""
-    from bnstudy import store
-
-    records = []
-    for _, found in store.get_records(results, chosen.runs()):
-        if isinstance(found, DataError):
-            console.say(f"bnstudy: {found.cause}")
-        elif found is not None:
-            records.append(found)
-    return records
-
-
-def _published(results: Path, chosen: Study, own: list[Record]) -> Iterator[Record]:
-    """The published records of a study, of runs without a record of their own that verifies."""
-    from bnstudy import publication
-    from bnstudy.cell import Run
-
-    here = {Run(record.cell, record.seed) for record in own}
-    return publication.records(results, [run for run in chosen.runs() if run not in here], console.say)
 
 
 def report(

@@ -1,0 +1,76 @@
+"""Results in the formats of other programs: frames and tables as CSV, frames as Parquet, tables as LaTeX, TensorBoard.
+
+Everything written here can be written again; what is kept are the records.
+"""
+
+import io
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from bnstudy import frames, store, tables
+from bnstudy.loading import Results
+
+Margins = Mapping[str, float]
+
+GRAINS = (*frames.KEPT, "timings")
+
+
+def write_csv(results: Results, margins: Margins, folder: Path) -> list[Path]:
+    """Every frame, and the tidy content of every table of the study."""
+    contents = {name: frames.inert(_frame(results, name)) for name in GRAINS}
+    contents |= {f"table_{one.stem}": one.content for one in _tables(results, margins)}
+    return [_put(folder / f"{name}.csv", _csv(frame)) for name, frame in contents.items()]
+
+
+def write_parquet(results: Results, margins: Margins, folder: Path) -> list[Path]:
+    """Every frame, with its types."""
+    return [_put(folder / f"{name}.parquet", _parquet(_frame(results, name))) for name in GRAINS]
+
+
+def write_latex(results: Results, margins: Margins, folder: Path) -> list[Path]:
+    """Every table of the study, as a `table` environment (needs booktabs)."""
+    shown = _tables(results, margins)
+    return [_put(folder / f"{one.stem}.tex", tables.formats.latex(one.grid).encode()) for one in shown]
+
+
+def write_tensorboard(results: Results, margins: Margins, folder: Path) -> list[Path]:
+    """An event file per run. Raises UsageError without the package tensorboard."""
+    from bnstudy.exports import tensorboard
+
+    return tensorboard.write(results, folder)
+
+
+FORMATS: dict[str, Callable[[Results, Margins, Path], list[Path]]] = {
+    "csv": write_csv,
+    "parquet": write_parquet,
+    "latex": write_latex,
+    "tensorboard": write_tensorboard,
+}
+"""Name -> what writes it into a folder: (results, margins of the verdicts, folder) to the paths."""
+
+
+def _frame(results: Results, name: str) -> pd.DataFrame:
+    return getattr(results, name)
+
+
+def _tables(results: Results, margins: Margins) -> list[tables.Shown]:
+    """The tables that the study asks for, or has timings for."""
+    plan = tables.planned(results.study.trained, results.study.seeds)
+    return [one for one in tables.shown(plan, results.runs, results.timings, margins) if one.planned]
+
+
+def _csv(frame: pd.DataFrame) -> bytes:
+    return frame.to_csv(index=False, lineterminator="\n").encode()
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    return content.getvalue()
+
+
+def _put(path: Path, content: bytes) -> Path:
+    store.write(path, content)
+    return path

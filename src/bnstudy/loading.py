@@ -1,0 +1,83 @@
+"""`bnstudy.load("thesis")`: the results of a study as pandas frames, for notebooks and scripts."""
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bnstudy import console, frames, paths, publication, selection, store
+from bnstudy.cell import Run
+from bnstudy.errors import DataError, UsageError, nearest
+from bnstudy.frames import Frames
+from bnstudy.record import Record
+from bnstudy.study import Study
+from bnstudy.timing import frame as timing_frame
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Results(Frames):
+    """What a study has measured: `runs`, `epochs`, `layers`, `missing` (see `frames.Frames`) and `timings`
+    (see `timing.frame.COLUMNS`), of the study as it was narrowed. Figures and tables take it as frames."""
+
+    study: Study
+    timings: pd.DataFrame
+
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """The data sets of the study, in its order, with or without runs."""
+        return tuple(dict.fromkeys(cell.dataset for cell in self.study.cells))
+
+
+def load(
+    study: str = "thesis",
+    *,
+    config: str | os.PathLike = "config.yaml",
+    results: str | os.PathLike | None = None,
+    where: str | Sequence[str] = (),
+    seeds: str | int | Sequence[int] | None = None,
+    say: Say = console.say,
+) -> Results:
+    """The frames of a study, made from its records now: own ones, and for the rest published ones.
+
+    config   where the studies stand
+    results  the folder of records; else BNSTUDY_RESULTS, else ./results
+    where    only cells that meet all of these `key=value`
+    seeds    a count, or the seeds themselves
+    say      is told of each record that does not verify; that run is then among the missing
+    Raises UsageError on a study or condition that does not exist, DataError if published files cannot be read.
+    """
+    from bnstudy.config import load as read
+
+    known = read(Path(config)).studies
+    if study not in known:
+        raise UsageError(f"{study}: no such study{nearest(study, known)}", f"Studies: {', '.join(known)}.")
+    wanted = seeds if isinstance(seeds, str | int | None) else "".join(f"{seed}," for seed in seeds)
+    chosen = selection.narrow(known[study], where, wanted)
+    return collect(chosen, paths.results_root(results), say)
+
+
+def collect(study: Study, results: Path, say: Say) -> Results:
+    """The frames of a study from the records there are."""
+    own = list(own_records(study, results, say))
+    built = frames.build(own, study.runs(), published=published_records(study, results, own, say))
+    timings = timing_frame.collect(results, study.cells, say)
+    return Results(built.runs, built.epochs, built.layers, built.missing, study, timings)
+
+
+def own_records(study: Study, results: Path, say: Say) -> Iterator[Record]:
+    """The records of a study that verify; one that does not is said."""
+    for _, found in store.get_records(results, study.runs()):
+        if isinstance(found, DataError):
+            say(f"bnstudy: {found.cause}")
+        elif found is not None:
+            yield found
+
+
+def published_records(study: Study, results: Path, own: Sequence[Record], say: Say) -> Iterator[Record]:
+    """The published records of a study, of runs without a record of their own that verifies."""
+    here = {Run(record.cell, record.seed) for record in own}
+    return publication.records(results, [run for run in study.runs() if run not in here], say)
