@@ -51,6 +51,11 @@ class Cell:
     init: str = _f("kaiming", "weight initialization (2.4); biases start at zero, but for torch_default")
     init_std: float | None = _f(None, "standard deviation of `init: normal` (7.1.3)", above=0)
     dropout: float = _f(0.0, "probability of dropping a unit (2.12.3)", low=0, high=0.95)
+    dropconnect: float = _f(
+        0.0, "probability of dropping a weight in a step, of all layers (2.12.3); biases stay", low=0, high=0.95
+    )
+    augment: str = _f("none", "change of training images: flip, crop, rotation, color_jitter, flip_crop, ... (2.12.4)")
+    loss: str = _f("cross_entropy", "what is minimized (2.11)")
     penalty: str = _f("none", "term added to the loss (2.12.2)")
     penalty_strength: float = _f(0.0, "lambda of the penalty (equation 2.41)", low=0)
     optimizer: str = _f("nesterov", "update rule (2.7)")
@@ -88,10 +93,11 @@ class Cell:
     train_size: int | None = _f(None, "use only so many training images (before the split)", low=10)
 
     # readings: one switch per sentence that can be understood in several ways
-    standardization: Literal["scalar", "channel", "dimension", "mean_image"] = _f(
+    standardization: Literal["scalar", "channel", "dimension", "mean_image", "pca"] = _f(
         "scalar",
         "mean and deviation over all values, per channel, or per input dimension (6.2); mean_image: pixels 0 to 255 "
-        "less the mean image, not divided (the course's)",
+        "less the mean image, not divided (the course's); pca: whitened, the axes of their covariance in place of "
+        "pixels (2.3.2)",
     )
     standardization_from: Literal["train_part", "train_set", "all"] = _f(
         "train_part", "images the mean and deviation are taken from"

@@ -1,6 +1,6 @@
 """The names a cell's fields may have: what the registries hold. Importing this imports no torch."""
 
-from bnstudy import activations, datasets, inits, models, norms, optimizers, penalties, schedules
+from bnstudy import activations, augmentations, datasets, inits, losses, models, norms, optimizers, penalties, schedules
 from bnstudy.cell import Cell
 from bnstudy.errors import UsageError, nearest
 
@@ -10,6 +10,8 @@ REGISTRIES = {
     "norm": norms.REGISTRY,
     "activation": activations.REGISTRY,
     "init": inits.REGISTRY,
+    "augment": augmentations.REGISTRY,
+    "loss": losses.REGISTRY,
     "penalty": penalties.REGISTRY,
     "optimizer": optimizers.REGISTRY,
     "schedule": schedules.REGISTRY,

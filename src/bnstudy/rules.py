@@ -61,6 +61,7 @@ ACTS: dict[Any, Rule] = {
     "pretrained": (lambda c: c.model == "densenet121", "model is not densenet121"),
     "penalty_strength": _PENALIZED, "penalty_factor": _PENALIZED, "penalty_on": _PENALIZED,
     "dropout": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropout"),
+    "dropconnect": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropconnect"),
     "dropout_at": _DROPPED, "dropout_kind": _DROPPED,
     ("dropout_at", "every"): (lambda c: c.model != "mlp", "an mlp drops after every activation by default"),
     ("dropout_at", "pairs"): (lambda c: c.model != "mlp", "an mlp has no pairs of layers"),
@@ -103,6 +104,9 @@ NEEDS: tuple[tuple[Callable[[Cell], bool], str, str], ...] = (
      "eval_every: {cell.eval_every} is more than all {cell.steps} steps", "Give at most as many as steps."),
     (lambda c: c.model == "densenet121" and c.norm != "batch", "norm: densenet121 has its own, batch",
      "Say norm=batch, or take another model."),
+    (lambda c: c.augment != "none" and c.standardization == "pca",
+     "augment: {cell.augment} needs pixels, which whitened images (standardization pca) have not",
+     "Take another standardization, or leave augment out."),
 )  # fmt: skip
 
 

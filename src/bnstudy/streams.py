@@ -42,6 +42,16 @@ def dropout_generator(seed: int, layer: str, step: int) -> torch.Generator:
     return stream("dropout", int(seed), layer, int(step))
 
 
+def dropconnect_generator(seed: int, layer: str, step: int) -> torch.Generator:
+    """The stream of the mask on this layer's weights at this training step (counted over all epochs)."""
+    return stream("dropconnect", int(seed), layer, int(step))
+
+
+def augmentation_generator(seed: int, kind: str, step: int) -> torch.Generator:
+    """The stream of one kind of change to the images of this training step (counted over all epochs)."""
+    return stream("augment", int(seed), kind, int(step))
+
+
 def split_generator(dataset: str, seed: int | None = None) -> torch.Generator:
     """The stream that holds out validation images; without a seed one split serves all runs."""
     return stream("split", dataset, None if seed is None else int(seed))

@@ -1,6 +1,7 @@
 """What an engine trains on: the split (thesis 6.1) and the standardized images (6.2) of a cell."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import floor
@@ -13,6 +14,7 @@ from torch import Tensor
 from bnstudy import streams
 from bnstudy.cell import Cell
 from bnstudy.datasets import REGISTRY, Arrays
+from bnstudy.engine.whitening import whitening
 from bnstudy.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ class Inputs:
     """CPU tensors: images float32 (n, channels, height, width), standardized; labels int64 (n,), class indices.
 
     Where no images are held out the validation images are the test images, the same tensors. `mean` and `std` (float64,
-    of pixel values 0 to 255) are what was subtracted and divided by.
+    of pixel values 0 to 255) are what was subtracted and divided by; of `pca` between the two the axes were changed.
     """
 
     train_images: Tensor
@@ -80,16 +82,14 @@ def _prepared(cell: Cell, split_seed: int | None, arrays: Arrays) -> Inputs:
         "train_set": [pixels[train], pixels[held_out]],
         "all": [pixels[train], pixels[held_out], test_pixels],
     }[cell.standardization_from]
-    mean, std = moments(measured, cell.standardization)
+    mean, std, standardize = _standardizer(measured, cell.standardization)
     del measured
     shift = cell.dataset == "svhn" and cell.svhn_labels == "digit"
     labels, test_labels = ((y + 1) % 10 if shift else y for y in (arrays.train_labels, arrays.test_labels))
-    test = _standardized(test_pixels, mean, std), torch.from_numpy(test_labels)
-    watched = (
-        (_standardized(pixels[held_out], mean, std), torch.from_numpy(labels[held_out])) if len(held_out) else test
-    )
+    test = standardize(test_pixels), torch.from_numpy(test_labels)
+    watched = (standardize(pixels[held_out]), torch.from_numpy(labels[held_out])) if len(held_out) else test
     return Inputs(
-        train_images=_standardized(pixels[train], mean, std),
+        train_images=standardize(pixels[train]),
         train_labels=torch.from_numpy(labels[train]),
         validation_images=watched[0],
         validation_labels=watched[1],
@@ -148,6 +148,15 @@ def _sized(cell: Cell, images: np.ndarray) -> np.ndarray:
 
     size, bilinear = images.shape[2:], Image.Resampling.BILINEAR
     return np.stack([np.asarray(Image.fromarray(image[0]).resize(size, bilinear)) for image in native])[:, None]
+
+
+def _standardizer(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor, Callable[[np.ndarray], Tensor]]:
+    """Mean, deviation, and what makes uint8 images the network's inputs."""
+    if over == "pca":
+        whiten = whitening(blocks, moments(blocks, "mean_image")[0])
+        return whiten.mean, whiten.std, whiten
+    mean, std = moments(blocks, over)
+    return mean, std, lambda pixels: _standardized(pixels, mean, std)
 
 
 def moments(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor]:

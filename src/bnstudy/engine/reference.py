@@ -194,7 +194,8 @@ class Training:
     def _untrained(self) -> dict[str, Any]:
         """The row of epoch 0: the sampled batches of the first period in training mode, without dropout or update."""
         before = {k: v.clone() for k, v in self.model.state_dict().items()}
-        without_dropout(self.model.train())
+        self.model.train()
+        without_dropout(self.model)
         sampled, rows = sampled_steps(self.period), []
         for index, (images, labels) in enumerate(self._next_batches(self.period)):
             if index in sampled:
@@ -259,7 +260,8 @@ class Training:
         for m in norms:
             m.reset_running_stats()
             m.momentum = None  # a plain average over the batches
-        without_dropout(self.model.train())
+        self.model.train()
+        without_dropout(self.model)
         for chosen in torch.arange(len(self.train_labels), device=self.device).split(EVALUATION_BATCH):
             self.model(self._images(chosen))
         for m, value in zip(norms, momentum, strict=True):
@@ -321,11 +323,8 @@ def evaluate(
     A network whose logits are all NaN answers class 0: argmax takes the first NaN.
     """
     model.eval()
-    answers, sums, criterion = (
-        [],
-        [],
-        losses.REGISTRY[loss]("sum"),
-    )  # read once at the end: a GPU need not wait for the host between batches
+    criterion = losses.REGISTRY[loss]("sum")
+    answers, sums = [], []  # read once at the end: a GPU need not wait for the host between batches
     for batch, classes in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
         logits = model(batch).float()
         answers.append(logits.argmax(1))

@@ -22,6 +22,7 @@ NAMES = {
     "norm": ("none", "batch"),
     "activation": ("sigmoid", "relu", "elu", "tanh", "leaky_relu", "prelu", "softplus"),
     "penalty": ("none", "l1", "l2", "elastic_net"),
+    "standardization": ("scalar", "channel", "dimension", "mean_image"),
 }
 """Names whose code was tried in a fast engine; a later one, or an extension's, is for the reference alone."""
 

@@ -1,14 +1,15 @@
 """What networks are made of: one weight layer with its norm, nonlinearity and dropout."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from bnstudy import activations, norms
 from bnstudy.cell import Cell
-from bnstudy.streams import dropout_generator
+from bnstudy.streams import dropconnect_generator, dropout_generator
 
 
 def dropout_mask(seed: int, layer: str, step: int, shape: Sequence[int], p: float, kind: str) -> Tensor:
@@ -25,13 +26,21 @@ def mask_shape(shape: Sequence[int], kind: str) -> tuple[int, ...]:
     return (*shape[:2], *(1 for _ in shape[2:])) if kind == "maps" else tuple(shape)
 
 
-class Dropout(nn.Module):
-    """Inverted dropout whose mask is a function of seed, layer and training step, all set by `set_step`."""
+class Dropped(nn.Module):
+    """What drops with probability p, by a mask that is a function of seed, layer and step, all set by `set_step`."""
+
+    def __init__(self, layer: str, p: float):
+        super().__init__()
+        self.layer, self.p = layer, p
+        self.seed = self.step = 0
+
+
+class Dropout(Dropped):
+    """Inverted dropout (2.12.3) of single activations (`units`) or of whole feature maps (`maps`)."""
 
     def __init__(self, layer: str, p: float, kind: str):
-        super().__init__()
-        self.layer, self.p, self.kind = layer, p, kind
-        self.seed = self.step = 0
+        super().__init__(layer, p)
+        self.kind = kind
 
     def forward(self, x: Tensor) -> Tensor:
         if not self.training:
@@ -43,14 +52,41 @@ class Dropout(nn.Module):
         return f"p={self.p}, kind={self.kind}"
 
 
-def set_step(model: "Network", seed: int, step: int) -> None:
-    """Tell every dropout of the model which training step comes next (counted over all epochs)."""
-    for block in model.blocks:
-        if isinstance(block.dropout, Dropout):
-            block.dropout.seed, block.dropout.step = seed, step
-
-
 Weighted = nn.Linear | nn.Conv2d
+
+
+class DropConnect(Dropped):
+    """Dropconnect (2.12.3), inverted as dropout is: in training a layer works with its weights times a mask, one mask
+    for all images of a step; biases stay."""
+
+    def forward(self, layer: Weighted, x: Tensor) -> Tensor:
+        if not self.training:
+            return layer(x)
+        mask = self.mask(layer.weight.shape).to(layer.weight.device, non_blocking=True)
+        return functional_call(layer, {"weight": layer.weight * mask}, x)
+
+    def mask(self, shape: Sequence[int]) -> Tensor:
+        """0 with probability p, else 1 / (1 - p); float32 on the CPU."""
+        generator = dropconnect_generator(self.seed, self.layer, self.step)
+        return (torch.rand(tuple(shape), generator=generator) >= self.p).float().div_(1 - self.p)
+
+
+def set_step(model: "Network", seed: int, step: int) -> None:
+    """Tell all that drops in the model which training step comes next (counted over all epochs)."""
+    for part in _dropping(model):
+        part.seed, part.step = seed, step
+
+
+def without_dropout(model: "Network") -> None:
+    """Let nothing of the model drop until `model.train()`."""
+    for part in _dropping(model):
+        part.eval()
+
+
+def _dropping(model: "Network") -> Iterator[Dropped]:
+    parts = (part for block in model.blocks for part in (block.dropout, block.dropconnect))
+    return (part for part in parts if isinstance(part, Dropped))
+
 
 PLACEMENTS = {
     "pre_activation": ("layer", "norm", "activation"),  # 3.2
@@ -73,15 +109,19 @@ class Block(nn.Module):
     dropout: nn.Module
 
     def __init__(self, name: str, layer: Weighted, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
-                 placement: str = "pre_activation", given: bool = False):  # fmt: skip
+                 placement: str = "pre_activation", given: bool = False, dropconnect: float = 0.0):  # fmt: skip
         super().__init__()
         self.name, self.given = name, given
         self.order = PLACEMENTS[placement]
         self.layer, self.norm, self.activation, self.dropout = layer, norm, activation, dropout
+        self.dropconnect = DropConnect(name, dropconnect) if dropconnect else None
 
     def forward(self, x: Tensor) -> Tensor:
         for part in self.order:
-            x = getattr(self, part)(x)
+            if part == "layer" and self.dropconnect:
+                x = self.dropconnect(self.layer, x)
+            else:
+                x = getattr(self, part)(x)
         return self.dropout(x)
 
 
@@ -122,6 +162,7 @@ def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
         activations.REGISTRY[cell.activation](cell),
         Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity(),
         cell.norm_placement,
+        dropconnect=cell.dropconnect,
     )
 
 
@@ -130,7 +171,8 @@ def output(layer: Layer, cell: Cell) -> Block:
     placement = "pre_linear" if cell.norm_placement == "pre_linear" else "pre_activation"
     norm = cell.norm if cell.output_norm or placement == "pre_linear" else "none"
     bias = cell.norm_bias or norm == "none"
-    return Block("output", layer.make(bias), _norm(layer, cell, norm), nn.Identity(), nn.Identity(), placement)
+    return Block("output", layer.make(bias), _norm(layer, cell, norm), nn.Identity(), nn.Identity(), placement,
+                 dropconnect=cell.dropconnect)  # fmt: skip
 
 
 def _norm(layer: Layer, cell: Cell, norm: str) -> nn.Module:

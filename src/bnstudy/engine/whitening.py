@@ -1,0 +1,49 @@
+"""PCA whitening (thesis 2.3.2, equations 2.7 to 2.9): images in the axes of their covariance, scaled to variance 1.
+
+About a minute and a half on one core for images of CIFAR's size, whose covariance is 3,072 x 3,072; once a process.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+EPSILON = 1e-3  # of the mean variance of a pixel, added to every variance: axes of nothing but noise stay small
+CHUNK = 1_000  # images taken at once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Whitening:
+    """`mean` and `std`, float64 (channels, height, width): of pixel values, and along the axes, largest first, with
+    epsilon; `axes` float64 (values, values), a column each."""
+
+    mean: Tensor
+    std: Tensor
+    axes: Tensor
+
+    def __call__(self, pixels: np.ndarray) -> Tensor:
+        """uint8 images to float32 of the same shape (n, channels, height, width)."""
+        matrix = (self.axes / self.std.flatten()).float()
+        chunks = [self._centred(pixels[i : i + CHUNK]).float() @ matrix for i in range(0, len(pixels), CHUNK)]
+        return torch.cat(chunks).reshape(pixels.shape)
+
+    def _centred(self, pixels: np.ndarray) -> Tensor:
+        return torch.from_numpy(pixels).double().flatten(1) - self.mean.flatten()
+
+
+def whitening(blocks: list[np.ndarray], mean: Tensor) -> Whitening:
+    """The whitening of uint8 images, each block (n, channels, height, width), whose mean image is `mean`.
+
+    An axis points to where its largest entry is positive, so that it has one direction on every machine.
+    """
+    size, count = mean.numel(), sum(map(len, blocks))
+    covariance = torch.zeros(size, size, dtype=torch.float64)
+    for block in blocks:
+        for start in range(0, len(block), CHUNK):
+            centred = torch.from_numpy(block[start : start + CHUNK]).double().flatten(1) - mean.flatten()
+            covariance.addmm_(centred.T, centred, alpha=1 / count)
+    variances, axes = (found.flip(-1) for found in torch.linalg.eigh(covariance))
+    signs = torch.gather(axes, 0, axes.abs().argmax(0, keepdim=True)).sign()
+    least = EPSILON * variances.mean().clamp(min=1e-12)
+    return Whitening(mean, (variances.clamp(min=0) + least).sqrt().reshape(mean.shape), axes * signs)
