@@ -9,6 +9,12 @@ from bnstudy.cell import KEY_PATTERN
 from bnstudy.errors import UsageError
 
 
+def shipped() -> Path:
+    """The folder of Snakefile, config.yaml and profiles: in an installed package, else the checkout it stands in."""
+    package = Path(__file__).parent
+    return package / "shipped" if (package / "shipped").is_dir() else package.parents[1]
+
+
 def results_root(given: str | os.PathLike | None = None) -> Path:
     """The folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
     return Path(given or os.environ.get("BNSTUDY_RESULTS") or "results")

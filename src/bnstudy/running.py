@@ -114,8 +114,8 @@ def missing(runs: Sequence[Run], results: Path) -> list[Run]:
 
 
 def workflow_file(config: Path) -> Path:
-    """The Snakefile: beside the config, else in the checkout this package stands in. Raises UsageError."""
-    for folder in (config.resolve().parent, Path.cwd(), Path(__file__).resolve().parents[2]):
+    """The Snakefile: beside the config, else here, else the one that comes with the package. Raises UsageError."""
+    for folder in (config.resolve().parent, Path.cwd(), paths.shipped()):
         if (folder / "Snakefile").is_file():
             return folder / "Snakefile"
     raise UsageError(

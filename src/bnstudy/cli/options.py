@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import selection
+from bnstudy import paths, selection
 from bnstudy.errors import UsageError, nearest
 from bnstudy.study import Study
 
@@ -18,7 +18,14 @@ WhereOption = Annotated[
 SeedsOption = Annotated[
     str | None, typer.Option("--seeds", help="A count (3 is 0, 1, 2) or a list (0,4,5; one alone: 4,).")
 ]
-ConfigOption = Annotated[Path, typer.Option("--config", help="The studies.")]
+ConfigOption = Annotated[
+    Path,
+    typer.Option(
+        "--config",
+        callback=lambda path: _found(path),
+        help="The studies; where there is no config.yaml, those that come with bnstudy.",
+    ),
+]
 ResultsOption = Annotated[
     Path | None, typer.Option("--results", help="Folder of records [BNSTUDY_RESULTS or ./results].")
 ]
@@ -37,6 +44,12 @@ YesOption = Annotated[bool, typer.Option("--yes", help="Start even if it takes d
 FormatsOption = Annotated[str, typer.Option("--formats", help="Of figures: svg, pdf, png; several by commas.")]
 DEFAULT_CONFIG = Path("config.yaml")
 FORMATS = ("svg", "pdf", "png")
+
+
+def _found(config: Path) -> Path:
+    """Outside a checkout, the config that comes with the package stands in for a config.yaml that is not there."""
+    shipped = paths.shipped() / DEFAULT_CONFIG
+    return shipped if config == DEFAULT_CONFIG and not config.exists() and shipped.exists() else config
 
 
 def studies(config: Path) -> dict[str, Study]:
