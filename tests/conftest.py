@@ -6,5 +6,7 @@ then what a test sends them does nothing.
 
 import signal
 
+from faults.tally import pytest_terminal_summary, tallied  # noqa: F401 - for every test, as some outside faults/ inject
+
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -23,6 +23,7 @@ from bnstudy.config.text import read
 from bnstudy.errors import UsageError
 from bnstudy.labels import READINGS, SETTINGS, labels
 from bnstudy.study import describe
+from faults import tally
 
 ROOT = Path(__file__).parents[1]
 CONFIG = ROOT / "config.yaml"
@@ -343,6 +344,7 @@ REFUSED = [
 )
 def test_refused_with_line_key_and_what_is_allowed(tmp_path, old, new, line, told):
     assert SMALL.count(old) == 1
+    tally.count("altered configs")
     path = write(tmp_path, SMALL.replace(old, new))
     with pytest.raises(UsageError) as error:
         load(path)
@@ -383,6 +385,7 @@ WHOLE = [
 
 @pytest.mark.parametrize(("content", "told"), WHOLE, ids=[w[1] + f" {i}" for i, w in enumerate(WHOLE)])
 def test_whole_files_that_are_refused(tmp_path, content, told):
+    tally.count("altered configs")
     with pytest.raises(UsageError) as error:
         load(write(tmp_path, content))
     assert told in error.value.cause
@@ -506,6 +509,7 @@ def changed(tree, at, value, insert):
 
 
 def loads_or_is_refused(path: Path):
+    tally.count("altered configs")
     result = outcome(path)
     if isinstance(result, UsageError):
         assert result.cause.startswith(str(path))

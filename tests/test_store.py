@@ -12,7 +12,7 @@ from bnstudy import lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError, StudyError, WriteError
 from bnstudy.record import Record
-from faults import small
+from faults import small, tally
 from faults.disk import ERRORS, Crash, FaultyDisk, ForgetfulDisk
 from synthetic import record
 
@@ -264,6 +264,7 @@ def test_damaged_checkpoints_are_removed_and_the_other_is_used(tmp_path, monkeyp
             store.put_checkpoint(tmp_path, RUN, MARK, STATES[epoch], {"epoch": epoch, "epoch_seconds": 0.25})
         path = paths.checkpoints(tmp_path, RUN.cell.key, 0)[which]
         path.write_bytes(change(path.read_bytes()))
+        tally.count("damaged files")
         found = list(store.get_checkpoints(tmp_path, RUN, MARK))
         assert found == [STATES[which]], damage  # the newest is state 1, the older state 0
         if path.exists():  # the bit was in the fingerprint: it may be somebody else's, so it is kept

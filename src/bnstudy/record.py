@@ -51,6 +51,9 @@ VOLATILE = ("attempts", "provenance")
 NUMBERS = ("first_batch_loss", "test", "epochs", "layers")
 """Fields whose "nan", "inf" and "-inf" are numbers; in the others they are words, as in `stopped: nan`."""
 
+NAMES = "names"
+"""And so they are in this column of layers."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:
@@ -123,7 +126,7 @@ class Record:
         """Whether epochs and layers have all their columns, one row per epoch."""
         try:
             rows = self.epochs_run + 1
-            layers = [column for name, column in self.layers.items() if name not in ("names", "sizes")]
+            layers = [column for name, column in self.layers.items() if name not in (NAMES, "sizes")]
             return (
                 type(self.seed) is int
                 and self.epochs.keys() == set(EPOCH_COLUMNS)
@@ -185,7 +188,7 @@ def _decoded(value: Any) -> Any:
     if isinstance(value, str) and value in NOT_FINITE:
         return float(value)
     if isinstance(value, dict):
-        return {k: _decoded(v) for k, v in value.items()}
+        return {k: v if k == NAMES else _decoded(v) for k, v in value.items()}
     if isinstance(value, list):
         return [_decoded(v) for v in value]
     return value

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bnstudy import config
 from bnstudy.cell import Run
-from faults import invariants
+from faults import invariants, tally
 from faults.warm import ROOT
 
 GRID = """
@@ -84,6 +84,7 @@ class Front:
         for pid in found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, number)
+                tally.count("signals")
         return len(found)
 
     def until(self, ready, seconds: float = 120.0) -> None:

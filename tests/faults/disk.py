@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bnstudy import store
+from faults import tally
 
 ERRORS = ("EIO", "ENOSPC", "EACCES", "EROFS")
 """What a call may fail with; besides, `short` lets a write take half, and `crash` ends the process."""
@@ -42,6 +43,7 @@ class FaultyDisk:
         return getattr(os, name)(*arguments)
 
     def _fail(self, name: str, *arguments: Any) -> Any:
+        tally.count("failing storage calls")
         if name == "write":
             arguments = (arguments[0], arguments[1][: len(arguments[1]) // 2])
         if self.fault == "short" or name in ("write", "close"):  # a close fails after it has closed
@@ -94,6 +96,7 @@ class ForgetfulDisk(FaultyDisk):
 
     def cut_power(self, names_too: bool) -> None:
         """Lose what was not synced: the second half of contents, and with `names_too` the latest renames."""
+        tally.count("power cuts")
         for path in self.unsynced:
             if path.exists():
                 path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

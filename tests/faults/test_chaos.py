@@ -15,7 +15,7 @@ import pytest
 
 from bnstudy import config, frames, report, store
 from bnstudy.record import Record
-from faults import invariants, small
+from faults import invariants, small, tally
 from faults.dag import GRID, OUTPUTS
 from faults.disk import ERRORS
 from faults.lab import Lab
@@ -50,23 +50,11 @@ class Chaos:
         self.lab, self.dice, self.calls, self.done = lab, dice, calls, Counter()
 
     def step(self) -> None:
-        kinds = [
-            "kill",
-            "kill",
-            "kill",
-            "signal",
-            "disk",
-            "disk",
-            "two",
-            "record",
-            "checkpoint",
-            "times",
-            "rename",
-            "lock",
-        ]
-        kind = self.dice.choice(kinds)
+        kind = self.dice.choice(KINDS)
         getattr(self, kind)()
         self.done[kind] += 1
+        if kind in ("record", "checkpoint"):
+            tally.count("damaged files")
 
     def start(self, **options):
         return self.lab.start("--wait", interval=self.dice.choice(["0", "0.2", "1000"]), **options)
@@ -128,6 +116,7 @@ class Chaos:
         when = self.dice.choice([0.0, 4102444800.0])
         for path in self.lab.results.rglob("*"):
             os.utime(path, (when, when))
+        tally.count("clocks")
 
     def rename(self) -> None:
         """Results go away during training and come back."""
@@ -136,6 +125,7 @@ class Chaos:
         process = self.start()
         self.pause()
         elsewhere = self.lab.results.rename(self.lab.folder / "elsewhere")
+        tally.count("renamed folders")
         code = process.wait()
         assert code in (0, 73), process.err
         shutil.rmtree(self.lab.results, ignore_errors=True)  # a process that had not begun may have made it
@@ -144,6 +134,7 @@ class Chaos:
     def lock(self) -> None:
         if path := self._file("locks/*"):
             self.dice.choice([path.unlink, lambda: path.write_bytes(b"\xff garbage"), lambda: path.write_text("")])()
+            tally.count("damaged locks")
 
 
 @pytest.mark.faults

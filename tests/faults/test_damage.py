@@ -9,7 +9,7 @@ import torch
 
 from bnstudy import store
 from bnstudy.record import Record, digest_of
-from faults import invariants, small
+from faults import invariants, small, tally
 from faults.lab import Lab
 
 
@@ -31,6 +31,7 @@ DAMAGE = {
 @pytest.mark.parametrize("which", ["newest", "older", "both"])
 def test_damaged_checkpoints(one, calm, damage, which):
     one.stop_after(5)
+    tally.count("damaged files", 2 if which == "both" else 1)
     epochs = [epoch_of(path) for path in one.checkpoints]
     assert epochs[0] == epochs[1] + 1
     for index, path in enumerate(one.checkpoints):
@@ -57,6 +58,7 @@ def test_checkpoints_of_another_fingerprint(one, calm, field):
         told = json.loads(header)
         told["fingerprint"][field] = "another"
         path.write_bytes(json.dumps(told).encode() + b"\n" + rest)
+        tally.count("forged files")
     assert "goes on" not in goes_on(one, calm)
 
 
@@ -70,6 +72,7 @@ def test_checkpoints_of_another_run(server, tmp_path, calm, other):
         labs[-1].stop_after(4)
     for path, source in zip(labs[0].checkpoints, labs[1].checkpoints, strict=True):
         shutil.copy(source, path)
+        tally.count("forged files")
     assert "goes on" not in goes_on(labs[0], calm)
 
 
@@ -91,6 +94,7 @@ def test_a_checkpoint_of_another_dtype(one, calm):
 def sign(one: Lab, fingerprint: dict, kept) -> None:
     buffer = io.BytesIO()
     torch.save(kept, buffer)
+    tally.count("forged files")
     store.put_checkpoint(one.results, one.runs[0], fingerprint, buffer.getvalue())
 
 
@@ -137,6 +141,7 @@ def test_damaged_records_are_moved_aside_and_trained_again(lab, calm):
     ]  # fmt: skip
     for name, text in zip(names, changed, strict=False):
         (lab.results / "records" / name).write_text(text)
+        tally.count("damaged files")
     process = lab.train()
     assert process.code == 0
     assert f"{len(changed)} trained, {len(names) - len(changed)} stood already" in process.err
@@ -187,6 +192,7 @@ def test_records_in_any_order_missing_or_twice(lab, calm):
         found = frames.build(order, lab.runs)
         for name in frames.KEPT:
             assert getattr(found, name).equals(getattr(whole, name))
+        tally.count("records missing, twice or in another order", 3)
         part = frames.build(order[:kept], lab.runs)
         rows = zip(part.runs["key"], part.runs["seed"], strict=True)
         missing = zip(part.missing["key"], part.missing["seed"], strict=True)

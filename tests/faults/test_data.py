@@ -3,9 +3,11 @@
 What reading does with each byte is tested in tests/datasets; here a set of forty images stands for MNIST.
 """
 
+import gzip
 import io
 import pickle
 import shutil
+import tarfile
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +17,7 @@ import pytest
 
 from bnstudy import datasets
 from bnstudy.errors import BAD_DATA
-from faults import invariants, small
+from faults import invariants, small, tally
 from faults.disk import stop_after
 from faults.lab import Lab
 from faults.test_damage import Payload
@@ -70,6 +72,7 @@ def train(lab: Lab):
 def is_refused(lab: Lab, content: bytes) -> str:
     file = lab.folder / "data" / "mnist.npz"
     file.write_bytes(content)
+    tally.count("damaged files")
     process = train(lab)
     invariants.told_in_two_lines(process, BAD_DATA)
     assert str(file) in process.err
@@ -105,7 +108,14 @@ WRONG = {
     "a pickle": lambda b: pickle.dumps(Payload("executed")),
     "a pickle inside": pickled,
     "names outside": with_outside_members,
+    "an .npy of a pickle": lambda b: saved(np.save, np.array([Payload("executed")], dtype=object)),
 }
+
+
+def saved(write, *arrays) -> bytes:
+    buffer = io.BytesIO()
+    write(buffer, *arrays)
+    return buffer.getvalue()
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -132,6 +142,7 @@ def test_one_bit_at_fifty_positions(mnist):
     refused = 0
     for index in range(50):
         (mnist.folder / "data" / "mnist.npz").write_bytes(flipped(whole, (2 * index + 1) * len(whole) * 8 // 100))
+        tally.count("damaged files")
         process = train(mnist)
         refused += process.code == BAD_DATA
         if process.code:
@@ -144,6 +155,65 @@ def test_one_bit_at_fifty_positions(mnist):
 def test_one_bit_of_an_image(mnist):
     whole = (mnist.folder / "data" / "mnist.npz").read_bytes()
     is_refused(mnist, flipped(whole, len(whole) * 4))
+
+
+def with_members_outside() -> bytes:
+    """A tar archive whose members lead out of the folder: `..`, an absolute path, a link, and a file through it."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        for name in ("../../../outside", "/tmp/bnstudy-outside", "link/outside"):
+            if name.startswith("link"):
+                link = tarfile.TarInfo("link")
+                link.type, link.linkname = tarfile.SYMTYPE, "../../.."
+                archive.addfile(link)
+            archive.addfile(tarfile.TarInfo(name))
+    return buffer.getvalue()
+
+
+HOSTILE = {
+    "an archive": ("cifar10", "cifar-10-python.tar.gz", with_members_outside),
+    "a pickle as archive": ("cifar100", "cifar-100-python.tar.gz", lambda: pickle.dumps(Payload("executed"))),
+    "a pickle as .mat": ("svhn", "train_32x32.mat", lambda: pickle.dumps(Payload("executed"))),
+    "a pickle as .gz": (
+        "mnist",
+        "train-images-idx3-ubyte.gz",
+        lambda: gzip.compress(pickle.dumps(Payload("executed"))),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["brought", "downloaded"])
+@pytest.mark.parametrize("kind", HOSTILE)
+def test_an_official_file_that_is_another(server, tmp_path, kind, how):
+    """Brought by hand or sent by the server of the data set: its checksum is looked at before anything in it."""
+    name, file, made = HOSTILE[kind]
+    folder = tmp_path / "data"
+    (given := folder / "raw" / name).mkdir(parents=True)
+    (given / file).write_bytes(made())
+    tally.count("hostile archives")
+    options = {"before": "faults.test_data:send", "given": [str(given)]} if how == "downloaded" else {}
+    process = server.run("data", "fetch", name, "--data", folder, cwd=tmp_path, **options)
+    invariants.told_in_two_lines(process, BAD_DATA)
+    assert file in process.err
+    invariants.nothing_but(tmp_path, "data")
+    invariants.nothing_but(folder, "raw", "sent", f".{name}.lock")
+    assert not Path("/tmp/bnstudy-outside").exists()
+
+
+def send(folder: str) -> None:
+    """The official servers send what is in this folder instead."""
+    import urllib.request
+
+    sent = Path(folder).rename(Path(folder).parents[1] / "sent")
+    real = urllib.request.urlopen
+
+    def urlopen(request, *rest, **options):
+        url = getattr(request, "full_url", request)
+        answer = real((sent / url.rpartition("/")[2]).as_uri(), *rest, **options)
+        answer.length = int(answer.headers["Content-Length"])
+        return answer
+
+    urllib.request.urlopen = urlopen
 
 
 def test_offline_without_data(mnist):

@@ -8,7 +8,7 @@ import torch
 
 from bnstudy import frames, store
 from bnstudy.record import Record
-from faults import invariants, small
+from faults import invariants, small, tally
 from faults.lab import Lab
 
 
@@ -25,6 +25,7 @@ def poison(lab: Lab, layer: int, value: float) -> int:
     header, _, content = path.read_bytes().partition(b"\n")
     kept = torch.load(io.BytesIO(content), weights_only=True)
     kept["state"]["model"][f"blocks.{layer}.layer.weight"].view(-1)[0] = value
+    tally.count("numbers that are not finite")
     buffer = io.BytesIO()
     torch.save(kept, buffer)
     store.put_checkpoint(lab.results, lab.runs[0], json.loads(header)["fingerprint"], buffer.getvalue())

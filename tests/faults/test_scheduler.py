@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bnstudy.errors import TRY_AGAIN
-from faults import invariants
+from faults import invariants, tally
 from faults.dag import Front
 
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")]
@@ -104,6 +104,7 @@ def test_a_signal_to_the_front(front, calm, number):
     process = front.start()
     front.until(lambda: training(front))
     process.send_signal(number)
+    tally.count("signals")
     assert process.wait(120) in (0, TRY_AGAIN), front.words
     front.until(lambda: not front.processes())
     ends_calm(front, calm)

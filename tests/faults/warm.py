@@ -17,8 +17,14 @@ from pathlib import Path
 from typing import Any
 
 from bnstudy.cell import Run
+from faults import tally
 
 ROOT = Path(__file__).resolve().parents[2]
+FAULTS = {
+    "install": "failing storage calls", "stop_after": "kills after a checkpoint", "jump": "clocks",
+    "shrink_and_stop": "kills after a checkpoint",
+}  # fmt: skip
+"""What some functions that are called first inject."""
 
 
 class Process:
@@ -46,6 +52,11 @@ class Process:
         return int((self.folder / "code").read_text())
 
     @property
+    def cpu(self) -> float:
+        """Seconds of processor time that it took."""
+        return float((self.folder / "cpu").read_text())
+
+    @property
     def err(self) -> str:
         return (self.folder / "err").read_text(errors="replace")
 
@@ -58,6 +69,7 @@ class Process:
         if not self.ended:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self.pid, number)
+                tally.count("signals")
 
     def wait_for(self, text: str, seconds: float = 60.0) -> None:
         """Until its stderr holds `text`, or it has ended."""
@@ -91,6 +103,8 @@ class Server:
         """Start `bnstudy words...`. `before` names a function, `module:function`, that is called first with `given`."""
         assert self._server.stdin
         self._count += 1
+        if kind := FAULTS.get(before.rpartition(":")[2]):
+            tally.count(kind)
         folder = Path(self._scratch.name) / str(self._count)
         folder.mkdir()
         request = {"words": [str(w) for w in words], "before": before, "given": list(given), "folder": str(folder),
@@ -153,7 +167,9 @@ def _keep(request: dict[str, Any], writing: int) -> None:
         _run(request, folder)
     os.write(writing, str(pid).encode())
     os.close(writing)
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    _, status, used = os.wait4(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    (folder / "cpu").write_text(str(used.ru_utime + used.ru_stime))
     (folder / "code.new").write_text(str(code))
     (folder / "code.new").replace(folder / "code")
     os._exit(0)
