@@ -11,7 +11,7 @@ SEEDS ?=
 YES ?=
 STUDY ?= thesis
 
-.PHONY: setup demo test test-slow test-faults check format replicate report lock clean
+.PHONY: setup demo test test-slow test-faults check format replicate report archive lock clean
 
 setup: $(VENV)/ready
 
@@ -34,6 +34,9 @@ replicate: setup
 report: setup
 	$(BNSTUDY) aggregate --study $(STUDY)
 	$(BNSTUDY) report --study $(STUDY)
+
+archive: setup
+	$(BIN)/python workflow/archive.py
 
 test: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile

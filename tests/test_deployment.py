@@ -99,10 +99,10 @@ def installed(tmp_path_factory) -> Path:
     return folder / "venv" / "bin"
 
 
-def clean(installed: Path, folder: Path, *words: str) -> str:
+def clean(installed: Path, folder: Path, *words: str, **more: str) -> str:
     """What `bnstudy` of the clean environment prints in `folder`, where there is no checkout."""
     programs = f"{installed}{os.pathsep}{os.environ['PATH']}"
-    inherited = environment(folder) | {"PATH": programs}
+    inherited = environment(folder) | {"PATH": programs} | more
     inherited.pop("PYTHONPATH")
     done = subprocess.run(
         [installed / "bnstudy", *words], cwd=folder, env=inherited, capture_output=True, text=True, check=False
@@ -118,7 +118,8 @@ def test_the_wheel_works_in_a_clean_environment_outside_the_repository(installed
     assert str(installed.parent) in where
     assert re.fullmatch(r"\d+\.\d+\.\d+\n", clean(installed, tmp_path, "--version"))
     assert "Commands:" in clean(installed, tmp_path, "--help")
-    assert "complete" in clean(installed, tmp_path, "--show-completion", "bash")
+    asked = {"_BNSTUDY_COMPLETE": "complete_bash", "COMP_WORDS": "bnstudy cel", "COMP_CWORD": "1"}  # as bash asks
+    assert clean(installed, tmp_path, **asked) == "cells\n"
     tried = clean(installed, tmp_path, "try", "dataset=digits", "model=mlp", "norm=batch", "epochs=3")
     assert "test accuracy" in tried
     narrowed = ("--where", "model=mlp", "setting=relu", "norm=batch", "--seeds", "1")
