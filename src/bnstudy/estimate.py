@@ -6,7 +6,7 @@ timed for a moment. What is printed are hours, not promises: an early stop more 
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bnstudy import datasets, models
@@ -42,7 +42,7 @@ def flops_per_image(cell: Cell) -> float:
         counted.append(layer.weight.numel() * output[0].numel() // output.shape[1])
 
     with torch.device("meta"):
-        model = models.build(cell, shape).eval()
+        model = models.build(replace(cell, pretrained=False), shape).eval()
         for block in model.blocks:
             block.layer.register_forward_hook(count)
         model(torch.empty(1, shape.channels, shape.height, shape.width))

@@ -11,7 +11,7 @@ from bnstudy.lazy import torch
 from bnstudy.streams import init_generator
 
 if TYPE_CHECKING:
-    from bnstudy.models.block import Network
+    from bnstudy.models.block import Block, Network
 
 
 def kaiming(fan_in: int, fan_out: int, cell: Cell) -> float:
@@ -56,31 +56,37 @@ def fans(shape: torch.Size, cell: Cell) -> tuple[int, int]:
 
 
 def initialize(model: Network, cell: Cell, seed: int) -> None:
-    """Fill all layers and norms of `model.blocks` in place but those that are `given`; biases and beta 0.
+    """Fill all layers and norms of `model.blocks` in place, but for what is `given`; biases and beta 0.
 
     With `torch_default` biases are drawn like the weights, in a stream of their own. The draws depend on seed, layer
     name and shape alone and are then scaled, so that two cells of one seed start from the same point of the same
     stream. Drawn on the CPU whatever the model's device.
     """
     for block in model.blocks:
-        if block.given:
-            continue
-        name = cell.init if cell.init_std_on == "all" or block.name != "output" else "kaiming"
-        weight = block.layer.weight
-        std = REGISTRY[name](*fans(weight.shape, cell), cell)
-        if name == "torch_default":
-            _fill(weight, std * _draw(weight, seed, block.name, "uniform"))
-            bias = block.layer.bias
-            _fill(bias, 0 if bias is None else std * _draw(bias, seed, f"{block.name}.bias", "uniform"))
-        else:
-            _fill(weight, std * _draw(weight, seed, block.name, cell.init_distribution))
-            _fill(block.layer.bias, 0)
-        gamma = getattr(block.norm, "weight", None)
-        if gamma is not None and cell.gamma_init == "uniform":
-            _fill(gamma, torch.rand(gamma.shape, generator=init_generator(seed, f"{block.name}.gamma", gamma.shape)))
-        else:
-            _fill(gamma, 1)
-        _fill(getattr(block.norm, "bias", None), 0)
+        if "layer" not in block.given:
+            _fill_layer(block, cell, seed)
+        if "norm" not in block.given:
+            _fill_norm(block, cell, seed)
+
+
+def _fill_layer(block: Block, cell: Cell, seed: int) -> None:
+    name = cell.init if cell.init_std_on == "all" or block.name != "output" else "kaiming"
+    weight, bias = block.layer.weight, block.layer.bias
+    distribution = "uniform" if name == "torch_default" else cell.init_distribution
+    std = REGISTRY[name](*fans(weight.shape, cell), cell)
+    _fill(weight, std * _draw(weight, seed, block.name, distribution))
+    if bias is not None:
+        drawn = name == "torch_default"
+        _fill(bias, std * _draw(bias, seed, f"{block.name}.bias", distribution) if drawn else 0)
+
+
+def _fill_norm(block: Block, cell: Cell, seed: int) -> None:
+    gamma = getattr(block.norm, "weight", None)
+    if gamma is not None and cell.gamma_init == "uniform":
+        _fill(gamma, torch.rand(gamma.shape, generator=init_generator(seed, f"{block.name}.gamma", gamma.shape)))
+    else:
+        _fill(gamma, 1)
+    _fill(getattr(block.norm, "bias", None), 0)
 
 
 def _draw(parameter: torch.Tensor, seed: int, layer: str, distribution: str) -> torch.Tensor:

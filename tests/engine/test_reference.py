@@ -362,4 +362,4 @@ def test_a_request_to_stop_ends_within_the_epoch():
 
 
 def test_it_supports_every_model():
-    assert all(Reference().supports(make(model=name, width=1.0), "cpu") for name in models.REGISTRY)
+    assert all(Reference().supports(make(model=name, norm="batch", width=1.0), "cpu") for name in models.REGISTRY)

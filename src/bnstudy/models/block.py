@@ -99,8 +99,8 @@ PLACEMENTS = {
 class Block(nn.Module):
     """A weight layer with its norm, nonlinearity and dropout, in the order that `placement` says (PLACEMENTS).
 
-    `name` is the layer's name everywhere: in streams, statistics and records. A block whose weights are `given` keeps
-    them when a model is initialized.
+    `name` is the layer's name everywhere: in streams, statistics and records. Those of its parts that are
+    `given` ("layer", "norm") keep their weights when a model is initialized.
     """
 
     layer: Weighted
@@ -109,7 +109,7 @@ class Block(nn.Module):
     dropout: nn.Module
 
     def __init__(self, name: str, layer: Weighted, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
-                 placement: str = "pre_activation", given: bool = False, dropconnect: float = 0.0):  # fmt: skip
+                 placement: str = "pre_activation", given: Sequence[str] = (), dropconnect: float = 0.0):  # fmt: skip
         super().__init__()
         self.name, self.given = name, given
         self.order = PLACEMENTS[placement]
