@@ -16,7 +16,7 @@ from bnstudy.dag import Dag
 from bnstudy.engine import ENGINES
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, UsageError
-from bnstudy.timing import KINDS, NORMS, epochs, frame, measure, pixels, record, run, timings
+from bnstudy.timing import KINDS, NORMS, epochs, frame, measure, pixels, record, run, shown, timings
 
 ROOT = Path(__file__).parents[1]
 STUDIES = load(ROOT / "config.yaml").studies
@@ -268,6 +268,16 @@ def test_the_study_of_times():
 
 def test_its_cells_are_cells_of_the_thesis():
     assert set(STUDIES["timing"].cells) <= set(STUDIES["thesis"].cells)
+
+
+def test_a_report_of_the_thesis_tells_the_times_of_small_batches_too(tmp_path):
+    small = timings(STUDIES["timing_small"].cells)
+    assert {timing.none.batch_size for timing in small} == {8, 16, 32}
+    assert {timing.id for timing in small} <= {timing.id for timing in shown(STUDIES["thesis"].cells)}
+    one = next(timing for timing in small if timing.none.batch_size == 8)
+    record.put(tmp_path, body([(1.0, 1.2)] * 6, key=one.key("reference", "cpu")))
+    assert len(frame.collect(tmp_path, STUDIES["thesis"].cells, print)) == len(NORMS) * len(KINDS)
+    assert frame.collect(tmp_path, STUDIES["reduced_cnn"].cells, print).empty
 
 
 def test_cells_without_a_counterpart_make_no_timing(tmp_path):

@@ -18,7 +18,7 @@ from bnstudy import config, datasets, paths, publication
 from bnstudy.cell import Run
 from bnstudy.selection import narrow
 from bnstudy.study import Pack, Study, plan
-from bnstudy.timing import Timing, timings
+from bnstudy.timing import Timing, shown, timings
 from bnstudy.timing.record import stored
 
 
@@ -78,15 +78,15 @@ class Dag:
         return self.standing(wildcards.study)
 
     def standing(self, study: str) -> list[str]:
-        """What stands for all packs and timings of a study, and what there is already of timings of its cells that
-        another study made and of published runs.
+        """What stands for all packs and timings of a study, and what there is already of timings that another
+        study made and its report shows, and of published runs.
 
         A study's target asks for these beside its page: a file that only stands between two others is not made anew
         by Snakemake when it is gone and the last of the three is there.
         """
         packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
         timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
-        shared = () if timed else stored(self.results, timings(self.studies[study].cells))
+        shared = () if timed else stored(self.results, shown(self.studies[study].cells))
         published = [path for path in [paths.published(self.results, "runs")] if path.exists()]
         return [str(path) for path in (*packs, *timed, *shared, *published)]
 

@@ -8,16 +8,19 @@ process, in turn, alone on the machine (`measure`), kept as a timing record (`re
 import hashlib
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bnstudy.cell import Cell
 from bnstudy.engine import ENGINES
+from bnstudy.labels import labels
 
 NORMS = ("none", "batch")
 KINDS = ("training", "with_statistics", "with_validation")
 """What an epoch holds: training; and the statistics of layers; and validation. The thesis's epoch holds all three."""
 
 DEVICE_KINDS = ("cpu", "cuda")
+SMALL_BATCHES = (8, 16)
+"""Batch sizes that no table holds and the thesis speaks of (7.1.5, claim M48); the study `timing_small` times them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,13 @@ def timings(cells: Iterable[Cell]) -> list[Timing]:
         rest = {k: v for k, v in cell.non_default().items() if k != "norm"}
         found.setdefault(json.dumps(rest, sort_keys=True), {})[cell.norm] = cell
     return [Timing(pair["none"], pair["batch"]) for pair in found.values() if {"none", "batch"} <= set(pair)]
+
+
+def shown(cells: Iterable[Cell]) -> list[Timing]:
+    """What a report on these cells tells the times of: their own pairs, and each baseline's at SMALL_BATCHES."""
+    cells = list(cells)
+    baselines = [cell for cell in cells if labels(cell) == ("relu", "default")]
+    return timings(dict.fromkeys([*cells, *(replace(c, batch_size=b) for c in baselines for b in SMALL_BATCHES)]))
 
 
 def _hash(*words: str) -> str:

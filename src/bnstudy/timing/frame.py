@@ -13,7 +13,7 @@ from bnstudy import paths, store
 from bnstudy.cell import Cell
 from bnstudy.errors import DataError
 from bnstudy.tables import TIMING_COLUMNS
-from bnstudy.timing import KINDS, NORMS, timings
+from bnstudy.timing import KINDS, NORMS, shown
 from bnstudy.timing.record import Body, stored
 from bnstudy.timing.record import get as get_record
 
@@ -30,9 +30,9 @@ TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_i
 
 
 def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> pd.DataFrame:
-    """COLUMNS of the timing records there are of these cells, own ones before published ones; one that does not verify
-    is said and left out."""
-    found, wanted = [], timings(cells)
+    """COLUMNS of the timing records that a report on these cells shows, own ones before published ones; one that does
+    not verify is said and left out."""
+    found, wanted = [], shown(cells)
     for file in stored(results, wanted):
         try:
             found.append(get_record(file))
