@@ -261,5 +261,5 @@ def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) ->
         if name not in values:
             raise UsageError(f"{name}: missing", f"Say {name}=..., for instance model=mlp dataset=mnist norm=batch.")
     cell = Cell(**values)
-    acting = {n: v for n, v in (switches or {}).items() if not inert(cell, n, v)}
+    acting = {n: v for n, v in (switches or {}).items() if not inert(cell, n, checked(n, v))}
     return Cell(**{**values, **acting}) if acting else cell

@@ -19,7 +19,6 @@ def is_watched(cell: Cell) -> bool:
 
 _DENSE = ("mlp", "numpy_mlp")  # networks without convolutions
 _OWN_LAYOUT = ("resnet_course", "densenet121")  # networks that say themselves where their norms stand
-_OWN_WIDTHS = (100, 100, 100)  # table 6.2
 _NORMED = (lambda c: c.norm != "none", "norm is none")
 _PENALIZED = (lambda c: c.penalty != "none", "penalty is none")
 _DROPPED = (lambda c: c.dropout > 0, "dropout is 0")
@@ -57,7 +56,8 @@ ACTS: dict[Any, Rule] = {
     "activation": _NOT_TORCHVISION, "width": (lambda c: not c.hidden and c.model != "densenet121", "widths are given"),
     "negative_slope": (lambda c: c.activation == "leaky_relu", "activation is not leaky_relu"),
     "hidden": (lambda c: c.model in _DENSE, "the model has convolutions"),
-    ("hidden", _OWN_WIDTHS): (lambda c: False, "these are the model's own widths"),
+    ("hidden", (100, 100, 100)): (lambda c: c.model != "mlp", "these are the model's own widths"),  # table 6.2
+    ("hidden", (100,)): (lambda c: c.model != "numpy_mlp", "these are the model's own widths"),
     "pretrained": (lambda c: c.model == "densenet121", "model is not densenet121"),
     "penalty_strength": _PENALIZED, "penalty_factor": _PENALIZED, "penalty_on": _PENALIZED,
     "dropout": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropout"),
