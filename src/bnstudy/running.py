@@ -87,13 +87,14 @@ def _set_aside(run: Run, results: Path) -> None:
 
 def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> None:
     """Say how long the runs will take; refuse a start of more than a day without `yes`. Raises UsageError."""
-    from bnstudy.engine import choose_device
+    from bnstudy import devices
     from bnstudy.estimate import estimate
 
-    device = choose_device(device, console.say)
-    rows = estimate(runs, device, processes if device == "cpu" else 1)
+    device = devices.choose_device(device, console.say)
+    processes = devices.at_a_time(device, processes)
+    rows = estimate(runs, device, processes)
     total = sum(row.typical_hours for row in rows)
-    where = f"{processes} processes on the CPU" if device == "cpu" else device
+    where = f"{processes} processes on the CPU" if device == "cpu" else f"{processes} x {device.partition(':')[0]}"
     console.say(
         f"{len(runs)} runs to train, about {console.hours(total)} on {where} (bnstudy run --estimate says more)"
     )

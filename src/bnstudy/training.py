@@ -70,8 +70,7 @@ def train(
     if not (missing := _missing(runs, results, report, fresh)):
         return report
     store.check_locks(results)
-    with _signals() as asked:
-        device = prepare_torch(device, say)
+    with _signals() as asked, on_device(device, say, asked) as device:
         for data_runs in _by_dataset(missing):
             try:
                 arrays = datasets.load(data_runs[0].cell.dataset, data_root)
@@ -146,13 +145,17 @@ def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Eng
     return list(groups.values())
 
 
-def prepare_torch(device: str, say: Say) -> str:
-    """Set what fixes the bits of a training process; the device chosen."""
-    from bnstudy.engine import choose_device
+@contextlib.contextmanager
+def on_device(
+    wanted: str, say: Say, stopping: Callable[[], bool] = lambda: False, alone: bool = False
+) -> Iterator[str]:
+    """Set what fixes the bits of a training process, and hold its device meanwhile, as `devices.taken` does."""
+    from bnstudy import devices
 
     torch.set_num_threads(1)  # thread count changes bits; processes, not threads, fill the cores
     torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
-    return choose_device(device, say)
+    with devices.taken(wanted, say, stopping, alone) as device:
+        yield device
 
 
 def _train_on(
@@ -240,10 +243,14 @@ class DiskKeeper(Keeper):
 
 
 def fingerprint(run: Run, origin: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal for a checkpoint to go on with the same bits, from a run's provenance."""
-    wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "device", "cpu", "instruction_set", "gpu",
-              "threads", "precision")  # fmt: skip
-    return {"key": run.cell.key, "seed": run.seed} | {k: origin.get(k) for k in wanted}
+    """What must be equal for a checkpoint to go on with the same bits, from a run's provenance.
+
+    The kind of device and the GPU's model, not its number: a run may go on with another GPU of one box.
+    """
+    wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "cpu", "instruction_set", "gpu", "threads",
+              "precision")  # fmt: skip
+    kind = str(origin.get("device")).partition(":")[0]
+    return {"key": run.cell.key, "seed": run.seed, "device": kind} | {k: origin.get(k) for k in wanted}
 
 
 def checkpoint_seconds() -> float:

@@ -46,8 +46,14 @@ def rows(
     us_per_step and cpu_us are per cell and step; `spread` is the range over rounds of the time that counts, as a share
     of its median; floor_share is the time of the matrix products alone by that of the step.
     """
-    device = training.prepare_torch(device, say)
     cells = [_cell(model, dataset, norm) for norm in norms]
+    with training.on_device(device, say, alone=True) as device:
+        return _measured(cells, model, dataset, device, rounds, say)
+
+
+def _measured(
+    cells: Sequence[Cell], model: str, dataset: str, device: str, rounds: int, say: Callable[[str], None]
+) -> list[dict[str, Any]]:
     say(f"{model} on {dataset}: random pixels")
     data = pixels.random(cells[0], _extent(cells[0], device))
     contenders = [contender for cell in cells for contender in _contenders(cell, data, device)]

@@ -63,14 +63,15 @@ def run(
 
 def put_estimate(runs: list[Run], device: str, processes: int) -> None:
     """A table of hours by model and data set, for so many processes at a time."""
-    from bnstudy.engine import choose_device
+    from bnstudy import devices
     from bnstudy.estimate import estimate
 
-    device = choose_device(device, console.say)
-    rows = estimate(runs, device, processes if device == "cpu" else 1)
+    device = devices.choose_device(device, console.say)
+    processes = devices.at_a_time(device, processes)
+    rows = estimate(runs, device, processes)
     table = [[r.model, r.dataset, r.runs, console.hours(r.typical_hours), console.hours(r.hours)] for r in rows]
     table.append(
         ["all", "", len(runs), *(console.hours(sum(getattr(r, f) for r in rows)) for f in ("typical_hours", "hours"))]
     )
-    where = f"{processes} processes on the CPU" if device == "cpu" else f"one process on {device}"
+    where = f"{processes} processes on " + ("the CPU" if device == "cpu" else device.partition(":")[0])
     console.put_table(f"to train, with {where}", ("model", "data set", "runs", "with early stops", "all epochs"), table)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from importlib import import_module
+from pathlib import Path
 
 from bnstudy.cell import Cell
 from bnstudy.errors import UsageError, nearest
@@ -13,6 +14,8 @@ ENGINES = {
     "reference": "bnstudy.engine.reference:Reference",
 }
 """Name -> class, in the order in which `auto` asks them; the last supports every cell."""
+
+DRIVER = Path("/proc/driver/nvidia/version")
 
 
 def engine(name: str):
@@ -43,6 +46,8 @@ def choose_device(wanted: str, say: Callable[[str], None]) -> str:
             return "cuda:0"
         if getattr(torch.backends, "mps", None) is not None and torch.backends.mps.is_available():
             say("device: Apple's GPU is not supported, taking the CPU")
+        elif DRIVER.exists():
+            say("device: there is an NVIDIA driver, but this torch finds no GPU it can use; taking the CPU")
         return "cpu"
     if wanted == "cpu":
         return wanted

@@ -19,11 +19,12 @@ def time(
 ) -> list[Path]:
     """Time what has no record yet, one after the other, on every engine that can train it; the records' paths.
 
-    No two processes time at once in one folder of results. Raises TryAgain on a busy machine.
+    No two processes time at once in one folder of results, and nobody else is on the GPU that is timed. Raises TryAgain
+    on a busy machine.
     """
-    device = training.prepare_torch(device, say)
     made = []
-    with lock.held(paths.lock(results, "timing"), f"{results}: timing", PATIENCE_FOR_OTHERS):
+    alone = training.on_device(device, say, alone=True)
+    with alone as device, lock.held(paths.lock(results, "timing"), f"{results}: timing", PATIENCE_FOR_OTHERS):
         for timing in timings:
             for engine in engines(timing, device):
                 path = paths.timing(results, timing.key(engine, device))
