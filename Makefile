@@ -11,7 +11,7 @@ SEEDS ?=
 YES ?=
 STUDY ?= thesis
 
-.PHONY: setup demo test test-slow test-faults check format replicate report archive lock clean
+.PHONY: setup demo test test-slow test-faults check format replicate report archive docs lock clean
 
 setup: $(VENV)/ready
 
@@ -48,17 +48,20 @@ test-faults: setup
 	$(BIN)/python -m pytest -q tests/faults -m "" -s --timeout 3600
 
 check: setup
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests docs workflow
+	$(BIN)/ruff check src tests docs workflow
 	$(BIN)/pyright
 	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow
 	$(BIN)/python workflow/lint.py
 	$(MAKE) test
 
 format: setup
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests docs workflow
+	$(BIN)/ruff check --fix src tests docs workflow
 	$(BIN)/snakefmt --line-length 120 Snakefile workflow
+
+docs: setup
+	$(BIN)/python docs/generate.py
 
 lock: | $(UV)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade requirements.in -o requirements.lock

@@ -1,0 +1,192 @@
+"""docs/reference/ from the code: `make docs` writes it, tests/test_docs.py says when it is out of date."""
+
+import contextlib
+import inspect
+import io
+import math
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import typer
+
+from bnstudy import choices, frames, provenance, record
+from bnstudy.cell import FIELDS, HINTS
+from bnstudy.claims import REGISTRY as CLAIMS
+from bnstudy.cli import app
+from bnstudy.cli.extending import everywhere
+from bnstudy.config.blocks import StudyBlock, Top
+from bnstudy.labels import ALL_SETTINGS, READINGS, SETTINGS
+from bnstudy.record import LAYER_COLUMNS, Record
+from bnstudy.rules import ACTS
+
+FOLDER = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code instead. -->\n"
+
+
+def main() -> None:
+    FOLDER.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (FOLDER / name).write_text(text)
+
+
+def pages() -> dict[str, str]:
+    """File name -> text of every page of the reference."""
+    made = {"config.md": config_page(), "cli.md": cli_page(), "record.md": record_page(), "claims.md": claims_page()}
+    return {name: NOTE + "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
+    yield "| " + " | ".join(head) + " |"
+    yield "|---" * len(head) + "|"
+    for row in rows:
+        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |"
+    yield ""
+
+
+def say(*sentences: str) -> str:
+    return textwrap.fill(" ".join(sentences), 120, break_long_words=False, break_on_hyphens=False) + "\n"
+
+
+def code(words: Iterable[Any]) -> str:
+    return ", ".join(f"`{plain(word)}`" for word in words)
+
+
+def plain(value: Any) -> str:
+    """A value as config.yaml has it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "[" + ", ".join(map(str, value)) + "]" if isinstance(value, tuple) else str(value)
+
+
+# config.yaml
+
+
+def config_page() -> Iterator[str]:
+    yield "# config.yaml\n"
+    yield "What may stand in the file ([config/README.md](../../config/README.md)), and in `bnstudy try key=value`.\n"
+    yield say(
+        f"Top: {code(Top.model_fields)}. A study: {code(StudyBlock.model_fields)}.",
+        "A grid in `cells`: the fields below, `setting` and `reading`; each takes one value or a list.",
+    )
+    yield "## Fields of a cell\n"
+    yield from table(("field", "values", "default", "meaning"), map(field_row, FIELDS))
+    yield say("A field at its default leaves a cell's key as it is. Where it has no effect, it has to stay there:")
+    rules = ((rule,) if isinstance(rule, str) else rule for rule in ACTS)
+    reasons = zip(rules, (why for _, why in ACTS.values()), strict=True)
+    yield from table(("field", "has no effect if"), ((code(["=".join(map(plain, r))]), why) for r, why in reasons))
+    yield "## Settings\n"
+    yield f"Rows of tables B.1 and B.2. `setting: all` is {code(ALL_SETTINGS)}.\n"
+    yield from table(("setting", "fields"), named(SETTINGS))
+    yield "## Readings\n"
+    yield "Ways to understand an ambiguous sentence of the thesis ([design](../design.md#the-default-reading)).\n"
+    yield from table(("reading", "fields"), named(READINGS))
+
+
+def named(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
+    for name, fields in entries.items():
+        yield f"`{name}`", code(f"{key}: {plain(value)}" for key, value in fields.items()) or "-"
+
+
+def field_row(name: str) -> tuple[str, str, str, str]:
+    spec = FIELDS[name]
+    default = "required" if repr(spec.default).startswith("<dataclasses") else f"`{plain(spec.default)}`"
+    return f"`{name}`", values_of(name), "none" if spec.default is None else default, spec.metadata["doc"]
+
+
+def values_of(name: str) -> str:
+    """The names, the choices or the range that a field may have."""
+    hint, meta = HINTS[name], FIELDS[name].metadata
+    if name in choices.REGISTRIES:
+        return code(choices.REGISTRIES[name])
+    if get_origin(hint) is Literal:
+        return code(get_args(hint))
+    if hint is bool:
+        return code([True, False])
+    kinds = [kind for kind in get_args(hint) or (hint,) if kind not in (type(None), Ellipsis)]
+    kind = {int: "whole number", float: "number", str: "name"}[kinds[0]]
+    kind = f"list of {kind}s" if get_origin(hint) is tuple else kind
+    low = f"above {meta['above']:,}" if meta["above"] > -math.inf else f"from {meta['low']:,}"
+    return f"{kind} {low}" + (f" to {meta['high']:,}" if meta["high"] < math.inf else "")
+
+
+# command line
+
+
+def cli_page() -> Iterator[str]:
+    yield "# Command line\n"
+    yield say(
+        "Exit codes: 0 done, 2 usage or config, 65 bad data, 70 internal, 73 cannot write, 75 try again.",
+        "An error is one line on the cause and one on what to do.",
+        "What `--json` prints is one JSON list on stdout, and nothing else there.",
+    )
+    command = everywhere(typer.main.get_command(app))
+    for words in [(), *verbs(command)]:
+        yield f"## bnstudy {' '.join(words)}\n".replace(" \n", "\n")
+        yield f"```text\n{help_of(command, words)}\n```\n"
+
+
+def verbs(command: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, below in getattr(command, "commands", {}).items():
+        yield (*above, name)
+        yield from verbs(below, (*above, name))
+
+
+def help_of(command: Any, words: Sequence[str]) -> str:
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        command(args=[*words, "--help"], prog_name="bnstudy")
+    return "\n".join(line.rstrip() for line in said.getvalue().strip().splitlines())
+
+
+# records and frames
+
+
+def record_page() -> Iterator[str]:
+    yield "# Records and frames\n"
+    yield "A record is `results/records/<key>/<seed>.json`: one trained cell and seed, with a digest of itself.\n"
+    yield f"```text\n{inspect.getdoc(Record)}\n```\n"
+    yield say(
+        f"`provenance`: {code(provenance.of_run(1, 'packed', 'cpu', 'default', '', ''))}; on a GPU also",
+        "`gpu`, `cuda`, `cudnn`, `driver`. `source_digest` is of the package's own modules, and `+name:digest` of each",
+        "extension.",
+    )
+    yield "## epochs\n"
+    yield from table(("column", "what"), commented("EPOCH_COLUMNS"))
+    yield "## layers\n"
+    yield say(f"One value per epoch (from 1) and layer: {code(LAYER_COLUMNS)}.")
+    yield from table(("share", "what"), commented("SHARES"))
+    yield "## Frames\n"
+    yield "`results/frames/<study>/*.parquet`, and what `bnstudy.load` gives.\n"
+    yield f"```text\n{inspect.getdoc(frames.Frames)}\n```\n"
+    yield say(f"Columns of runs: {code(c for c in frames.RUN_COLUMNS if c not in FIELDS)}, and the fields of the cell.")
+
+
+def commented(name: str) -> Iterator[tuple[str, str]]:
+    """Each string of a tuple in record.py with the comment behind it."""
+    block = re.search(rf"^{name} = \($(.*?)^\)$", inspect.getsource(record), re.MULTILINE | re.DOTALL)
+    for value, comment in re.findall(r'^    "(\w+)",(?:  # (.*))?$', block[1] if block else "", re.MULTILINE):
+        yield f"`{value}`", comment
+
+
+# claims
+
+
+def claims_page() -> Iterator[str]:
+    yield "# The claims\n"
+    yield say(
+        f"The {len(CLAIMS)} sentences of the thesis that can be checked, and what its own tables say of each. How they",
+        "are judged: [claims](../claims.md). `bnstudy claims` lists them with their verdicts.",
+    )
+    head = ("id", "section", "claim", "shown in", "evidence", "printed tables")
+    rows = (
+        (c.id, c.section, c.title, ", ".join(c.figures), ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.published)
+        for c in CLAIMS.values()
+    )
+    yield from table(head, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,213 @@
+"""The docs: the reference is what the code gives, every command of README and guides runs, every link leads somewhere.
+
+A command is a line of a block ```sh. Each has a row below, which says how it is run: light ones in this process, heavy
+ones (`make test-slow`) in a shell, in the order of the pages, by a config whose studies `demo` and `thesis` are tiny.
+"""
+
+import importlib.util
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+
+from bnstudy.cli import app
+from bnstudy.cli.extending import everywhere
+from command_line import ROOT, call, environment
+
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
+CONFIG = """\
+seeds: 2
+studies:
+  demo:
+    question: Do the commands of the docs work?
+    cells:
+      - {dataset: digits, model: mlp, norm: [none, batch], setting: relu}
+  thesis:
+    question: And those on the thesis?
+    cells:
+      - {dataset: [mnist, cifar10], model: mlp, norm: [none, batch], setting: relu}
+"""
+
+LIGHT = {
+    "bnstudy run --estimate",
+    "bnstudy status",
+    "bnstudy data check",
+    "bnstudy data check mnist",
+    "bnstudy data import mnist mnist.npz",
+    "bnstudy data fetch digits",
+    "bnstudy cells --study demo",
+    "bnstudy cells --study thesis --where model=mlp dataset=cifar10",
+    "bnstudy cells --study demo --where model=mlp setting=relu",
+    "bnstudy run --study demo --estimate",
+    "bnstudy run --study thesis --where model=mlp dataset=mnist --estimate",
+    "bnstudy train --study demo --where model=mlp setting=relu --estimate",
+    "bnstudy show cifar10-mlp-batch-relu-b31964727d87",
+    "bnstudy tables --study demo",
+    "bnstudy figures --study demo",
+    "bnstudy claims --study demo --json",
+}
+HEAVY = {
+    "bnstudy run --study demo",
+    "bnstudy status --study demo",
+    "bnstudy run --study demo --where model=mlp setting=relu --seeds 3",
+    "snakemake --cores 2 demo",
+    "snakemake --dry-run demo",
+    "snakemake demo --report report.html",
+    "bnstudy train digits-mlp-batch-relu-4ef5511c9374:0",
+    "bnstudy show 4ef5511c9374",
+    "bnstudy why 4ef5511c9374",
+    "bnstudy cells --study demo --where model=mlp setting=relu --json > cells.json",
+    "bnstudy train --cells cells.json --seeds 1",
+    "bnstudy try dataset=digits model=mlp norm=batch lr=0.05",
+    "bnstudy try dataset=digits model=mlp norm=batch lr=0.05 epochs=5",
+    "bnstudy try dataset=digits model=mlp norm=none setting=lr_high epochs=5 --engine reference",
+    "bnstudy compare digits-mlp-none-relu-7b54429f3287 digits-mlp-batch-relu-4ef5511c9374",
+    "bnstudy aggregate --study demo",
+    "bnstudy report --study demo --formats svg,pdf",
+    "bnstudy table B.1 --study demo",
+    "bnstudy figure 7.1 --study demo --formats png",
+    "bnstudy export --study demo --format csv",
+    "bnstudy export --study demo --format latex --to tables",
+    "bnstudy try dataset=waves model=mlp norm=rms activation=swish epochs=3 --extensions own",
+    "bnstudy run --study waves --extensions own",
+    "BNSTUDY_EXTENSIONS=own snakemake --cores 2 waves",
+}
+INSTEAD = {  # what takes too long, or is what runs this test: a look at what it would do
+    "make demo": "make --dry-run demo",
+    "make test": "make --dry-run test",
+    "make replicate": "make --dry-run replicate",
+    'make replicate WHERE="model=mlp"': 'make --dry-run replicate WHERE="model=mlp"',
+    "make report": "make --dry-run report",
+    "make report STUDY=demo": "make --dry-run report STUDY=demo",
+    "make archive": "make --dry-run archive",  # run by test_archive.py
+    "bnstudy train cifar10-mlp-batch-relu-b31964727d87": "bnstudy train cifar10-mlp-batch-relu-b31964727d87 --estimate",
+    "python -m hatchling build -t wheel -d dist": "python -m hatchling --help",  # run by test_deployment.py
+}
+
+
+def commands() -> list[str]:
+    """The lines of the blocks ```sh of all pages, without their remarks, in order."""
+    blocks = (block for page in PAGES for block in re.findall(r"^```sh\n(.*?)^```", page.read_text(), re.M | re.S))
+    lines = (re.sub(r"\s+#.*", "", line).strip() for block in blocks for line in block.splitlines())
+    return list(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
+
+
+COMMANDS = commands()
+
+
+def test_every_command_has_a_row_and_every_row_a_command():
+    assert LIGHT | HEAVY | INSTEAD.keys() == set(COMMANDS)
+
+
+@pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("bnstudy ")])
+def test_verbs_and_options_exist(line):
+    """Heavier than a look at the words is only running them, which the slow tests do."""
+    command, words = everywhere(typer.main.get_command(app)), shlex.split(line.partition(" > ")[0])[1:]
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    assert not getattr(command, "commands", None), line
+    _, left, _ = command.make_parser(command.context_class(command)).parse_args(words)
+    assert not [word for word in left if word.startswith("-")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A working folder with the workflow, the tiny config, and the files that the pages speak of."""
+    made = tmp_path_factory.mktemp("docs")
+    shutil.copytree(ROOT / "workflow", made / "workflow")
+    shutil.copy(ROOT / "Snakefile", made)
+    (made / "config.yaml").write_text(CONFIG)
+    for name, text in files_of_the_guide().items():
+        (made / name).parent.mkdir(exist_ok=True)
+        (made / name).write_text(text)
+    random, labels = np.random.default_rng(0), np.arange(60_000, dtype=np.uint8) % 10
+    images = random.integers(0, 256, (60_000, 28, 28), np.uint8)
+    test = {"test_images": images[:10_000], "test_labels": labels[:10_000]}
+    np.savez(made / "mnist.npz", train_images=images, train_labels=labels, **test)
+    return made
+
+
+def files_of_the_guide() -> dict[str, str]:
+    """The files that extend.md shows: blocks whose first line is a remark with a path."""
+    text = (ROOT / "docs" / "guide" / "extend.md").read_text()
+    found = re.findall(r"^```(?:python|yaml)\n# (own/\S+)\n(.*?)^```", text, re.M | re.S)
+    return dict(found)
+
+
+def test_light_commands_run(folder, capsys, monkeypatch):
+    monkeypatch.chdir(folder)
+    for key, value in environment(folder).items():
+        monkeypatch.setenv(key, value)
+    ended = {
+        line: call(capsys, *shlex.split(line)[1:])
+        for line in sorted(COMMANDS, key="bnstudy data import mnist mnist.npz".__ne__)
+        if line in LIGHT
+    }
+    assert {line: done.err for line, done in ended.items() if done.code and "show" not in line} == {}
+    assert "no record yet" in ended["bnstudy show cifar10-mlp-batch-relu-b31964727d87"].err
+
+
+@pytest.mark.parametrize("line", [line for line in INSTEAD.values() if line.startswith("make ")])
+def test_targets_exist(line):
+    done = subprocess.run(shlex.split(line), cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_heavy_commands_run_in_the_order_of_the_pages(folder):
+    programs = folder / "programs"
+    programs.mkdir()
+    (programs / "bnstudy").write_text(f'#!/bin/sh\nexec {sys.executable} -m bnstudy.cli "$@"\n')
+    (programs / "bnstudy").chmod(0o755)
+    own = environment(folder)
+    own |= {"PATH": f"{programs}{os.pathsep}{own['PATH']}"}
+    order = sorted((line for line in COMMANDS if line in HEAVY), key="bnstudy run --study demo".__ne__)
+    lines = [*order, *(line for line in INSTEAD.values() if not line.startswith("make "))]
+    for line in lines:
+        done = subprocess.run(
+            ["bash", "-c", line], cwd=folder, env=own, capture_output=True, text=True, check=False, timeout=600
+        )
+        assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
+    assert "Waves" in (folder / "reports" / "waves" / "index.html").read_text()
+
+
+def test_the_reference_is_what_the_code_gives():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    stale = [n for n, text in generate.pages().items() if (ROOT / "docs" / "reference" / n).read_text() != text]
+    assert stale == [], "write them with `make docs`"
+
+
+def test_every_link_leads_somewhere():
+    for page in [
+        ROOT / "README.md",
+        ROOT / "CONTRIBUTING.md",
+        *(ROOT / "docs").rglob("*.md"),
+        ROOT / "config" / "README.md",
+    ]:
+        text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
+        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]+)?\)", text):
+            file = (page.parent / target).resolve() if target else page
+            assert file.exists(), f"{page.name}: {target}"
+            if anchor and file.suffix == ".md":
+                assert anchor[1:] in anchors(file), f"{page.name}: {target}{anchor}"
+
+
+def anchors(page: Path) -> set[str]:
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_the_readme_stays_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 200
