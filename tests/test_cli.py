@@ -14,6 +14,7 @@ import pytest
 
 from bnstudy import __version__, console
 from bnstudy.cell import Cell
+from bnstudy.errors import UsageError
 from bnstudy.labels import name
 from bnstudy.selection import cell_of, parse_seeds, spread_where
 from command_line import ROOT, Ended, call, environment, two_lines
@@ -343,6 +344,10 @@ def test_words_become_typed_values():
                     ])  # fmt: skip
     assert (cell.lr, cell.epochs, cell.norm_bias, cell.train_size, cell.kaiming_gain) == (0.001, 3, False, 99, 1)
     assert cell_of(["model=mlp", "dataset=toy", "norm=none", "reading=code"]).split == "last"
+    for word, widths in (("hidden=100", (100,)), ("hidden=900-500", (900, 500))):
+        assert cell_of(["model=mlp", "dataset=toy", "norm=none", word]).hidden == widths
+    with pytest.raises(UsageError, match="hidden: 'wide' is no list"):
+        cell_of(["model=mlp", "dataset=toy", "norm=none", "hidden=wide"])
 
 
 def test_where_is_spread_over_words():

@@ -405,6 +405,21 @@ def test_a_timing_needs_both_norms(tmp_path):
         load(write(tmp_path, text))
 
 
+@pytest.mark.parametrize(
+    ("written", "widths"),
+    [("[90]", {(90,)}), ("[90, 20]", {(90, 20)}), ("[[90, 20], [90]]", {(90, 20), (90,)}), ("[]", {()})],
+)
+def test_a_list_of_widths_is_one_value_and_a_list_of_lists_several(tmp_path, written, widths):
+    text = SMALL.replace("epochs: 3", f"hidden: {written}")
+    assert {cell.hidden for cell in load(write(tmp_path, text)).study("one").cells} == widths
+
+
+@pytest.mark.parametrize("written", ["90", "[90, [20]]", "[90, 0]", "[[90], 20]", "wide", "[90.0]"])
+def test_widths_that_are_none_are_refused_with_their_line(tmp_path, written):
+    with pytest.raises(UsageError, match=r"small.yaml:13: studies.one.cells\[0\].hidden"):
+        load(write(tmp_path, SMALL.replace("epochs: 3", f"hidden: {written}")))
+
+
 def test_paths_that_are_no_file(tmp_path):
     for path in (tmp_path, tmp_path / "absent.yaml", Path("/dev/zero"), tmp_path / ("x" * 300), "a\0b"):
         with pytest.raises(UsageError):

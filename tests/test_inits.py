@@ -90,3 +90,27 @@ def test_layers_and_seeds_draw_different_weights_and_global_seeding_plays_no_par
         for name in first
         for a, b in zip(first[name].parameters(), again[name].parameters(), strict=True)
     )
+
+
+@pytest.mark.parametrize(("model", "layer", "fan_in"), [("mlp", "hidden1", 3072), ("cnn", "conv2_1", 64 * 9)])
+def test_torch_default_is_torchs_own_range_for_weights_and_biases(model, layer, fan_in):
+    """nn.Linear and nn.Conv2d: kaiming_uniform with a = sqrt(5), so both within 1 / sqrt(fan in)."""
+    block, bound = filled(model=model, init="torch_default")[layer], 1 / math.sqrt(fan_in)
+    torch.manual_seed(0)
+    block_of_torch = type(block.layer)
+    torchs = build(Cell(dataset="cifar10", model=model, norm="batch", init="torch_default"), COLOUR)
+    other = next(b for b in torchs.blocks if b.name == layer).layer  # as torch made it
+    assert isinstance(other, block_of_torch)
+    for ours, theirs in ((block.layer.weight, other.weight), (block.layer.bias, other.bias)):
+        for values in (ours.detach(), theirs.detach()):
+            assert 0.93 * bound < values.abs().max() <= bound
+            assert values.std().item() == pytest.approx(bound / math.sqrt(3), rel=0.2 if values.dim() == 1 else 0.01)
+            assert abs(values.mean().item()) < bound / 4
+
+
+def test_torch_default_draws_biases_apart_from_weights_and_by_seed():
+    first, again, other = (filled(seed, init="torch_default", hidden=[50, 50])["hidden2"].layer for seed in (0, 0, 1))
+    assert torch.equal(first.bias, again.bias)
+    assert not torch.equal(first.bias, other.bias)
+    assert not torch.equal(first.bias, first.weight[0])
+    assert not torch.equal(first.bias, first.weight[:, 0])

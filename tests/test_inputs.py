@@ -140,6 +140,26 @@ def test_moments_are_those_of_numpy_in_float64(how, axes, monkeypatch):
     assert mean.shape == {"scalar": (), "channel": (3, 1, 1), "dimension": (3, 32, 32)}[how]
 
 
+def test_the_mean_image_is_subtracted_and_nothing_divided():
+    given = numbered()
+    made = prepare(
+        cell("cifar10", standardization="mean_image", validation_fraction=0.0, schedule="constant"), 0, given
+    )
+    mean = given.train_images.astype(np.float64).mean(0)
+    np.testing.assert_allclose(made.train_images.numpy(), given.train_images - mean, atol=1e-4)
+    np.testing.assert_allclose(made.test_images.numpy(), given.test_images - mean, atol=1e-4)
+    assert torch.equal(made.std, torch.ones(3, 32, 32, dtype=torch.float64))
+
+
+@pytest.mark.parametrize("train_size", [None, 150])
+def test_without_a_split_all_images_are_trained_on_and_the_test_images_watched(train_size):
+    given = numbered()
+    made = prepare(cell("cifar10", validation_fraction=0.0, train_size=train_size, schedule="constant"), 0, given)
+    assert len(made.train_labels) == (train_size or 200)
+    assert made.validation_images is made.test_images
+    assert made.validation_labels is made.test_labels
+
+
 def test_a_deviation_of_zero_becomes_one():
     """The border of padded MNIST never varies (thesis 6.2 divides by it)."""
     images = np.full((301, 1, 2, 2), 77, np.uint8)

@@ -39,6 +39,7 @@ def cell(**fields) -> Cell:
 
 
 RUNS = [Run(cell(norm=n, **more), s) for n in ("none", "batch") for more in ({}, {"lr": 0.1}) for s in (0, 1)]
+RUNS += [Run(Cell(dataset="digits", model="mlp", norm="none", hidden=(90, 20), steps=700, eval_every=50), 0)]
 RUNS += [Run(cell(activation="sigmoid", train_size=200, init="normal", init_std=0.5), 0)]
 
 
@@ -150,6 +151,7 @@ def test_publishing_some_leaves_the_others(results, records, tmp_path):
     ("origin", "says"),
     [
         ({"dirty": True}, "differ from commit aaaaaaaaaaaa"),
+        ({"source_digest": "0123456789ab+mine:ba9876543210"}, "with the extension mine:ba9876543210"),
         ({"dirty": None}, "differ from commit"),
         ({"commit": None, "dirty": None}, "no version control"),
         ({"recipe": 0}, "recipe 0"),

@@ -81,8 +81,8 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     return meeting(runs, conditions)
 
 
-def cell_of(words: list[str]) -> Cell:
-    """The cell that `key=value` words describe; `setting` and `reading` stand for their fields."""
+def fields_of(words: Iterable[str]) -> dict[str, Any]:
+    """The fields that `key=value` words give, each as the type of its field."""
     given: dict[str, Any] = {}
     for word in words:
         key, sign, value = word.partition("=")
@@ -92,7 +92,13 @@ def cell_of(words: list[str]) -> Cell:
             )
         if key in given:
             raise UsageError(f"{key}: given twice, {given[key]} and {value}", "Give it once.")
-        given[key] = value
+        given[key] = _typed(key, value)
+    return given
+
+
+def cell_of(words: list[str]) -> Cell:
+    """The cell that `key=value` words describe; `setting` and `reading` stand for their fields."""
+    given = fields_of(words)
     fields: dict[str, Any] = {}
     switches: dict[str, Any] = {}
     for key, names, into in (("setting", SETTINGS, fields), ("reading", READINGS, switches)):
@@ -100,7 +106,7 @@ def cell_of(words: list[str]) -> Cell:
         if chosen is not None and chosen not in names:
             raise UsageError(f"{key}={chosen}: no such {key}{nearest(chosen, names)}", f"Known: {', '.join(names)}.")
         into.update({} if chosen is None else names[chosen])
-    fields |= {key: _typed(key, value) for key, value in given.items()}
+    fields |= given
     return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
 
 

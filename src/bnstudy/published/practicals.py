@@ -1,0 +1,75 @@
+"""The three course reports, row by row, with the cell of each: what a report states, and what its course filled in.
+
+Knigge (Deep Learning Fall 2019 - practical 1), Lindt (Assignment 1: MLPs, CNNs and Backpropagation) and Soons (Deep
+Learning practical 1, 2020), all on CIFAR-10. A row is a system with settings, numbers or words; the systems without
+settings (K8, K9, L4, L5, S3, S4: norms and their derivations) are `bnstudy.norms` and `bnstudy.byhand`.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from bnstudy.cell import Cell, make_cell
+from bnstudy.selection import fields_of
+
+COURSE: dict[str, Any] = {
+    "dataset": "cifar10",
+    "validation_fraction": 0.0,  # all training images; the test images are watched
+    "standardization": "mean_image",
+    "schedule": "constant",
+}
+"""The course's setting, where a report is silent: fixed steps at a constant rate, the last weights tested."""
+
+NUMPY: dict[str, Any] = {"init": "normal", "init_std": 0.0001}
+"""The numpy networks': weights N(0, 0.0001), of which 0.0001 is read as the deviation, and biases 0."""
+
+TORCH: dict[str, Any] = {"init": "torch_default"}
+"""The PyTorch networks': torch's own initialization; scales of a norm start at 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a report. `published` is a test accuracy in percent, or None where the report has only `words`.
+
+    stated     fields of the cell that the report gives
+    assumed    fields that it does not give for this row and the course's setting does not decide either
+    """
+
+    id: str
+    report: str
+    section: str
+    what: str
+    published: float | None
+    words: str
+    stated: dict[str, Any]
+    assumed: dict[str, Any]
+
+    @property
+    def cell(self) -> Cell:
+        """What this row trained, as a cell."""
+        own = NUMPY if self.stated["model"] == "numpy_mlp" else TORCH
+        given = own | self.assumed | self.stated
+        scales = {"gamma_init": "ones"} if given["norm"] != "none" and not given.get("pretrained") else {}
+        widths = {"hidden": given.pop("hidden", ())}  # left out where they are the model's own
+        return make_cell(COURSE | scales | given, widths)
+
+
+@cache
+def rows() -> tuple[Row, ...]:
+    """The 42 rows, in the order of the reports."""
+    with files("bnstudy.published").joinpath("practicals.csv").open(encoding="utf-8") as file:
+        return tuple(_row(line) for line in csv.DictReader(file))
+
+
+def _row(line: dict[str, str]) -> Row:
+    published = float(line["published"]) if line["published"] else None
+    stated, assumed = (fields_of(line[column].split()) for column in ("stated", "assumed"))
+    return Row(line["row"], line["report"], line["section"], line["what"], published, line["words"], stated, assumed)
+
+
+def cells(chosen: Iterable[Row] | None = None) -> tuple[Cell, ...]:
+    """The cells of these rows, each once: all 42 rows have 41, since K10 and L6 are one system."""
+    return tuple(dict.fromkeys(row.cell for row in (rows() if chosen is None else chosen)))
