@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from bnstudy import activations, inits, models, norms, optimizers, penalties, schedules
+from bnstudy import activations, inits, losses, models, norms, optimizers, penalties, schedules
 from bnstudy.cell import HINTS, Cell
 from bnstudy.errors import UsageError
 from bnstudy.inits import initialize
@@ -22,13 +22,26 @@ REGISTRIES = {
     "norm": norms.REGISTRY,
     "activation": activations.REGISTRY,
     "init": inits.REGISTRY,
+    "loss": losses.REGISTRY,
     "penalty": penalties.REGISTRY,
     "optimizer": optimizers.REGISTRY,
     "schedule": schedules.REGISTRY,
 }
 ENTRIES = [(field, name) for field, registry in REGISTRIES.items() for name in registry]
 PLACEMENTS = get_args(HINTS["norm_placement"])
-LIGHT = ("activations", "inits", "models", "norms", "optimizers", "penalties", "schedules", "streams", "choices")
+LIGHT = (
+    "activations",
+    "augmentations",
+    "inits",
+    "losses",
+    "models",
+    "norms",
+    "optimizers",
+    "penalties",
+    "schedules",
+    "streams",
+    "choices",
+)
 
 
 SMALL = {
@@ -75,18 +88,18 @@ def fresh(cell: Cell):
 
 def train(cell: Cell, steps: int = 2) -> tuple[torch.nn.Module, list[float]]:
     """The model after some steps on one batch, and the loss before each."""
-    model, losses = fresh(cell), []
+    model, lost, criterion = fresh(cell), [], losses.REGISTRY[cell.loss]("mean")
     optimizer = optimizers.REGISTRY[cell.optimizer](model.parameters(), cell)
     images, classes = batch()
     for step in range(steps):
         set_step(model, 0, step)
         optimizer.param_groups[0]["lr"] = schedules.REGISTRY[cell.schedule](cell, step + 1)
         optimizer.zero_grad()
-        loss = cross_entropy(model(images), classes)
+        loss = criterion(model(images), classes)
         (loss + penalties.REGISTRY[cell.penalty](penalties.penalized(model, cell), cell)).backward()
         optimizer.step()
-        losses.append(loss.item())
-    return model, losses
+        lost.append(loss.item())
+    return model, lost
 
 
 @pytest.mark.parametrize(("model", "field", "name"), CASES)
@@ -120,15 +133,15 @@ def test_the_first_loss_is_near_that_of_guessing(model, norm):
     ],
 )
 def test_twenty_steps_on_one_batch_lower_the_loss(model, norm, placement):
-    _, losses = train(narrow(model, norm=norm, norm_placement=placement, dropout=0.0), steps=20)
-    assert losses[-1] < losses[0] - 0.05
+    _, lost = train(narrow(model, norm=norm, norm_placement=placement, dropout=0.0), steps=20)
+    assert lost[-1] < lost[0] - 0.05
 
 
 @pytest.mark.parametrize(("model", "field", "name"), CASES)
 def test_training_repeats_bit_for_bit(model, field, name):
     cell = narrow(model, **{field: name})
-    (first, losses), (second, again) = train(cell), train(cell)
-    assert losses == again
+    (first, lost), (second, again) = train(cell), train(cell)
+    assert lost == again
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
 
 

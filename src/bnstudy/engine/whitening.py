@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-3  # of the mean variance of a pixel, added to every variance: axes of nothing but noise stay small
-CHUNK = 1_000  # images taken at once
+CHUNK = 256  # images taken at once: 256 * 255 * 255 is a whole number that float32 holds, so sums of products are exact
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -37,12 +37,12 @@ def whitening(blocks: list[np.ndarray], mean: Tensor) -> Whitening:
 
     An axis points to where its largest entry is positive, so that it has one direction on every machine.
     """
-    size, count = mean.numel(), sum(map(len, blocks))
-    covariance = torch.zeros(size, size, dtype=torch.float64)
+    center, products = mean.flatten(), torch.zeros(mean.numel(), mean.numel(), dtype=torch.float64)
     for block in blocks:
         for start in range(0, len(block), CHUNK):
-            centred = torch.from_numpy(block[start : start + CHUNK]).double().flatten(1) - mean.flatten()
-            covariance.addmm_(centred.T, centred, alpha=1 / count)
+            values = torch.from_numpy(block[start : start + CHUNK]).float().flatten(1)
+            products += values.T @ values
+    covariance = products / sum(map(len, blocks)) - torch.outer(center, center)
     variances, axes = (found.flip(-1) for found in torch.linalg.eigh(covariance))
     signs = torch.gather(axes, 0, axes.abs().argmax(0, keepdim=True)).sign()
     least = EPSILON * variances.mean().clamp(min=1e-12)
