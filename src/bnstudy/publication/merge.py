@@ -82,6 +82,9 @@ def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
         raise DataError(f"{what}: made by sources under no version control", again)
     if provenance.get("dirty") is not False:
         raise DataError(f"{what}: made by sources that differ from commit {provenance['commit'][:12]}", again)
+    _, extended, extension = str(provenance.get("source_digest", "")).partition("+")
+    if extended:
+        raise DataError(f"{what}: made with the extension {extension}, which no commit here holds", again)
 
 
 def _take(published: files.Runs, new: Published, run: Run, replace: bool, merged: Merged) -> None:
