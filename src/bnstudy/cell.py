@@ -54,9 +54,18 @@ class Cell:
     dropconnect: float = _f(
         0.0, "probability of dropping a weight in a step, of all layers (2.12.3); biases stay", low=0, high=0.95
     )
-    augment: str = _f("none", "change of training images: flip, crop, rotation, color_jitter, flip_crop, ... (2.12.4)")
-    loss: str = _f("cross_entropy", "what is minimized (2.11)")
-    penalty: str = _f("none", "term added to the loss (2.12.2)")
+    augment: str = _f(
+        "none",
+        "random changes of training images (2.12.4), joined as flip_crop. flip: half of them mirrored; crop: padded by "
+        "4 black pixels, then cut to size anywhere; rotation: by up to 15 degrees; color_jitter: brightness, contrast "
+        "and saturation times 0.8 to 1.2",
+    )
+    loss: str = _f(
+        "cross_entropy",
+        "what is minimized (2.11). hinge: by how much the right logit is not 1 above each wrong one, mean over the "
+        "classes; squared_hinge: each of these squared",
+    )
+    penalty: str = _f("none", "term added to the loss (2.12.2): sum of |w| (l1), of w^2 (l2), of both (elastic_net)")
     penalty_strength: float = _f(0.0, "lambda of the penalty (equation 2.41)", low=0)
     optimizer: str = _f("nesterov", "update rule (2.7)")
     momentum: float = _f(0.9, "momentum mu (equation 2.15)", low=0, high=0.9999)
