@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import choices, datasets, lock, paths, publication, store
+from bnstudy import choices, datasets, lock, models, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, UsageError, WriteError
@@ -40,8 +40,13 @@ class Report:
 
     stood: list[Run] = field(default_factory=list)
     trained: list[Run] = field(default_factory=list)
-    absent: dict[str, DataError] = field(default_factory=dict)  # data set -> why
+    absent: dict[str, DataError] = field(default_factory=dict)  # data set, or model of pretrained weights -> why
     published: dict[Run, str] = field(default_factory=dict)  # stood without an own record -> digest
+
+    def why_absent(self, run: Run) -> DataError | None:
+        """Why what this run needs is not to be had, if it is not."""
+        needs = (run.cell.dataset, run.cell.model) if run.cell.pretrained else (run.cell.dataset,)
+        return next((self.absent[name] for name in needs if name in self.absent), None)
 
 
 def train(
@@ -58,8 +63,9 @@ def train(
 ) -> Report:
     """Train every run that has no valid record and is not published, and store each record as it is finished.
 
-    Records that do not verify are moved aside and trained again. Runs whose data set is absent are left out
-    and named in the report. `wait`: a run in another process's hands is waited for instead of refused.
+    Records that do not verify are moved aside and trained again. Runs whose data set or whose pretrained weights
+    are absent are left out and named in the report. `wait`: a run in another process's hands is waited for instead of
+    refused.
     Raises TryAgain on a signal, UsageError on an engine or device that cannot do it, WriteError, DataError.
     """
     runs = list(dict.fromkeys(runs))
@@ -79,7 +85,7 @@ def train(
                     raise
                 report.absent[data_runs[0].cell.dataset] = error
                 continue
-            for chosen, members in _by_engine(data_runs, engine, device):
+            for chosen, members in _by_engine(_with_weights(data_runs, report), engine, device):
                 if asked():
                     raise TryAgain("stopped before the next run", "Run this again to go on.")
                 with _locked(members, results, wait, asked):
@@ -133,6 +139,16 @@ def _by_dataset(runs: Sequence[Run]) -> list[list[Run]]:
     for run in runs:
         groups.setdefault(run.cell.dataset, []).append(run)
     return list(groups.values())
+
+
+def _with_weights(runs: Sequence[Run], report: Report) -> list[Run]:
+    """The runs but those whose pretrained weights cannot be had; why is noted in the report."""
+    for model, cell in {run.cell.model: run.cell for run in runs if run.cell.pretrained}.items():
+        try:
+            models.obtain(cell)
+        except DataError as error:
+            report.absent[model] = error
+    return [run for run in runs if report.why_absent(run) is None]
 
 
 def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Engine", list[Run]]]:
@@ -310,8 +326,8 @@ def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) 
             row["digest"] = store.record_digest(results, run)
         elif run in report.published:
             row["published"] = report.published[run]
-        elif run.cell.dataset in report.absent:
-            row["absent"] = report.absent[run.cell.dataset].cause
+        elif why := report.why_absent(run):
+            row["absent"] = why.cause
         else:
             raise TryAgain(f"{run.cell.key}/{run.seed}: no valid record", "Run the same command again.")
         rows.append(row)

@@ -1,6 +1,7 @@
 """The networks of the course reports: layouts, sizes by hand, widths, and the weights of DenseNet-121."""
 
 import hashlib
+import json
 import re
 from itertools import pairwise
 
@@ -8,7 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-from bnstudy.cell import Cell
+from bnstudy import paths, training
+from bnstudy.cell import Cell, Run
+from bnstudy.engine.contract import Keeper
+from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.reference import Training
 from bnstudy.errors import DataError, UsageError
 from bnstudy.inits import initialize
 from bnstudy.models import ImageShape, build, densenet121, mlp
@@ -208,3 +213,39 @@ def test_the_statistics_of_densenet_see_each_nonlinearity_before_it_acts():
     net(torch.randn(4, 3, 32, 32))
     assert len(low) == 120
     assert all(before < 0 <= after for before, after in low)
+
+
+def test_a_run_without_its_weights_is_left_out_and_the_others_are_trained(weights, tmp_path, monkeypatch):
+    monkeypatch.setenv("BNSTUDY_DENSENET121", str(tmp_path / "nowhere.pth"))
+    small = {"dataset": "toy", "epochs": 1, "train_size": 60, "batch_size": 20}
+    runs = [
+        Run(make("mlp", **small), 0),
+        Run(make("densenet121", norm="batch", pretrained=True, **small), 0),
+    ]
+    report = training.train(runs, tmp_path / "results", tmp_path, device="cpu", say=lambda line: None)
+    assert report.trained == runs[:1]
+    assert list(report.absent) == ["densenet121"]
+    training.put_manifest(tmp_path / "results", "0" * 12, runs, report)
+    rows = json.loads(paths.manifest(tmp_path / "results", "0" * 12).read_text())["runs"]
+    assert ["nowhere.pth" in str(row.get("absent")) for row in rows] == [False, True]
+
+
+def test_pretrained_it_is_fine_tuned_whole_and_measured_in_all_its_layers(weights):
+    generator = torch.Generator().manual_seed(0)
+    images, labels = torch.randn(40, 3, 32, 32, generator=generator), torch.arange(40) % 10
+    data = Inputs(
+        train_images=images, train_labels=labels, validation_images=images, validation_labels=labels,
+        test_images=images, test_labels=labels, classes=10, data_digest="", data_source="",
+        mean=torch.zeros(()), std=torch.ones(()),
+    )  # fmt: skip
+    cell = make("densenet121", norm="batch", pretrained=True, init="torch_default", steps=2, eval_every=2,
+                batch_size=20, optimizer="adam", lr=1e-4, schedule="constant")  # fmt: skip
+    trained = Training(Run(cell, 0), data, "cpu")
+    before = {name: p.detach().clone() for name, p in trained.model.named_parameters()}
+    assert len(before) == 121 + 2 * 121 + 1  # weights; scale and shift of as many norms; the output layer's bias
+    trained.epoch(Keeper())
+    assert all(not torch.equal(p, before[name]) for name, p in trained.model.named_parameters())
+    layers = trained.finish().layers
+    assert len(layers["names"]) == 121
+    assert torch.tensor(layers["pre_activation.std"]).isfinite().all()
+    assert torch.tensor(layers["weight_grad.l2"]).min() > 0

@@ -42,6 +42,12 @@ REGISTRY: dict[str, Callable[[Cell, ImageShape], Network]] = {
 }
 
 
+def obtain(cell: Cell) -> None:
+    """Make sure of the weights that the cell's network starts from. Raises DataError where they cannot be had."""
+    if cell.pretrained:
+        import_module(f"{__name__}.{cell.model}").obtain()
+
+
 def build(cell: Cell, shape: ImageShape) -> Network:
     """The cell's network in training mode, its weights not yet those of a seed (`inits.initialize`).
 
