@@ -102,6 +102,9 @@ WITHOUT_EFFECT = [
     (MLP | {"dropout": 0.5}, "dropout_at", "every"), (MLP | {"dropout": 0.5}, "dropout_at", "pairs"),
     (MLP | {"dropout": 0.5}, "dropout_kind", "maps"), (MLP | {"population": "exact"}, "norm_momentum", 0.5),
     (MLP | {"norm_placement": "post_activation"}, "norm_bias", False), (MLP | {"split": "last"}, "split_seed", "run"),
+    (MLP | {"norm": "layer"}, "population", "exact"), (MLP | {"norm": "layer"}, "norm_momentum", 0.2),
+    (CNN | {"norm": "layer_autograd"}, "population", "exact"), (CNN | {"norm": "layer_manual"}, "norm_momentum", 0.2),
+    (MLP | {"model": "numpy_mlp"}, "precision", "bf16"),
     (MLP | {"model": "cnn"}, "mnist_size", "native"), (MLP | {"schedule": "constant", "stop_patience": 0}, "improvement", "equal"),
 ]  # fmt: skip
 
@@ -117,6 +120,8 @@ def test_a_field_without_effect_is_refused_and_as_a_switch_dropped(base, field, 
 ACTING = [
     (MLP, "gamma_init", "ones"), (MLP, "mnist_size", "native"), (CNN | {"dropout": 0.5}, "dropout_at", "pairs"),
     (MLP | {"dropout": 0.5}, "dropout_at", "last"), (MLP | {"norm_placement": "post_activation", "output_norm": True}, "norm_bias", False),
+    (MLP | {"norm": "batch_manual"}, "population", "exact"), (CNN | {"norm": "batch_autograd"}, "norm_momentum", 0.2),
+    (CNN | {"norm": "layer"}, "norm_eps", 0.1), (MLP | {"norm": "layer"}, "gamma_init", "ones"),
     (CNN, "fan", "channels"), (MLP | {"schedule": "constant"}, "improvement", "equal"), (MLP, "split_seed", "run"),
 ]  # fmt: skip
 

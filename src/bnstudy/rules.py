@@ -19,7 +19,9 @@ def is_watched(cell: Cell) -> bool:
 
 _DENSE = ("mlp", "numpy_mlp")  # networks without convolutions
 _OWN_LAYOUT = ("resnet_course", "densenet121")  # networks that say themselves where their norms stand
+_LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
 _NORMED = (lambda c: c.norm != "none", "norm is none")
+_AVERAGED = (lambda c: c.norm not in ("none", *_LAYER_NORMS), "no norm takes averages over images")
 _PENALIZED = (lambda c: c.penalty != "none", "penalty is none")
 _DROPPED = (lambda c: c.dropout > 0, "dropout is 0")
 _ADAPTIVE = (lambda c: c.schedule == "adaptive", "schedule is not adaptive")
@@ -43,9 +45,9 @@ ACTS: dict[Any, Rule] = {
         lambda c: c.norm != "none" and c.norm_placement != "pre_linear" and c.model not in _OWN_LAYOUT,
         "norm is none, or its places are given",
     ),
-    "population": _NORMED,
+    "population": _AVERAGED,
     "norm_momentum": (
-        lambda c: c.norm != "none" and c.population == "running" and c.model != "densenet121",
+        lambda c: _AVERAGED[0](c) and c.population == "running" and c.model != "densenet121",
         "there are no running averages, or they are torchvision's",
     ),
     "norm_bias": (
@@ -59,6 +61,7 @@ ACTS: dict[Any, Rule] = {
     ("hidden", (100, 100, 100)): (lambda c: c.model != "mlp", "these are the model's own widths"),  # table 6.2
     ("hidden", (100,)): (lambda c: c.model != "numpy_mlp", "these are the model's own widths"),
     "pretrained": (lambda c: c.model == "densenet121", "model is not densenet121"),
+    "precision": (lambda c: c.model != "numpy_mlp", "numpy computes as on a CPU"),
     "penalty_strength": _PENALIZED, "penalty_factor": _PENALIZED, "penalty_on": _PENALIZED,
     "dropout": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropout"),
     "dropconnect": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropconnect"),

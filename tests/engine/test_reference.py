@@ -285,14 +285,17 @@ def test_best_weights_are_those_of_the_best_epoch():
     assert trained.test["best"]["accuracy"] > trained.test["last"]["accuracy"]
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
-def test_exact_population_statistics_are_those_of_the_training_part(model):
+@pytest.mark.parametrize(
+    ("model", "kind"),
+    [("mlp", "batch"), ("cnn", "batch"), ("mlp", "batch_manual"), ("cnn", "batch_autograd"), ("numpy_mlp", "batch")],
+)
+def test_exact_population_statistics_are_those_of_the_training_part(model, kind):
     """Equation 3.2: mean of the first norm's inputs over the whole training part, and it is what is validated with."""
-    cell = (make if model == "mlp" else cnn)(norm="batch", population="exact", epochs=1)
+    cell = (cnn if model == "cnn" else make)(model=model, norm=kind, population="exact", epochs=1)
     training = Training(Run(cell, 0), data(cell), "cpu")
     training.epoch(Keeper())
     seen = []
-    norm = next(m for m in training.model.modules() if isinstance(m, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d))
+    norm = training.model.blocks[0].norm
     hook = norm.register_forward_hook(lambda m, x, y: seen.append(x[0].detach()))
     with torch.no_grad():
         training.model.train()
@@ -302,7 +305,7 @@ def test_exact_population_statistics_are_those_of_the_training_part(model):
     reset = Training(Run(cell, 0), data(cell), "cpu")
     reset.model.load_state_dict(training.model.state_dict())
     reset._exact_population()
-    again = next(m for m in reset.model.modules() if isinstance(m, type(norm)))
+    again = reset.model.blocks[0].norm
     torch.testing.assert_close(again.running_mean, seen[0].mean(over), rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1  # as it was
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnstudy import augmentations, inits, losses, models, optimizers, penalties, streams
 from bnstudy.cell import Cell, Run
@@ -255,7 +256,7 @@ class Training:
     @torch.no_grad()
     def _exact_population(self) -> None:
         """Population statistics of every norm over the training part (equation 3.2), instead of running averages."""
-        norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm1d | nn.BatchNorm2d)]
+        norms = [m for m in self.model.modules() if isinstance(m, _BatchNorm)]  # torch's, and those from formulas
         momentum = [m.momentum for m in norms]
         for m in norms:
             m.reset_running_stats()
