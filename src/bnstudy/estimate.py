@@ -6,10 +6,9 @@ timed for a moment. What is printed are hours, not promises: an early stop more 
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass
 
-from bnstudy import datasets, models
+from bnstudy import anatomy, datasets
 from bnstudy.cell import Cell, Run
 from bnstudy.lazy import torch
 
@@ -33,19 +32,7 @@ class Estimate:
 def flops_per_image(cell: Cell) -> float:
     """Floating-point operations of training on one image: forward, and twice as much backward less the first layer's
     input gradient, which nobody needs."""
-    spec = datasets.REGISTRY[cell.dataset]
-    side = 28 if cell.mnist_size == "native" else spec.height
-    shape = models.ImageShape(spec.channels, side, side, spec.classes)
-    counted: list[int] = []
-
-    def count(layer: Any, _inputs: Any, output: Any) -> None:
-        counted.append(layer.weight.numel() * output[0].numel() // output.shape[1])
-
-    with torch.device("meta"):
-        model = models.build(replace(cell, pretrained=False), shape).eval()
-        for block in model.blocks:
-            block.layer.register_forward_hook(count)
-        model(torch.empty(1, shape.channels, shape.height, shape.width))
+    counted = [layer.multiply_adds for layer in anatomy.layers(cell) if layer.multiply_adds]
     return 2.0 * (3 * sum(counted) - counted[0])
 
 

@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from bnstudy import __version__, console, selection
-from bnstudy.cli import bench, compare, data, export, extending, progress, publish, report, study, train
+from bnstudy.cli import bench, compare, data, export, extending, model, progress, publish, report, study, train
 from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, INTERNAL, TRY_AGAIN, StudyError
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -29,6 +29,7 @@ compare.add_to(app)
 publish.add_to(app)
 progress.add_to(app)
 export.add_to(app)
+model.add_to(app)
 app.add_typer(data.app, name="data")
 app.add_typer(bench.app, name="bench")
 

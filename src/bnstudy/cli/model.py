@@ -1,0 +1,37 @@
+"""The verb `model`: what a network is made of."""
+
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, selection, training
+from bnstudy.cli.options import JsonOption
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(model)
+
+
+def model(
+    which: Annotated[str, typer.Argument(metavar="MODEL", help="A network: mlp, cnn, ...")],
+    values: Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="Other fields.")] = None,
+    dataset: Annotated[str, typer.Option("--dataset", help="Whose images it gets.")] = "cifar10",
+    norm: Annotated[str, typer.Option("--norm", help="none, batch, ...")] = "none",
+    as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """List the layers of a network: output shapes, parameters, multiply-adds per image."""
+    training.environment()
+    from bnstudy import anatomy
+
+    cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])
+    rows = anatomy.rows(cell)
+    if as_json:
+        return console.put_json(rows)
+    columns = ("layer", "modules", "output", "parameters", "multiply-adds")
+    shown = [
+        (r["layer"], ", ".join(r["modules"]), " x ".join(map(str, r["output"])), f"{r['parameters']:,}",
+         f"{r['multiply_adds']:,}") for r in rows
+    ]  # fmt: skip
+    console.put_table(f"{which} on {dataset}, norm {norm}", columns, shown)
+    total = rows[-1]
+    console.put(f"{total['parameters']:,} parameters, {total['flops'] / 1e6:,.1f} MFLOPs forward for one image\n")
