@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from bnstudy import extensions
 from bnstudy.cell import FIELDS
 from bnstudy.claims.measured import EXTRAS, extra
 from bnstudy.claims.terms import ROWS
@@ -145,6 +146,8 @@ def test_every_field_but_recipe_may_stand_in_a_grid():
         ("{dataset: mnist, model: [mlp, cnn], norm: batch, reading: [text, code], setting: [relu, weight_decay]}", 8),
         ("{dataset: mnist, model: mlp, norm: batch, norm_bias: [true, false]}", 2),
         ("{dataset: 'mnist', model: \"mlp\", norm: none, width: 1}", 1),
+        ("{dataset: mnist, model: mlp, norm: none, hidden: [30, 20]}", 1),
+        ("{dataset: mnist, model: mlp, norm: none, hidden: [[30, 20], [10]]}", 2),
     ],
 )
 def test_grids(tmp_path, grid, count):
@@ -172,6 +175,22 @@ def test_crlf_and_a_leading_marker_are_read(tmp_path):
     assert (
         load(write(tmp_path, ("---\n" + SMALL).replace("\n", "\r\n"))).studies == load(write(tmp_path, SMALL)).studies
     )
+
+
+@pytest.mark.parametrize("name", ["two", "one", "itself"])
+def test_studies_of_extensions(tmp_path, monkeypatch, name):
+    """They join those of the config; none replaces another; a config that is the extension's own is read once."""
+    path, own = write(tmp_path, SMALL), tmp_path / "own" / "config.yaml"
+    own.parent.mkdir()
+    own.write_text(SMALL.replace("one:", f"{name}:"))
+    bare = extensions.Extension("bare", "0" * 12, None)
+    added = extensions.Extension("own", "0" * 12, path if name == "itself" else own)
+    monkeypatch.setattr(extensions, "_LOADED", {"bare": bare, "own": added})
+    if name == "one":
+        with pytest.raises(UsageError, match="the study one stands in"):
+            load(path)
+    else:
+        assert list(load(path).studies) == (["one", "two"] if name == "two" else ["one"])
 
 
 # ---- what is refused: text to replace, its replacement, line, and what is told
@@ -211,6 +230,9 @@ REFUSED = [
     ("question: Does it train?", "question: [Why]", 5, "studies.one.question: ['Why'] is not allowed"),
     ("    cells:\n      - dataset: digits", "    cells:\n        dataset: digits", 7, "studies.one.cells: a mapping is not allowed; A list"),
     ("studies:\n  one:", "studies:\n  - one:", 4, "studies: a list is not allowed; A mapping"),
+    ("epochs: 3", "hidden: wide", 13, f"{GRID}.hidden"),
+    ("epochs: 3", "hidden: [[30], [wide]]", 13, f"{GRID}.hidden"),
+    ("epochs: 3", "hidden: [30, 0]", 13, f"{GRID}.hidden"),
     # out of range
     ("seeds: 2", "seeds: 0", 1, "seeds: 0 is not allowed"),
     ("seeds: 2", "seeds: -1", 1, "seeds: -1 is not allowed"),

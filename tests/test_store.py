@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -179,6 +180,13 @@ def test_results_that_are_renamed_are_not_made_again(tmp_path):
         with pytest.raises(WriteError, match="not there any more"):
             put()
     assert not (tmp_path / "results").exists()
+
+
+def test_a_folder_whose_locks_exclude_nobody_is_refused(tmp_path, monkeypatch):
+    store.check_locks(tmp_path)
+    monkeypatch.setattr(fcntl, "flock", lambda descriptor, how: None)
+    with pytest.raises(WriteError, match="no working locks"):
+        store.check_locks(tmp_path)
 
 
 def test_a_file_where_a_folder_should_be(tmp_path):

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from bnstudy import config
@@ -46,22 +47,22 @@ class Front:
     def runs(self) -> list[Run]:
         return config.load(self.folder / "config.yaml").studies["tiny"].runs()
 
-    def start(self, *words: str) -> subprocess.Popen:
+    def start(self, *words: str, without: Sequence[str] = (), **options) -> subprocess.Popen:
+        """Start it; `options` are those of Popen, `without` names variables that its environment lacks."""
         environment = os.environ | {
             "PYTHONPATH": str(ROOT / "src"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "OMP_NUM_THREADS": "1", "BNSTUDY_CHECKPOINT_SECONDS": "0", "BNSTUDY_DATA": str(self.folder / "data"),
         }  # fmt: skip
-        for name in ("BNSTUDY_RESULTS", "BNSTUDY_REPORTS"):
+        for name in ("BNSTUDY_RESULTS", "BNSTUDY_REPORTS", *without):
             environment.pop(name, None)
         command = [sys.executable, "-m", "bnstudy.cli", "run", "--study", "tiny", "--cores", "2", *words]
         with (self.folder / "words").open("ab") as words_file:
-            return subprocess.Popen(
-                command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=words_file,
-                stderr=words_file, start_new_session=True,
-            )  # fmt: skip
+            streams = {"stdin": subprocess.DEVNULL, "stdout": words_file, "stderr": words_file}
+            options = streams | {"cwd": self.folder, "env": environment, "start_new_session": True} | options
+            return subprocess.Popen(command, **options)
 
-    def run(self) -> int:
-        return self.start().wait(600)
+    def run(self, **options) -> int:
+        return self.start(**options).wait(600)
 
     @property
     def words(self) -> str:

@@ -2,9 +2,7 @@
 
 import os
 import shutil
-import subprocess
 import time
-from pathlib import Path
 
 import pytest
 
@@ -20,25 +18,6 @@ def goes_on(lab: Lab, calm) -> None:
 
 
 # full and read-only
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """Mounts a tmpfs of a few pages at a folder; skips without root."""
-    mounted = []
-
-    def mount(folder: Path, pages: int, inodes: int = 1000) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        options = f"size={pages * 4096},nr_inodes={inodes}"
-        command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
-        if os.geteuid() or subprocess.run(command, capture_output=True, check=False).returncode:
-            pytest.skip("needs root and the right to mount")
-        mounted.append(folder)
-
-    mount.again = lambda folder, how: subprocess.run(["mount", "-o", f"remount,{how}", str(folder)], check=True)
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
 @pytest.mark.parametrize("pages", [2, 6, 10, 14, 20, 30])

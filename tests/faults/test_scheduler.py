@@ -1,14 +1,16 @@
 """`bnstudy run`: front, scheduler and jobs killed one by one and all together, in each phase; two at once."""
 
+import os
 import random
 import shutil
 import signal
+import subprocess
 import time
 from pathlib import Path
 
 import pytest
 
-from bnstudy.errors import TRY_AGAIN
+from bnstudy.errors import CANNOT_WRITE, TRY_AGAIN
 from faults import invariants, tally
 from faults.dag import Front
 
@@ -99,12 +101,18 @@ def test_everything_is_killed(front, calm, phase):
     ends_calm(front, calm)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_a_signal_to_the_front(front, calm, number):
+TERM, INT, HUP = signal.SIGTERM, signal.SIGINT, signal.SIGHUP
+
+
+@pytest.mark.parametrize("sequence", [(TERM,), (INT,), (HUP,), (TERM, TERM), (INT, TERM)], ids=str)
+def test_signals_to_the_front(front, calm, sequence):
+    """The first stops each run at its next batch; a second one, after a moment, stops everything at once."""
     process = front.start()
     front.until(lambda: training(front))
-    process.send_signal(number)
-    tally.count("signals")
+    for number in sequence:
+        process.send_signal(number)
+        tally.count("signals")
+        time.sleep(0.2)
     assert process.wait(120) in (0, TRY_AGAIN), front.words
     front.until(lambda: not front.processes())
     ends_calm(front, calm)
@@ -125,6 +133,64 @@ def test_results_brought_from_elsewhere(front, calm):
     assert front.run() == 0, front.words
     assert {f: f.stat().st_mtime_ns for f in front.results.glob("records/*/*.json")} == before
     front.same_as(calm)
+
+
+def broken_pipe() -> int:
+    reading, writing = os.pipe()
+    os.close(reading)
+    return writing
+
+
+def test_nobody_reads(front, calm):
+    pipe = broken_pipe()
+    assert front.run(stdout=pipe, stderr=pipe) == 0
+    os.close(pipe)
+    front.same_as(calm)
+
+
+def test_an_odd_folder_without_home(tmp_path, calm):
+    """Spaces, quotes, letters of other alphabets and a command in the path, no HOME, files for nobody else."""
+    front = Front(tmp_path / "wíth späce 数据 '$(touch executed)")
+    options = {"without": ("HOME", "XDG_CACHE_HOME", "USER", "LOGNAME"), "umask": 0o077}
+    assert front.run(**options) == 0, front.words
+    front.same_as(calm)
+    assert {f.stat().st_mode & 0o077 for f in front.results.glob("records/*/*.json")} == {0}
+    invariants.nothing_but(tmp_path, front.folder.name)
+
+
+@pytest.mark.parametrize("when", [0.0, 4102444800.0], ids=["1970", "2100"])
+def test_times_of_files_mean_nothing(front, calm, when):
+    """Every other file is of that day, the others of today; the scheduler, which looks at times, retrains nothing."""
+    for part in ("results", "reports"):
+        shutil.copytree(calm.folder / part, front.folder / part)
+    for path in sorted(front.folder.rglob("*"))[::2]:
+        os.utime(path, (when, when))
+    tally.count("clocks")
+    before = {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in front.results.glob("records/*/*.json")}
+    assert front.run() == 0, front.words
+    assert {f: (f.stat().st_mtime_ns, f.stat().st_ino) for f in front.results.glob("records/*/*.json")} == before
+    front.same_as(calm)
+
+
+@pytest.mark.parametrize("part", ["results", "reports"])
+@pytest.mark.parametrize("how", ["full", "read-only"])
+def test_no_room_after_training(front, calm, small_disk, part, how):
+    """All is trained, and frames or pages cannot be written: told, and the same command ends it once they can."""
+    small_disk(front.folder / part, 4000)
+    if part == "results":
+        for each in ("records", "packs"):
+            shutil.copytree(calm.results / each, front.results / each)
+    else:
+        shutil.copytree(calm.results / "records", front.results / "records")
+    used = int(subprocess.check_output(["du", "-sk", str(front.folder / part)]).split()[0])
+    small_disk.again(front.folder / part, f"size={used + 40}k" if how == "full" else "ro")
+    before = invariants.records(front.results)
+    assert front.run() == CANNOT_WRITE, front.words
+    assert "Traceback" not in front.words
+    assert ("No space left" if how == "full" else "Read-only file system") in front.words
+    small_disk.again(front.folder / part, "size=64m" if how == "full" else "rw")
+    invariants.unchanged(before, front.results)
+    ends_calm(front, calm)
 
 
 def test_ten_kills_at_random(front, calm):

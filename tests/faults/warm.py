@@ -131,9 +131,9 @@ class Server:
 def serve() -> None:
     """Read requests from stdin; answer each with the pid of a new process."""
     _warm_up()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print(json.dumps("ready"), flush=True)
     for line in sys.stdin:
+        _reap(os.WNOHANG)
         reading, writing = os.pipe()
         if os.fork() == 0:
             os.close(reading)
@@ -141,6 +141,14 @@ def serve() -> None:
         os.close(writing)
         with os.fdopen(reading) as pipe:
             print(pipe.read(), flush=True)
+    _reap()
+
+
+def _reap(how: int = 0) -> None:
+    """Collect children that have ended, so that their processor time is in this session's."""
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, how)[0]:
+            pass
 
 
 def _warm_up() -> None:
@@ -157,7 +165,6 @@ def _warm_up() -> None:
 
 def _keep(request: dict[str, Any], writing: int) -> None:
     """Fork the process itself, tell its pid, wait for its end and write down its exit status."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     folder = Path(request["folder"])
     for name in ("out", "err"):
         (folder / name).touch()
