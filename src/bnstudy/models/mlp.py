@@ -12,17 +12,17 @@ from bnstudy.models.block import Block, Network, dense, hidden, output
 HIDDEN = (100, 100, 100)
 
 
-def widths(cell: Cell) -> tuple[int, ...]:
-    """Units of each hidden layer: the cell's, or those of table 6.2 times its `width`."""
-    return cell.hidden or tuple(max(1, round(n * cell.width)) for n in HIDDEN)
+def widths(cell: Cell, own: Sequence[int]) -> tuple[int, ...]:
+    """Units of each hidden layer: the cell's, or the model's own times the cell's `width`."""
+    return cell.hidden or tuple(max(1, round(n * cell.width)) for n in own)
 
 
 class MLP(Network):
     """Images (N, C, H, W), flattened, to logits (N, classes)."""
 
-    def __init__(self, cell: Cell, shape: ImageShape):
+    def __init__(self, cell: Cell, shape: ImageShape, own: Sequence[int] = HIDDEN):
         super().__init__()
-        sizes = [shape.inputs, *widths(cell)]
+        sizes = [shape.inputs, *widths(cell, own)]
         everywhere = cell.dropout_at != "last"
         blocks = [
             hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=everywhere or i == len(sizes) - 1)
