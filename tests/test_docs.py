@@ -49,6 +49,7 @@ LIGHT = {
     "bnstudy run --study thesis --where model=mlp dataset=mnist --estimate",
     "bnstudy train --study demo --where model=mlp setting=relu --estimate",
     "bnstudy show cifar10-mlp-batch-relu-b31964727d87",
+    "bnstudy model cnn --dataset cifar10 --norm batch",
     "bnstudy tables --study demo",
     "bnstudy figures --study demo",
     "bnstudy claims --study demo --json",
