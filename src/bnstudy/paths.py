@@ -42,6 +42,11 @@ def record(results: Path, key: str, seed: int) -> Path:
     return results / "records" / key / f"{seed:d}.json"
 
 
+def weights(results: Path, key: str, seed: int) -> Path:
+    """The final weights of a run, kept on request."""
+    return results / "weights" / key / f"{seed:d}.safetensors"
+
+
 def checkpoints(results: Path, key: str, seed: int) -> tuple[Path, Path]:
     """The newest and the older checkpoint of a run in training."""
     folder = results / "checkpoints"

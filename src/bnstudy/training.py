@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import choices, datasets, lock, models, paths, publication, store
+from bnstudy import choices, datasets, extras, lock, models, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, UsageError, WriteError
@@ -58,6 +58,7 @@ def train(
     device: str = "auto",
     fresh: bool = False,
     wait: bool = False,
+    weights: bool = False,
     say: Say = lambda line: print(line, file=sys.stderr, flush=True),
     on_epoch: Callable[[Run, dict[str, Any]], None] = lambda run, row: None,
 ) -> Report:
@@ -65,12 +66,14 @@ def train(
 
     Records that do not verify are moved aside and trained again. Runs whose data set or whose pretrained weights
     are absent are left out and named in the report. `wait`: a run in another process's hands is waited for instead of
-    refused.
+    refused. `weights`: keep the final weights of what is trained (`paths.weights`).
     Raises TryAgain on a signal, UsageError on an engine or device that cannot do it, WriteError, DataError.
     """
     runs = list(dict.fromkeys(runs))
     for run in runs:
         choices.check(run.cell)
+    if weights:
+        extras.need("safetensors", "weights", "--weights")
     store.open_results(results)
     report = Report(published={} if fresh else _published(runs, results, say))
     if not (missing := _missing(runs, results, report, fresh)):
@@ -91,7 +94,7 @@ def train(
                 with _locked(members, results, wait, asked):
                     _set_aside(members, results, say)
                     todo = _missing(members, results, report, fresh)
-                    _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch)
+                    _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
     return report
 
 
@@ -176,7 +179,7 @@ def on_device(
 
 def _train_on(
     engine: "Engine", runs: list[Run], arrays: Any, results: Path, device: str, asked: Callable[[], bool],
-    report: Report, say: Say, on_epoch: Callable[[Run, dict[str, Any]], None],
+    report: Report, say: Say, on_epoch: Callable[[Run, dict[str, Any]], None], weights: bool,
 ) -> None:  # fmt: skip
     from bnstudy import provenance
     from bnstudy.engine.inputs import prepare
@@ -186,7 +189,7 @@ def _train_on(
         origin[run.id] = provenance.of_run(
             run.cell.recipe, engine.name, device, run.cell.precision, arrays.digest, arrays.source
         )
-    keeper = DiskKeeper(results, origin, asked, say, on_epoch)
+    keeper = DiskKeeper(results, origin, asked, say, on_epoch, weights)
     for run, trained in engine.train(runs, lambda r: prepare(r.cell, r.seed, arrays), keeper, device):
         record = _record(run, trained, keeper.attempts(run), origin[run.id])
         store.put_record(results, record)
@@ -206,9 +209,10 @@ class DiskKeeper(Keeper):
 
     def __init__(
         self, results: Path, origin: dict[str, dict[str, Any]], asked: Callable[[], bool], say: Say,
-        on_epoch: Callable[[Run, dict[str, Any]], None],
+        on_epoch: Callable[[Run, dict[str, Any]], None], weights: bool = False,
     ):  # fmt: skip
         self._results, self._origin, self._asked, self._say, self._on_epoch = results, origin, asked, say, on_epoch
+        self._weights = weights
         self._began: dict[str, float] = {}
         self._attempts: dict[str, list[dict[str, Any]]] = {}
         self._saved: dict[str, float] = {}
@@ -248,6 +252,12 @@ class DiskKeeper(Keeper):
         progress = {"epoch": row["epoch"], "epoch_seconds": row["seconds"]}
         store.put_checkpoint(self._results, run, self._fingerprint(run), buffer.getvalue(), progress)
         self._saved[run.id] = time.monotonic()
+
+    def finished(self, run: Run, weights: Callable[[], dict[str, Any]]) -> None:
+        if self._weights:
+            from bnstudy.weights import content
+
+            store.write(paths.weights(self._results, run.cell.key, run.seed), content(run, weights()))
 
     def attempts(self, run: Run) -> list[dict[str, Any]]:
         """All attempts at this run; the seconds of the present one are those until now."""

@@ -29,6 +29,7 @@ from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.study import find
 
+WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
 
 
@@ -45,6 +46,7 @@ def train(
     results: ResultsOption = None, data: DataOption = None, engine: EngineOption = "auto",
     device: DeviceOption = "auto", fresh: FreshOption = False, estimate: EstimateOption = False, yes: YesOption = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for runs in another process's hands.")] = False,
+    weights: WeightsOption = False,
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:  # fmt: skip
     """Train cells in this process, without the DAG: by name, by study, or from a file."""
@@ -55,7 +57,7 @@ def train(
         return put_estimate(runs, device, 1)
     if not manifest and not yes:
         _check_long(runs, folder, device, fresh)
-    report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh, wait=wait)
+    report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh, wait=wait, weights=weights)
     if manifest:
         return training.put_manifest(folder, manifest.stem, runs, report)
     for error in report.absent.values():
@@ -65,9 +67,14 @@ def train(
     console.say(f"{len(report.trained)} trained, {len(report.stood)} stood already, records in {folder}")
 
 
-def _train(runs: list[Run], folder: Path, data: Path | None, **how) -> training.Report:
+def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> training.Report:
     with console.progress(runs) as (on_epoch, say):
-        return training.train(runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, **how)
+        report = training.train(
+            runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, weights=weights, **how
+        )  # fmt: skip
+    if weights and any(not paths.weights(folder, run.cell.key, run.seed).exists() for run in report.stood):
+        console.say("weights of runs that stood already are not kept; --fresh --weights trains them again")
+    return report
 
 
 def _runs_to_train(
@@ -100,6 +107,7 @@ def try_(
     values: Annotated[list[str], typer.Argument(metavar="key=value...", help="Fields of one cell, or setting=NAME.")],
     seeds: SeedsOption = "1", results: ResultsOption = None, data: DataOption = None,
     engine: EngineOption = "auto", device: DeviceOption = "auto", fresh: FreshOption = False, yes: YesOption = False,
+    weights: WeightsOption = False,
 ) -> None:  # fmt: skip
     """Train one cell that no study needs to hold, and show it."""
     training.environment()
@@ -108,7 +116,7 @@ def try_(
     folder = paths.results_root(results)
     if not yes:
         _check_long(runs, folder, device, fresh)
-    report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh)
+    report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh, weights=weights)
     for error in report.absent.values():
         raise error
     for run in runs:

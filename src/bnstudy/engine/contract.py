@@ -37,6 +37,10 @@ class Keeper:
     def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
         """Called at every epoch boundary with the epoch's row; `state()` is what `restore` gives back."""
 
+    def finished(self, run: Run, weights: Callable[[], dict[str, Any]]) -> None:
+        """Called once when a run has ended, before it is yielded; `weights()` are those that its cell's reading tests,
+        named as in the reference network's `state_dict()`."""
+
     def stopping(self) -> bool:
         """Polled at every batch: if True the engine raises TryAgain at once; the last boundary stays."""
         return False

@@ -54,7 +54,7 @@ class Graph:
                     going.append(self._start(waiting[0], inputs(waiting[0]), keeper, device))
                     waiting.pop(0)
                 advance([training for training in going if not training.protocol.stopped], keeper)
-                finished = [(t.run, t.finish()) for t in going if t.protocol.stopped]
+                finished = [(t.run, _finish(t, keeper)) for t in going if t.protocol.stopped]
                 going = [t for t in going if not t.protocol.stopped]
             except torch.OutOfMemoryError:
                 waiting, going, finished, room = [*(t.run for t in going), *waiting], [], [], 1
@@ -85,6 +85,11 @@ def _give_up_on_second(run: Run, again: set[Run], device: str) -> None:
             "Free the GPU, or train it with --device cpu.",
         )
     again.add(run)
+
+
+def _finish(training: "Training", keeper: Keeper) -> Trained:
+    keeper.finished(training.run, training.weights)
+    return training.finish()
 
 
 def _free_memory(device: str) -> None:
@@ -216,6 +221,12 @@ class Training(reference.Training):
             graph_optimizer.set_rate(self.optimizer, self.rate)
 
     # the end, and the state in between
+
+    def weights(self) -> State:
+        with self._on_stream():
+            found = super().weights()
+        self._wait()
+        return found
 
     def finish(self) -> Trained:
         with self._on_stream():

@@ -67,6 +67,7 @@ def _train(waiting: list[Run], data: Inputs, keeper: Keeper) -> Iterator[tuple[R
         for member in [m for m in members if m.protocol.stopped]:
             members.remove(member)
             stack = None
+            keeper.finished(member.run, member.weights)
             yield member.run, member.finish(data)
 
 

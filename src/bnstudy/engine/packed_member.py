@@ -36,6 +36,7 @@ class Member:
         model = models.build(self.cell, data.shape)
         inits.initialize(model, self.cell, self.seed)
         state = {name: tensor.detach().to(data.train_images.dtype) for name, tensor in model.state_dict().items()}
+        self.counters = [name for name in state if name.endswith("num_batches_tracked")]
         self.layout = Layout(state)
         self.point, self.running = self.layout.rows(state)
         self.velocity = torch.zeros_like(self.point)
@@ -131,6 +132,11 @@ class Member:
         self.protocol = Protocol(**state["protocol"])
         self.history.restore(state["history"])
         self.lr, self.step, self.first_batch_loss = state["lr"], state["step"], state["first_batch_loss"]
+
+    def weights(self) -> State:
+        """The weights that the cell's reading tests, named as in the reference network's state_dict."""
+        rows = self.best if self.cell.tested_weights == "best" else self.stored()
+        return self.layout.state(*rows) | {name: torch.tensor(self.step) for name in self.counters}
 
     def finish(self, data: Inputs) -> Trained:
         """The finished training, with the test accuracy of the last and of the best weights (B.1)."""

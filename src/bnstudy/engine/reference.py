@@ -48,6 +48,7 @@ class Reference:
             while not training.protocol.stopped:
                 row = training.epoch(keeper)
                 keeper.epoch_done(run, row, training.state)
+            keeper.finished(run, training.weights)
             yield run, training.finish()
 
 
@@ -269,6 +270,13 @@ class Training:
             m.momentum = value
 
     # the end, and the state in between
+
+    def weights(self) -> State:
+        """The weights that the cell's reading tests, as the network's state_dict."""
+        if self.cell.tested_weights == "best":
+            return self.best
+        with optimizers.stored_parameters(self.optimizer):
+            return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def finish(self) -> Trained:
         """The finished training, with the test accuracy of the last and of the best weights (B.1)."""
