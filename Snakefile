@@ -44,3 +44,4 @@ for study in PLAN.studies:
         input:
             PLAN.reports / study / "index.html",
             PLAN.standing(study),
+            expand(rules.aggregate.output, study=study),  # a job that fails has its outputs deleted, these too

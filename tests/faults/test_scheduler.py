@@ -172,6 +172,19 @@ def test_times_of_files_mean_nothing(front, calm, when):
     front.same_as(calm)
 
 
+def test_frames_that_a_failed_job_left_deleted(front, calm):
+    """The page of before stands and is newer than all records; frames and page are made again all the same."""
+    for part in ("results", "reports"):
+        shutil.copytree(calm.folder / part, front.folder / part)
+    shutil.rmtree(front.results / "frames" / "tiny")
+    page = front.folder / "reports" / "tiny" / "index.html"
+    page.write_text("of before")
+    assert front.run() == 0, front.words
+    assert len(list((front.results / "frames" / "tiny").glob("*.parquet"))) == 5
+    assert page.read_text() != "of before"
+    front.same_as(calm)
+
+
 @pytest.mark.parametrize("part", ["results", "reports"])
 @pytest.mark.parametrize("how", ["full", "read-only"])
 def test_no_room_after_training(front, calm, small_disk, part, how):
