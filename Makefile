@@ -11,7 +11,7 @@ SEEDS ?=
 YES ?=
 STUDY ?= thesis
 
-.PHONY: setup demo test test-slow test-faults check format replicate report archive docs lock clean
+.PHONY: setup setup-slurm demo test test-slow test-cluster test-faults check format replicate report archive docs lock clean
 
 setup: $(VENV)/ready
 
@@ -24,6 +24,10 @@ $(VENV)/ready: requirements.lock pyproject.toml | $(UV)
 	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
+
+# Snakemake's executor for SLURM, besides.
+setup-slurm: setup
+	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-slurm.lock
 
 demo: setup
 	$(BNSTUDY) run --study demo
@@ -43,6 +47,10 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
+
+# A real one-node cluster of Debian's slurmctld, slurmd, slurm-client and munge (apt-get install them).
+test-cluster: setup-slurm
+	$(BIN)/python -m pytest -q tests/cluster -m cluster -s --timeout 1800
 
 test-faults: setup
 	$(BIN)/python -m pytest -q tests/faults -m "" -s --timeout 3600
@@ -65,6 +73,7 @@ docs: setup
 
 lock: | $(UV)
 	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --upgrade requirements.in -o requirements.lock
+	$(UV) pip compile --quiet --universal --generate-hashes --no-emit-index-url --no-header --no-annotate --python-version 3.11 --upgrade requirements-slurm.in -o requirements-slurm.lock
 
 clean:
 	rm -rf $(VENV) .uv

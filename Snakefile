@@ -4,7 +4,7 @@
 from snakemake.utils import min_version
 
 from bnstudy import datasets, extensions
-from bnstudy.dag import Dag, find_commands
+from bnstudy.dag import Dag, device, find_commands
 
 min_version("9.20")
 
@@ -18,7 +18,8 @@ report: "workflow/report/workflow.rst"
 find_commands()
 extensions.load()  # those that BNSTUDY_EXTENSIONS names
 PLAN = Dag.plan(workflow.configfiles[0], config)
-PLAN.clear_gaps()
+if workflow.is_main_process:  # not in a job on another machine, which may see the files of others late
+    PLAN.clear_gaps()
 
 
 wildcard_constraints:

@@ -157,6 +157,7 @@ def test_what_are_no_seeds(text):
         (["cells", "--seeds", "x"], "--seeds x: not seeds"),
         (["cells", "--config", "absent.yaml"], "absent.yaml"),
         (["run", "--cores", "many"], "--cores many: not a number of processes"),
+        (["run", "--profile", "nowhere"], "--profile nowhere: holds no config.yaml"),
         (["report", "--formats", "svq"], "no such format (nearest: svg)"),
         (["table", "B.9"], "B.9: no such table"),
         (["figure", "7.99"], "7.99: no such figure"),

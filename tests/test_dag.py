@@ -10,12 +10,13 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
 from bnstudy.config import load
-from bnstudy.dag import Dag
+from bnstudy.dag import Dag, device
 from bnstudy.store import get_record
 from command_line import ROOT, Ended, environment, process, two_lines
 
@@ -324,6 +325,21 @@ def test_only_the_named_study_is_narrowed(folder):
     assert [len(whole.studies[s].runs()) for s in ("tiny", "mixed")] == [3, 2]
     assert [(r.cell.norm, r.seed) for r in part.studies["tiny"].runs()] == [("batch", 3)]
     assert part.studies["mixed"] == whole.studies["mixed"]
+
+
+def test_packs_of_full_convolutions_want_a_gpu_and_on_a_cluster_nothing_else(folder):
+    thesis = Dag.plan(ROOT / "config.yaml", {})
+    wanted = {}
+    for pack in thesis.packs["thesis"]:
+        wanted.setdefault(pack.runs[0].cell.model, set()).add(thesis.gpus(SimpleNamespace(pack=pack.id)))
+    assert wanted == {"mlp": {0}, "cnn": {1}}
+    timed = {t.none.model: thesis.gpus(SimpleNamespace(timing=t.id)) for t in thesis.timings["timing"]}
+    assert timed == {"mlp": 0, "cnn": 1}
+    tiny = Dag.plan(folder / "small.yaml", {})
+    assert {tiny.gpus(SimpleNamespace(pack=pack.id)) for pack in tiny.packs["tiny"]} == {0}  # a narrow CNN
+    assert [device({"gpu": count}, elsewhere) for elsewhere in (False, True) for count in (0, 1)] == [
+        "auto", "auto", "cpu", "cuda"
+    ]  # fmt: skip
 
 
 def test_every_run_is_in_one_pack_and_packs_are_named_by_their_runs(folder):

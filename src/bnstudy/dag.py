@@ -18,7 +18,7 @@ from typing import Any
 from bnstudy import config, datasets, paths, publication
 from bnstudy.cell import Run
 from bnstudy.selection import narrow
-from bnstudy.study import Pack, Study, plan
+from bnstudy.study import Pack, Study, plan, wants_gpu
 from bnstudy.timing import Timing, shown, timings
 from bnstudy.timing.record import stored
 
@@ -119,9 +119,24 @@ class Dag:
         """Input of `train`: the note on the data set of a pack."""
         return str(paths.data_state(self.results, self._by_id()[wildcards.pack].runs[0].cell.dataset))
 
+    def gpus(self, wildcards: Any) -> int:
+        """Resource of `train` and `time`: the GPUs that a pack or a timing wants, 1 if a network of it does."""
+        if hasattr(wildcards, "pack"):
+            cells = [run.cell for run in self._by_id()[wildcards.pack].runs]
+        else:
+            cells = list(self._timing_by_id()[wildcards.timing].cells.values())
+        return int(any(wants_gpu(cell) for cell in cells))
+
     def run_ids(self, wildcards: Any) -> list[str]:
         """Parameter of `train`: `key:seed` of each run of a pack."""
         return [f"{run.cell.key}:{run.seed}" for run in self._by_id()[wildcards.pack].runs]
+
+
+def device(resources: Any, elsewhere: bool) -> str:
+    """Parameter of `train` and `time`: on a cluster what was asked of it, the GPU or the CPU, and nothing instead."""
+    if not elsewhere:
+        return "auto"
+    return "cuda" if resources.get("gpu") else "cpu"
 
 
 def find_commands() -> None:

@@ -8,6 +8,7 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from bnstudy import console, datasets, lock, paths, publication, store, training
 from bnstudy.cell import Run
-from bnstudy.errors import FAILURES, INTERNAL, DataError, StudyError, TryAgain, UsageError
+from bnstudy.errors import FAILURES, INTERNAL, TRY_AGAIN, DataError, StudyError, TryAgain, UsageError
 from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.study import Study
@@ -42,21 +43,29 @@ class Place:
         return self.results / "logs"
 
 
-def run(place: Place, study: Study, narrowed: dict[str, str], processes: int, yes: bool, fresh: bool) -> None:
+def run(
+    place: Place, study: Study, narrowed: dict[str, str], processes: int, yes: bool, fresh: bool,
+    profile: Path | None = None,
+) -> None:  # fmt: skip
     """Train what is missing of a study and write its page.
 
     narrowed   only_where and only_seeds, as `dag.Dag.plan` reads them, for what `study` was narrowed by
+    profile    how to run: where and how many at a time; without one, `processes` on this machine
     Raises UsageError before a hopeless start without `yes`, TryAgain on a signal or if another process runs a study
     here, DataError if the study has no record because its data are absent, and StudyError if a job failed.
     """
+    how = _scheduling(processes, profile)
+    lock.probe(paths.lock(place.results, "probe"))
     with lock.held(paths.lock(place.results, "run"), str(place.results)):
         outcomes = {} if fresh else standing(study.runs(), place.results)
         todo = [r for r in study.runs() if r not in outcomes]
-        if todo:
+        if todo and profile:
+            console.say(f"{len(todo)} runs to train, by {profile}")
+        elif todo:
             check_start(todo, "auto", processes, yes)
         if fresh:
             training.forget(todo, place.results)
-        snakemake(place, study, narrowed, processes, todo, outcomes, fresh)
+        snakemake(place, study, narrowed, how, todo, outcomes, fresh)
     summary(place, study, outcomes, len(todo))
 
 
@@ -124,8 +133,17 @@ def workflow_file(config: Path) -> Path:
     )
 
 
+def _scheduling(processes: int, profile: Path | None) -> list[str]:
+    """Snakemake's words on where and how to run. Raises UsageError if there is no such profile."""
+    if profile is None:
+        return ["--cores", str(processes), "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input"]
+    if not any(profile.glob("config*.yaml")):
+        raise UsageError(f"--profile {profile}: holds no config.yaml", "Name a folder, for instance profiles/slurm.")
+    return ["--workflow-profile", str(profile)]
+
+
 def snakemake(
-    place: Place, study: Study, narrowed: dict[str, str], processes: int, todo: Sequence[Run],
+    place: Place, study: Study, narrowed: dict[str, str], how: list[str], todo: Sequence[Run],
     outcomes: dict[Run, str], fresh: bool = False,
 ) -> None:  # fmt: skip
     """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
@@ -135,13 +153,13 @@ def snakemake(
     """
     given = [f"{key}={value}" for key, value in narrowed.items() if value]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
-               "--configfile", str(place.config), "--cores", str(processes), "--nolock", "--rerun-incomplete",
-               "--keep-going", "--rerun-triggers", "mtime", "input",
+               "--configfile", str(place.config), "--nolock", *how,
                "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     store.write(failures, b"")
     environment = _environment(place, failures) | ({publication.IGNORE: "1"} if fresh else {})
-    with log.open("wb") as words, _group(command, environment, words) as (process, asked):
+    ask = signal.SIGINT if "--workflow-profile" in how else signal.SIGTERM
+    with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
         status = _follow(process, place, todo, outcomes)
     if asked():
         raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
@@ -156,15 +174,17 @@ def _environment(place: Place, failures: Path) -> dict[str, str]:
         "BNSTUDY_DATA": str(place.data),
         "BNSTUDY_REPORTS": str(place.reports),
         FAILURES: str(failures.resolve()),
+        lock.FRONT: socket.gethostname(),
     }
 
 
 @contextlib.contextmanager
 def _group(
-    command: list[str], environment: dict[str, str], words
+    command: list[str], environment: dict[str, str], words, ask: signal.Signals
 ) -> Iterator[tuple[subprocess.Popen, Callable[[], bool]]]:
     """Snakemake and its jobs as one process group, which gets our signals: each run stops at its next batch.
 
+    ask   how it gets them: at SIGINT Snakemake also cancels what it gave to a cluster; at SIGTERM it waits for that
     A second signal kills the group. When the block is left, no process of the group is left.
     """
     process = subprocess.Popen(
@@ -176,7 +196,7 @@ def _group(
         asked.append(number)
         if len(asked) == 1:
             console.say("stopping: runs in training keep their last checkpoint (once more to stop at once)")
-        _signal_group(process.pid, signal.SIGTERM if len(asked) == 1 else signal.SIGKILL)
+        _signal_group(process.pid, ask if len(asked) == 1 else signal.SIGKILL)
 
     before = {s: signal.signal(s, forward) for s in STOPPING if signal.getsignal(s) is not signal.SIG_IGN}
     try:
@@ -231,6 +251,7 @@ def _line(record: Record) -> str:
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
     """What the failed jobs said; without a word of theirs, what Snakemake said."""
     told = [json.loads(line) for line in failures.read_text().splitlines()]
+    told.sort(key=lambda each: each["code"] == TRY_AGAIN)  # a job that a cluster stopped and started again is no cause
     if told:
         causes = list(dict.fromkeys(each["cause"] for each in told))
         more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""

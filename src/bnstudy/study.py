@@ -123,6 +123,11 @@ def plan(runs: Sequence[Run]) -> list[Pack]:
     return packs
 
 
+def wants_gpu(cell: Cell) -> bool:
+    """Whether this takes days without a GPU: convolutions at full width."""
+    return "mlp" not in cell.model and cell.width == 1
+
+
 def shape(cell: Cell) -> str:
     """What cells must share to be trained in one stack: all but lr, init, penalty and their like."""
     free = ("lr", "init", "init_std", "penalty", "penalty_strength", "penalty_factor", "penalty_on", "kaiming_gain",

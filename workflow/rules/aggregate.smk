@@ -12,6 +12,9 @@ rule aggregate:
         timings=PLAN.results / "frames" / "{study}" / "timings.parquet",
     log:
         PLAN.results / "logs" / "aggregate" / "{study}.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
     params:
         config=workflow.configfiles[0],
         seeds=PLAN.seeds,

@@ -34,6 +34,9 @@ rule report:
         ],
     log:
         PLAN.results / "logs" / "report" / "{study}.log",
+    resources:
+        mem_mb=4000,  # 1,500 for the 684 records of the thesis
+        runtime=60,
     params:
         config=workflow.configfiles[0],
         seeds=PLAN.seeds,

@@ -9,8 +9,13 @@ rule time:
     threads: workflow.resource_settings.cores or 1  # none are given for `--report`
     resources:
         timing=1,
+        gpu=PLAN.gpus,
+        mem_mb=6000,
+        runtime=240,
     params:
         config=workflow.configfiles[0],
         cells=PLAN.timed_cells,
+        device=lambda wildcards, resources: device(resources, workflow.remote_exec),
     shell:
-        "bnstudy bench time {params.cells:q} --config {params.config:q} --manifest {output:q} > {log:q} 2>&1"
+        "bnstudy bench time {params.cells:q} --device {params.device} --config {params.config:q} "
+        "--manifest {output:q} > {log:q} 2>&1"

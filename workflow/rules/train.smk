@@ -9,8 +9,14 @@ rule train:
     log:
         PLAN.results / "logs" / "train" / "{pack}.log",
     threads: 1
+    resources:
+        gpu=PLAN.gpus,
+        mem_mb=6000,  # 2,200 for 18 MLPs or a CNN on CIFAR-10; SVHN is half as large again, a GPU's libraries take 2,500
+        runtime=240,  # minutes; a pack that needs longer goes on from its checkpoints when it is tried again
     params:
         config=workflow.configfiles[0],
+        device=lambda wildcards, resources: device(resources, workflow.remote_exec),
         runs=PLAN.run_ids,
     shell:
-        "bnstudy train {params.runs:q} --config {params.config:q} --wait --manifest {output:q} > {log:q} 2>&1"
+        "bnstudy train {params.runs:q} --config {params.config:q} --device {params.device} --wait "
+        "--manifest {output:q} > {log:q} 2>&1"

@@ -41,6 +41,9 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again even where a record stands.")]
 EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Start even if it takes days.")]
+ProfileOption = Annotated[
+    Path | None, typer.Option("--profile", help="Where and how to run, a Snakemake profile: profiles/slurm.")
+]
 FormatsOption = Annotated[str, typer.Option("--formats", help="Of figures: svg, pdf, png; several by commas.")]
 DEFAULT_CONFIG = Path("config.yaml")
 FORMATS = ("svg", "pdf", "png")

@@ -14,6 +14,7 @@ from bnstudy.cli.options import (
     EstimateOption,
     FreshOption,
     JsonOption,
+    ProfileOption,
     ReportsOption,
     ResultsOption,
     SeedsOption,
@@ -47,7 +48,7 @@ def run(
     study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
     config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, data: DataOption = None,
     reports: ReportsOption = None, cores: Annotated[str, typer.Option("--cores", help="Processes at a time.")] = "all",
-    estimate: EstimateOption = False, yes: YesOption = False, fresh: FreshOption = False,
+    profile: ProfileOption = None, estimate: EstimateOption = False, yes: YesOption = False, fresh: FreshOption = False,
 ) -> None:  # fmt: skip
     """Train what is missing of a study and write its report, through the DAG."""
     from bnstudy import running
@@ -58,7 +59,8 @@ def run(
     if estimate:
         return put_estimate(chosen.runs() if fresh else running.missing(chosen.runs(), folder), "auto", count)
     place = running.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
-    running.run(place, chosen, {"only_where": " ".join(where or []), "only_seeds": seeds or ""}, count, yes, fresh)
+    narrowed = {"only_where": " ".join(where or []), "only_seeds": seeds or ""}
+    running.run(place, chosen, narrowed, count, yes, fresh, profile)
 
 
 def put_estimate(runs: list[Run], device: str, processes: int) -> None:

@@ -27,7 +27,7 @@ from bnstudy.cli.study import put_estimate
 from bnstudy.errors import DataError, UsageError
 from bnstudy.labels import name
 from bnstudy.record import Record
-from bnstudy.study import find
+from bnstudy.study import find, wants_gpu
 
 WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
@@ -99,7 +99,7 @@ def _check_long(runs: list[Run], results: Path, device: str, fresh: bool) -> Non
     from bnstudy import running
 
     todo = runs if fresh else running.missing(runs, results)
-    if any(r.cell.model != "mlp" and r.cell.width == 1 for r in todo):
+    if any(wants_gpu(run.cell) for run in todo):
         running.check_start(todo, device, 1, yes=False)
 
 
