@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bnstudy.engine.contract import Engine, Trained
 
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a run; a kill costs at most this and one epoch
+THREADS = 1  # of a training process
 PATIENCE_FOR_LOCKS = 24 * 3600.0
 
 Say = Callable[[str], None]
@@ -171,7 +172,7 @@ def on_device(
     """Set what fixes the bits of a training process, and hold its device meanwhile, as `devices.taken` does."""
     from bnstudy import devices
 
-    torch.set_num_threads(1)  # thread count changes bits; processes, not threads, fill the cores
+    torch.set_num_threads(THREADS)  # thread count changes bits; processes, not threads, fill the cores
     torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
     with devices.taken(wanted, say, stopping, alone) as device:
         yield device

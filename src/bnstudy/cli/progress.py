@@ -94,7 +94,7 @@ def _left(row: progress.Row) -> str:
 
 def _words(now: progress.Now) -> list[str]:
     """What stands below the table."""
-    training = now.total["in_training"]
+    training = sorted(now.total["in_training"], key=lambda run: run["epoch"] is None)
     lines = [_training_line(run) for run in training[:SHOWN]]
     if len(training) > SHOWN:
         lines.append(f"and {len(training) - SHOWN} more")
