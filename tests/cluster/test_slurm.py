@@ -138,6 +138,14 @@ def test_a_signal_to_the_front_cancels_its_jobs_and_the_same_command_goes_on(clu
     study.same_as(local)
 
 
+def test_an_absent_data_set_leaves_the_rest(cluster, tmp_path):
+    """Each job reads the Snakefile again, and must not clear away the note that the data are absent."""
+    study = Study(tmp_path / "study", cluster, "[toy, mnist]")
+    assert study.run() == 0, study.log + cluster.logs()
+    assert "MNIST: not run, its data are absent" in study.words
+    assert len(invariants.records(study.results)) == len(study.runs) / 2
+
+
 def test_a_job_that_asked_for_a_gpu_never_takes_the_cpu(cluster, tmp_path):
     """The GPU of this cluster is none: the job was promised one and has to say so."""
     study = Study(tmp_path / "study", cluster, "toy", "cnn", "train_size: 64")
