@@ -3,6 +3,7 @@ they err: docs/verdicts.md.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -61,11 +62,14 @@ def pooled_std(cells: pd.DataFrame) -> tuple[float, int]:
     return float(np.sqrt((freedom * alive["std"].to_numpy(dtype=float) ** 2).sum() / freedom.sum())), int(freedom.sum())
 
 
-def half_width(s: float, freedom: int, n: int, level: float = 0.95) -> float:
-    """Half-width of the interval that holds one more run with probability `level`, given the mean of n runs."""
+def half_width(s: float, freedom: int, n: int, level: float = 0.95, error: float = 0.0) -> float:
+    """Half-width of the interval that holds one more run with probability `level`, given the mean of n runs.
+
+    error   standard error of that run's number in itself, as when few images were tested
+    """
     if not freedom or not n:
         return float("nan")
-    return float(stats.t.ppf((1 + level) / 2, freedom) * s * np.sqrt(1 + 1 / n))
+    return float(stats.t.ppf((1 + level) / 2, freedom) * np.hypot(s * np.sqrt(1 + 1 / n), error))
 
 
 def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:
@@ -93,7 +97,9 @@ def number_verdicts(
     """One row per printed number, in the order of `published`.
 
     runs       as for `cell_means`; only rows of `reading` count
-    published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.published.accuracy()`
+    published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.published.accuracy()`; may have
+               rounded (points that the printed number may be off by rounding) and standard_error (points, of
+               testing few images): both widen the margin, the second h too
     margins    points per data set, over MARGINS; `default` for all others
     is_chance  whether a printed number is a constant guess (default: bnstudy.published.is_chance)
 
@@ -117,25 +123,33 @@ def number_verdicts(
             twice = here[here.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
             raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
         for at, number in group.iterrows():
-            row = {"at": at, "s": s, "margin": margin, "published_broken": is_chance(number["published"], str(dataset))}
+            error = float(number.get("standard_error", 0.0))
+            wide = margin + float(number.get("rounded", 0.0)) + error
+            row = {"at": at, "s": s, "margin": wide, "published_broken": is_chance(number["published"], str(dataset))}
             slot = (number["norm"], number["setting"])
             rows.append(
                 row
                 | _verdict(
-                    number["published"], own.loc[slot] if slot in own.index else None, row, freedom, single, level
+                    number["published"],
+                    own.loc[slot] if slot in own.index else None,
+                    row,
+                    partial(half_width, s, freedom, level=level, error=error),
+                    single,
                 )
             )
     found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
     return published.join(found)
 
 
-def _verdict(printed: float, cell: pd.Series | None, row: dict, freedom: int, single: bool, level: float) -> dict:
-    """The columns of one number that depend on its own cell (None: not run)."""
+def _verdict(
+    printed: float, cell: pd.Series | None, row: dict, width: Callable[..., float], single: bool
+) -> dict[str, Any]:
+    """The columns of one number that depend on its own cell (None: not run); `width` gives h from the seeds."""
     if cell is None:
         empty = dict.fromkeys(("mean", "std", "h", "difference"), float("nan"))
         return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
     n, mean = int(cell["n"]), float(cell["mean"])
-    h, difference = half_width(row["s"], freedom, n, level), printed - mean
+    h, difference = width(n), printed - mean
     verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["published_broken"]))
     return {
         "mean": mean, "n": n, "std": float(cell["std"]), "h": h, "difference": difference,

@@ -63,7 +63,7 @@ def evidence(found: ClaimVerdict) -> dict[str, Any]:
     return {
         "text": "; ".join(_sentence(part) for part in found.parts),
         "places": [" ".join(place) for place in found.places],
-        "datasets_present": list(dict.fromkeys(dataset for _, dataset in found.places)),
+        "datasets_present": list(dict.fromkeys(dataset for *_, dataset in found.places)),
         "parts": [
             {
                 "kind": part.kind,
@@ -96,8 +96,8 @@ def true_in(part: PartVerdict) -> str:
 
 
 def numbers(part: PartVerdict) -> list[str]:
-    """The numbers in words; of an accuracy or a time, vanilla and batch norm together."""
-    if "redraws" not in part.true_in:
+    """The numbers in words; of an accuracy or a time, vanilla and batch norm together where norms are told apart."""
+    if "redraws" not in part.true_in or all(len(at) == 1 for at in part.numbers):
         never = {at: "never" if str(at[0]).startswith("epochs") else "inf" for at in part.numbers}
         return [f"{_label(at)} {_number(value, never[at])}" for at, value in part.numbers.items()]
     pairs: dict[tuple[Any, ...], dict[str, str]] = {}

@@ -1,6 +1,6 @@
 """Frames -> what evidence is built from: means with their standard errors, redraws of them, histories by seed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from bnstudy.cell import FIELDS, plain
-from bnstudy.claims.catalogue import ACCURACY, TIMING, VALIDATION
-from bnstudy.claims.evidence import Timed
-from bnstudy.claims.terms import Slot
+from bnstudy.claims.catalogue import ACCURACY, TIMING
+from bnstudy.claims.curves import History
+from bnstudy.claims.evidence import Evidence, Timed
+from bnstudy.claims.terms import Place, Slot
 from bnstudy.frames import Frames
 from bnstudy.labels import AXES
 from bnstudy.publication import kept_epochs
@@ -152,19 +153,35 @@ class Measured:
         best = epochs[epochs["epoch"] > 0].groupby(["key", "seed"])["validation_accuracy"].max()
         return accuracies(self.runs.join(best.rename("best"), on=["key", "seed"]), "best")
 
+    def means(self, kind: str) -> Mapping[Any, Mean]:
+        """Every mean of this kind: accuracy, validation accuracy or timing."""
+        return self.timings if kind == TIMING else self.test if kind == ACCURACY else self.validation
+
     def draws(self, kind: str) -> tuple[dict[Any, np.ndarray], dict[Any, Any]]:
-        """Redraws of every mean of this kind (accuracy, validation accuracy or timing), and where it is broken."""
+        """Redraws of every mean of this kind, and where it is broken."""
         if kind not in self._draws:
-            means = {ACCURACY: lambda: self.test, VALIDATION: lambda: self.validation, TIMING: lambda: self.timings}[
-                kind
-            ]()
-            drawn = {at: redraws((kind, at), mean) for at, mean in means.items()}
+            drawn = {at: redraws((kind, at), mean) for at, mean in self.means(kind).items()}
             self._draws[kind] = ({at: d[0] for at, d in drawn.items()}, {at: d[1] for at, d in drawn.items()})
         return self._draws[kind]
 
     @cached_property
     def histories(self) -> "Histories":
         return Histories(self.runs, self._frames.epochs, self._frames.layers)
+
+    def evidence(self, kind: str, places: Collection[Place]) -> Any:
+        """What a predicate of this kind reads: redraws of every mean."""
+        if kind == TIMING:
+            return Evidence(places, seconds=self.draws(TIMING)[0])
+        accuracies, broken = self.draws(kind)
+        return Evidence(places, accuracies, broken=broken)
+
+    def history(self, places: Collection[Place], seed: int) -> Any:
+        """What a predicate of curves reads of one seed."""
+        return History(places, self.histories, seed, {at: mean.value for at, mean in self.timings.items()})
+
+    def lacks(self, asked: Iterable[Any]) -> bool:
+        """Whether any cell of what was asked for lacks a seed."""
+        return bool({at[-4:] for at in asked} & self.missing)
 
 
 class Histories:

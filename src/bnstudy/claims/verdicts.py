@@ -10,10 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy.claims.catalogue import ACCURACY, PER_SEED, PRINTED, REDRAWN, TIMING, Claim, Part, Predicate
-from bnstudy.claims.curves import History
-from bnstudy.claims.evidence import Evidence, printed
-from bnstudy.claims.measured import Mean, Measured
+from bnstudy.claims.catalogue import PER_SEED, PRINTED, REDRAWN, TIMING, Claim, Part, Predicate
+from bnstudy.claims.evidence import printed
+from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NotGiven, Place
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
@@ -92,8 +91,8 @@ def decide(share: float) -> str:
 def _complete(claim: Claim, parts: Collection[PartVerdict], measured: Measured | None) -> bool:
     if any(set(part.places) != set(claim.places) and part.kind in (*REDRAWN, *PER_SEED) for part in parts):
         return False
-    slots = {at[-4:] for part in parts for at in part.numbers if part.kind != TIMING}
-    return measured is None or not slots & measured.missing
+    asked = {at for part in parts for at in part.numbers if part.kind != TIMING}
+    return measured is None or not measured.lacks(asked)
 
 
 def _part(claim: Claim, part: Part, measured: Measured | None) -> PartVerdict:
@@ -115,13 +114,8 @@ def _computed(part: Part) -> PartVerdict:
 
 def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     """Redraw every cell mean from Normal(mean, s^2 / n) and see how often the predicate is true."""
-    if part.kind == TIMING:
-        means: Mapping[Any, Mean] = measured.timings
-        values: dict[str, Any] = {"seconds": measured.draws(TIMING)[0]}
-    else:
-        means = measured.test if part.kind == ACCURACY else measured.validation
-        values = dict(zip(("accuracies", "broken"), measured.draws(part.kind), strict=True))
-    found = _on_what_is_there(part.predicate, claim.places, lambda places: Evidence(places, **values))
+    means = measured.means(part.kind)
+    found = _on_what_is_there(part.predicate, claim.places, lambda places: measured.evidence(part.kind, places))
     if found is None:
         return PartVerdict(part.kind, part.check, NOT_RUN)
     answer, ev = found
@@ -133,10 +127,9 @@ def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
 
 def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     """Ask the predicate of each seed that has all the runs it needs."""
-    seconds = {at: mean.value for at, mean in measured.timings.items()}
 
     def ask(seed: int, places: Collection[Place]):
-        return _on_what_is_there(part.predicate, places, lambda p: History(p, measured.histories, seed, seconds))
+        return _on_what_is_there(part.predicate, places, lambda p: measured.history(p, seed))
 
     first = {seed: found for seed in measured.histories.seeds if (found := ask(seed, claim.places))}
     places = _common([ev.places for _, ev in first.values()])

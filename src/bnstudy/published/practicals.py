@@ -10,7 +10,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from math import sqrt
 from typing import Any
+
+import pandas as pd
 
 from bnstudy.cell import Cell, make_cell
 from bnstudy.selection import fields_of
@@ -34,6 +37,8 @@ TORCH: dict[str, Any] = {"init": "torch_default"}
 class Row:
     """One row of a report. `published` is a test accuracy in percent, or None where the report has only `words`.
 
+    rounded    points that the printed number may be off by rounding, where the report says `about`; else 0
+    images     test images that it was measured on; None: all
     stated     fields of the cell that the report gives
     assumed    fields that it does not give for this row and the course's setting does not decide either
     """
@@ -43,9 +48,19 @@ class Row:
     section: str
     what: str
     published: float | None
+    rounded: float
+    images: int | None
     words: str
     stated: dict[str, Any]
     assumed: dict[str, Any]
+
+    @property
+    def standard_error(self) -> float:
+        """Points by which the printed number errs because it is of few images: sqrt(p (1 - p) / images); 0 of all."""
+        if self.published is None or self.images is None:
+            return 0.0
+        share = self.published / 100
+        return 100 * sqrt(share * (1 - share) / self.images)
 
     @property
     def cell(self) -> Cell:
@@ -67,9 +82,29 @@ def rows() -> tuple[Row, ...]:
 def _row(line: dict[str, str]) -> Row:
     published = float(line["published"]) if line["published"] else None
     stated, assumed = (fields_of(line[column].split()) for column in ("stated", "assumed"))
-    return Row(line["row"], line["report"], line["section"], line["what"], published, line["words"], stated, assumed)
+    rounded, images = float(line["rounded"] or 0), int(line["images"]) if line["images"] else None
+    return Row(
+        line["row"], line["report"], line["section"], line["what"], published, rounded, images, line["words"], stated,
+        assumed,
+    )  # fmt: skip
 
 
 def cells(chosen: Iterable[Row] | None = None) -> tuple[Cell, ...]:
     """The cells of these rows, each once: all 42 rows have 41, since K10 and L6 are one system."""
     return tuple(dict.fromkeys(row.cell for row in (rows() if chosen is None else chosen)))
+
+
+@cache
+def homes() -> dict[str, str]:
+    """Key of each cell -> the id of its row, the first if two rows have one cell."""
+    found: dict[str, str] = {}
+    for row in rows():
+        found.setdefault(row.cell.key, row.id)
+    return found
+
+
+def placed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of a frame (with a column `key`) that are of these cells. Their `setting` is the id of the report's
+    row, their reading the default one: so verdicts address them as they address the rows of tables B.1 and B.2."""
+    mine = frame[frame["key"].isin(list(homes()))]
+    return mine.assign(setting=mine["key"].map(homes()).astype("str"), reading="default")

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
@@ -20,6 +21,15 @@ TIMING_COLUMNS = [
     "ratio_high", "pixels",
 ]  # fmt: skip
 FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX", "html": "HTML"}
+
+
+class Written(Protocol):
+    """What can be written in every format: a table of the thesis (`Shown`) or of a course report."""
+
+    @property
+    def stem(self) -> str: ...
+
+    def texts(self) -> dict[str, str]: ...
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,11 @@ class Shown:
     def row(self) -> dict[str, str]:
         """As listed by `bnstudy tables`."""
         return {"id": self.id, "state": self.state, "title": self.grid.title}
+
+    def texts(self) -> dict[str, str]:
+        """The table in each of FORMATS."""
+        return {"csv": formats.csv(self.content), "md": formats.markdown(self.grid), "tex": formats.latex(self.grid),
+                "html": formats.html(self.grid)}  # fmt: skip
 
 
 def planned(cells: Iterable[Cell], seeds: Sequence[int]) -> pd.DataFrame:
@@ -78,13 +93,11 @@ def shown(
     return found
 
 
-def write(found: Iterable[Shown], folder: Path) -> list[Path]:
+def write(found: Iterable[Written], folder: Path) -> list[Path]:
     """Write each table in every format into `folder`; the paths. Raises WriteError."""
     written = []
     for one in found:
-        texts = {"csv": formats.csv(one.content), "md": formats.markdown(one.grid), "tex": formats.latex(one.grid),
-                 "html": formats.html(one.grid)}  # fmt: skip
-        for ending, text in texts.items():
+        for ending, text in one.texts().items():
             written.append(folder / f"{one.stem}.{ending}")
             store.write(written[-1], text.encode())
     return written

@@ -1,0 +1,103 @@
+"""The claims of the three course reports (practicals.csv): the rules of the thesis's claims, on the reports' rows.
+
+They are none of the thesis's 120 claims and have a registry of their own.
+"""
+
+import csv
+from collections.abc import Collection, Iterable
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any
+
+import pandas as pd
+
+from bnstudy.claims.catalogue import ACCURACY, PARTS, Claim
+from bnstudy.claims.listing import evidence
+from bnstudy.claims.measured import Mean, Measured, accuracies
+from bnstudy.claims.rows import DATASET, Group, RowCurves, Rows
+from bnstudy.claims.terms import NotGiven
+from bnstudy.claims.verdicts import NO, YES, ClaimVerdict, verdict
+from bnstudy.frames import Frames
+from bnstudy.published import practicals
+
+NOT_PRINTED = "not printed"
+"""What a report says of a claim by its numbers, where it has none for it: only words."""
+
+
+@cache
+def registry() -> dict[str, Claim]:
+    """id -> claim, in the order of practicals.csv. Its places are the groups of rows that it compares."""
+    import bnstudy.claims.predicates.practicals  # noqa: F401 (they register themselves)
+
+    with files("bnstudy.claims").joinpath("practicals.csv").open(encoding="utf-8") as file:
+        return {row["id"]: _claim(row) for row in csv.DictReader(file)}
+
+
+def _claim(row: dict[str, str]) -> Claim:
+    groups: Any = tuple(tuple(group.split("/")) for group in row["rows"].split())
+    return Claim(
+        id=row["id"], priority=int(row["priority"]), section=row["section"], title=row["title"], places=groups,
+        figures=(), published=row["published"], parts=tuple(PARTS[row["id"]]),
+    )  # fmt: skip
+
+
+def printed_support(claim: Claim) -> str:
+    """What the reports' own numbers say: yes, no, or not printed. Parts that need curves count as not given."""
+    numbers: dict[Any, float] = {(r.id,): r.published for r in practicals.rows() if r.published is not None}
+    parts = [part for part in claim.parts if part.kind == ACCURACY]
+    try:
+        answers = [bool(part.predicate(Rows(claim.places, numbers))) for part in parts]
+    except NotGiven:
+        return NOT_PRINTED
+    return NOT_PRINTED if not answers else YES if all(answers) else NO
+
+
+class MeasuredRows(Measured):
+    """The frames of a study as claims of the reports read them: by row."""
+
+    def __init__(self, frames: Frames):
+        runs, missing = practicals.placed(frames.runs), practicals.placed(frames.missing)
+        super().__init__(Frames(runs, frames.epochs, frames.layers, missing))
+        self.missing = set(missing["setting"])
+        self._homes = {row.id: practicals.homes()[row.cell.key] for row in practicals.rows()}
+        cells = {row.id: row.cell for row in practicals.rows()}
+        self._periods = {row: cell.eval_every for row, cell in cells.items()}
+        self._slots = {r: (cell.model, self._homes[r], cell.dataset, cell.norm) for r, cell in cells.items()}
+
+    @cached_property
+    def test(self) -> dict[Any, Mean]:
+        """Mean test accuracy of each row, by (row,)."""
+        found = {slot[1]: mean for slot, mean in accuracies(self.runs).items()}
+        return {(row,): found[home] for row, home in self._homes.items() if home in found}
+
+    def evidence(self, kind: str, places: Collection[Group]) -> Rows:
+        return Rows(places, *self.draws(kind))
+
+    def history(self, places: Collection[Group], seed: int) -> RowCurves:
+        return RowCurves(places, self.histories, seed, self._slots, self._periods)
+
+    def lacks(self, asked: Iterable[Any]) -> bool:
+        return bool({self._homes[at[-1]] for at in asked} & self.missing)
+
+
+def holds_rows(plan: pd.DataFrame) -> bool:
+    """Whether a study with these cells (a frame with a column `key`) holds any cell of the reports."""
+    return bool(plan["key"].isin(list(practicals.homes())).any())
+
+
+def judged(frames: Frames) -> list[tuple[Claim, ClaimVerdict]]:
+    """Every claim of the reports with its verdict, in the order of practicals.csv."""
+    measured = MeasuredRows(frames)
+    return [(claim, verdict(claim, measured if len(measured.runs) else None)) for claim in registry().values()]
+
+
+def rows(frames: Frames) -> list[dict[str, Any]]:
+    """One row per claim, with the keys of `claims.rows`; `published` is what the reports' own numbers say."""
+    return [
+        {
+            "id": claim.id, "priority": claim.priority, "section": claim.section, "kind": claim.kind,
+            "title": claim.title, "state": found.state, "verdict": found.verdict, "published": claim.published,
+            "evidence": evidence(found) | {"datasets_present": [DATASET] if found.places else []}, "figures": [],
+        }
+        for claim, found in judged(frames)
+    ]  # fmt: skip

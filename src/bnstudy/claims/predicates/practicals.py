@@ -1,0 +1,157 @@
+"""Claims of the three course reports: P01 to P23. Rows are those of `bnstudy.published.practicals`."""
+
+import numpy as np
+
+from bnstudy.claims.catalogue import accuracy, curve
+from bnstudy.claims.rows import RowCurves, Rows
+from bnstudy.claims.terms import every, highest, rising
+
+
+@accuracy
+def p01(ev: Rows):
+    """The two networks end within 2 points of each other."""
+    return np.abs(np.round(ev.accuracy("K1") - ev.accuracy("K2"), 1)) <= 2
+
+
+@curve
+def p02(ev: RowCurves):
+    """Training is farther ahead of test over the last three evaluations than over the first three, by over a point."""
+    return ev.lead_in_training("K1", "last") > 1 + ev.lead_in_training("K1", "first")
+
+
+@accuracy
+def p03(ev: Rows):
+    """At ten times the rate the network ends as a constant guess."""
+    return ev.is_chance("K3a")
+
+
+@accuracy
+def p04(ev: Rows):
+    """At a tenth of the rate the network gets less than half as far above 10 % as at the rate itself."""
+    return ev.accuracy("K3b") - 10 < (ev.accuracy("K2") - 10) / 2
+
+
+@curve
+def p05(ev: RowCurves):
+    """From one evaluation to the next, test accuracy falls and test loss rises by at least half as much again as with
+    SGD, on average."""
+    dips = ev.accuracy_dips("K4") > 1.5 * ev.accuracy_dips("K2")
+    return dips & (ev.loss_jumps("K4") > 1.5 * ev.loss_jumps("K2"))
+
+
+@accuracy
+def p06(ev: Rows):
+    """The network ends as a constant guess."""
+    return ev.is_chance("K5")
+
+
+@curve
+def p06_loss(ev: RowCurves):
+    """The training loss falls by less than 0.1 nats."""
+    return ev.loss_fall("K5") < 0.1
+
+
+@accuracy
+def p07(ev: Rows):
+    """After 50,000 steps the accuracy is at most one point above that after 1,500."""
+    return np.round(ev.accuracy("K6") - ev.accuracy("K2"), 1) <= 1
+
+
+@accuracy
+def p08(ev: Rows):
+    """The network of all changes is above each that has one change, and above the defaults."""
+    return every(ev.accuracy("K7") > ev.accuracy(row) for row in ("K1", "K2", "K4", "K5", "K6"))
+
+
+@curve
+def p09(ev: RowCurves):
+    """The last training accuracy is over 95 %, the last test accuracy below the best one."""
+    return (ev.last_in_training("K7") > 95) & (ev.last_in_test("K7") < ev.best_in_test("K7"))
+
+
+@accuracy
+def p10(ev: Rows):
+    """Averaged over batch sizes and steps, each wider network is above the narrower one."""
+    return rising([ev.column(0), ev.column(1), ev.column(2)])
+
+
+@accuracy
+def p11(ev: Rows):
+    """Averaged over networks and steps, batches of 600 and of 1,000 are above those of 200."""
+    return (ev.column(1) > ev.column(0)) & (ev.column(2) > ev.column(0))
+
+
+@accuracy
+def p12(ev: Rows):
+    """Averaged over the two larger networks and steps, batches of 1,000 are less than half a point above those of
+    600."""
+    return ev.column(1) < ev.column(0) + 0.5
+
+
+@accuracy
+def p13(ev: Rows):
+    """Averaged over networks and batch sizes, 5,000 steps are above 2,000, by at most two points."""
+    gain = ev.column(1) - ev.column(0)
+    return (gain > 0) & (gain <= 2)
+
+
+@curve
+def p14(ev: RowCurves):
+    """From step 2,000 to the end test accuracy gains less than two points, that in training more than twice as much
+    as test."""
+    test = ev.gain_in_test("L3.17", 2000)
+    return (test < 2) & (ev.gain_in_training("L3.17", 2000) > 2 * test)
+
+
+@accuracy
+def p15(ev: Rows):
+    """No other row of the grid is above it."""
+    return ev.accuracy("L3.17") >= highest(ev.accuracy(f"L3.{i}") for i in range(1, 19))
+
+
+@accuracy
+def p16(ev: Rows):
+    """In each report that prints both: the numpy network above the PyTorch network."""
+    return every(ev.accuracy(ours) > ev.accuracy(torchs) for ours, torchs in ev.places)
+
+
+@accuracy
+def p17(ev: Rows):
+    """Setup 2 above setup 1."""
+    return ev.accuracy("S2.2") > ev.accuracy("S2.1")
+
+
+@accuracy
+def p18(ev: Rows):
+    """Setup 7 below setup 6."""
+    return ev.accuracy("S2.7") < ev.accuracy("S2.6")
+
+
+@accuracy
+def p19(ev: Rows):
+    """Setup 6 above setup 8, and setup 8 above setup 9."""
+    return rising([ev.accuracy("S2.9"), ev.accuracy("S2.8"), ev.accuracy("S2.6")])
+
+
+@accuracy
+def p20(ev: Rows):
+    """Setups 2, 3, 4 and 5, each above the one before."""
+    return rising(ev.accuracy(f"S2.{i}") for i in (2, 3, 4, 5))
+
+
+@accuracy
+def p21(ev: Rows):
+    """Setup 6 above each other setup."""
+    return every(ev.accuracy("S2.6") > ev.accuracy(f"S2.{i}") for i in (1, 2, 3, 4, 5, 7, 8, 9))
+
+
+@curve
+def p22(ev: RowCurves):
+    """The test loss of setup 6 falls no more: over the last quarter of its steps it is not below the quarter before."""
+    return ev.late_fall_of_test_loss("S2.6") <= 0
+
+
+@accuracy
+def p23(ev: Rows):
+    """The gain is between 2 and 6 points."""
+    return np.abs(np.round(ev.accuracy("S6") - ev.accuracy("S5") - 4, 1)) <= 2

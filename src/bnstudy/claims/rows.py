@@ -1,0 +1,149 @@
+"""What predicates of the course reports read: accuracies and curves of their rows, by the row's id.
+
+The places of such a claim are groups of rows that it compares, such as ("L3.1", "L3.7", "L3.13"): one network width
+beside another, all else equal. A claim is judged on the groups of which every row was run.
+"""
+
+from collections.abc import Callable, Collection, Mapping
+from functools import wraps
+from typing import Any
+
+import numpy as np
+
+from bnstudy.claims.curves import Source
+from bnstudy.claims.terms import NotGiven, Slot, chance, mean
+
+DATASET = "cifar10"
+Group = tuple[str, ...]
+
+
+class _Groups:
+    """Groups of rows, and what a predicate asked of them."""
+
+    def __init__(self, places: Collection[Group]):
+        self.places = tuple(places)
+        self.used: dict[Any, Any] = {}
+
+    def lack(self, row: str) -> NotGiven:
+        """That this row was not run: its group cannot be judged."""
+        group: Any = next((group for group in self.places if row in group), None)
+        return NotGiven(group)
+
+
+class Rows(_Groups):
+    """Mean accuracies in percent, or redraws of them, by (row,); `broken` says which cells answer one class."""
+
+    def __init__(
+        self,
+        places: Collection[Group],
+        accuracies: Mapping[tuple[str], Any],
+        broken: Mapping[tuple[str], Any] | None = None,
+    ):
+        super().__init__(places)
+        self._accuracies, self._broken = accuracies, broken or {}
+
+    def accuracy(self, row: str) -> Any:
+        """Mean accuracy of a row, rounded to 0.1."""
+        if (row,) not in self._accuracies:
+            raise self.lack(row)
+        self.used[(row,)] = None
+        return np.round(self._accuracies[(row,)], 1)
+
+    def column(self, index: int) -> Any:
+        """The mean accuracy over the groups' rows of this index."""
+        return mean([self.accuracy(group[index]) for group in self.places])
+
+    def is_chance(self, row: str) -> Any:
+        """Whether a row's cell makes a constant guess."""
+        return chance(self.accuracy(row), DATASET) | self._broken.get((row,), False)
+
+
+def _kept(measure: Callable[..., Any]) -> Callable[..., float]:
+    """Keeps every number that a predicate asks for, to be shown as its evidence."""
+
+    @wraps(measure)
+    def kept(self: "RowCurves", row: str, *more: Any) -> float:
+        value = float(measure(self, row, *more))
+        self.used[(" ".join([measure.__name__, *map(str, more)]), row)] = value
+        return value
+
+    return kept
+
+
+class RowCurves(_Groups):
+    """The curves of one seed. `slots` is where each row's runs are in `source`; `periods` its steps between two
+    evaluations of the test images. A loss that is no number counts as infinite."""
+
+    def __init__(
+        self,
+        places: Collection[Group],
+        source: Source,
+        seed: int,
+        slots: Mapping[str, Slot],
+        periods: Mapping[str, int],
+    ):
+        super().__init__(places)
+        self._source, self._seed, self._slots, self._periods = source, seed, slots, periods
+
+    def curve(self, row: str, column: str) -> np.ndarray:
+        """One value per evaluation, from the one before training: test accuracy is `validation_accuracy` here."""
+        try:
+            values = self._source.epochs(self._slots[row], self._seed)[column]
+        except KeyError:
+            raise self.lack(row) from None
+        return np.where(np.isnan(values), np.inf, values) if column.endswith("loss") else values
+
+    @_kept
+    def accuracy_dips(self, row: str) -> float:
+        """By how many points test accuracy falls from one evaluation to the next, mean over all; a rise counts 0."""
+        return float(np.maximum(0, -np.diff(self.curve(row, "validation_accuracy")[1:])).mean())
+
+    @_kept
+    def loss_jumps(self, row: str) -> float:
+        """By how many nats test loss rises from one evaluation to the next, mean over all; a fall counts 0."""
+        loss = self.curve(row, "validation_loss")[1:]
+        return float(np.maximum(0, np.diff(loss)).mean()) if np.isfinite(loss).all() else np.inf
+
+    @_kept
+    def loss_fall(self, row: str) -> float:
+        """By how many nats the training loss of the last interval is below that before training."""
+        loss = self.curve(row, "data_loss")
+        return loss[0] - loss[-1]
+
+    @_kept
+    def lead_in_training(self, row: str, part: str) -> float:
+        """Training accuracy above that in test, points, over the first or the last three evaluations."""
+        lead = self.curve(row, "train_accuracy") - self.curve(row, "validation_accuracy")
+        return float((lead[1:4] if part == "first" else lead[-3:]).mean())
+
+    @_kept
+    def last_in_training(self, row: str) -> float:
+        return self.curve(row, "train_accuracy")[-1]
+
+    @_kept
+    def last_in_test(self, row: str) -> float:
+        return self.curve(row, "validation_accuracy")[-1]
+
+    @_kept
+    def best_in_test(self, row: str) -> float:
+        return self.curve(row, "validation_accuracy").max()
+
+    @_kept
+    def gain_in_test(self, row: str, step: int) -> float:
+        """Test accuracy at the end above that at this step, points, each the mean of three evaluations."""
+        return self._gain(row, "validation_accuracy", step)
+
+    @_kept
+    def gain_in_training(self, row: str, step: int) -> float:
+        return self._gain(row, "train_accuracy", step)
+
+    @_kept
+    def late_fall_of_test_loss(self, row: str) -> float:
+        """By how many nats the mean test loss of the last quarter of training is below that of the quarter before."""
+        loss = self.curve(row, "validation_loss")[1:]
+        quarter = max(1, len(loss) // 4)
+        return loss[-2 * quarter : -quarter].mean() - loss[-quarter:].mean()
+
+    def _gain(self, row: str, column: str, step: int) -> float:
+        values, at = self.curve(row, column), step // self._periods[row]
+        return float(values[-3:].mean() - values[at - 2 : at + 1].mean())

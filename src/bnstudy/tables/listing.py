@@ -1,0 +1,76 @@
+"""A table of texts, one line per system, as Markdown, LaTeX and HTML: the layout of the course reports' tables."""
+
+from dataclasses import dataclass, field
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from bnstudy.tables.formats import LATEX, MARKDOWN
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `cells` are texts, as many as the listing has columns; `verdict` colours it."""
+
+    cells: tuple[str, ...]
+    verdict: str = ""
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A table as it is shown. `columns` holds (title, whether its texts are numbers)."""
+
+    id: str
+    title: str
+    caption: str
+    columns: tuple[tuple[str, bool], ...]
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...] = field(default=())
+
+
+def markdown(listing: Listing) -> str:
+    """Title, caption, a pipe table, notes."""
+    titles = [_md(title) for title, _ in listing.columns]
+    rules = ["---:" if number else "---" for _, number in listing.columns]
+    rows = [titles, rules, *([_md(text) for text in line.cells] for line in listing.lines)]
+    head = f"**Table {_md(listing.id)}: {_md(listing.title)}.** {_md(listing.caption)}"
+    return "\n".join([head, "", *map(_pipe, rows), "", *(f"- {_md(note)}" for note in listing.notes), ""])
+
+
+def latex(listing: Listing) -> str:
+    """A `longtable` environment, with ragged columns where texts are words; needs longtable, array and booktabs."""
+    words = sum(not number for _, number in listing.columns[1:])
+    wide = rf">{{\raggedright\arraybackslash}}p{{{0.6 / max(1, words):.2f}\linewidth}}"
+    kinds = "l" + "".join("r" if number else wide for _, number in listing.columns[1:])
+    body = [" & ".join(map(_tex, line.cells)) + r" \\" for line in listing.lines]
+    titles = " & ".join(_tex(title) for title, _ in listing.columns) + r" \\"
+    notes = (rf"\par\smallskip\raggedright {_tex(note)}" for note in listing.notes)
+    return "\n".join(
+        [
+            r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{kinds}}}",
+            rf"\caption{{{_tex(listing.title)}. {_tex(listing.caption)}}}"
+            rf"\label{{tab:{_tex(listing.id).lower().replace('.', '-')}}}\\",
+            r"\toprule", titles, r"\midrule", r"\endhead", *body, r"\bottomrule", r"\end{longtable}", *notes, "}", "",
+        ]
+    )  # fmt: skip
+
+
+def html(listing: Listing) -> str:
+    """A <table> fragment, every text escaped."""
+    environment = Environment(
+        loader=PackageLoader("bnstudy.tables", "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+    return environment.get_template("listing.html.j2").render(listing=listing)
+
+
+def _pipe(texts: list[str]) -> str:
+    return "| " + " | ".join(texts) + " |"
+
+
+def _md(text: str) -> str:
+    return " ".join(text.translate(MARKDOWN).split())
+
+
+def _tex(text: str) -> str:
+    return text.translate(LATEX)

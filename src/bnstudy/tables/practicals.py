@@ -1,0 +1,214 @@
+"""Tables P.1 to P.3: every row of the three course reports beside our own runs of it, with the rule of table B.1.
+
+Two things differ from B.1, and the tables say so. A number printed as `about` counts as rounded, and one of few
+images has its standard error: both widen its margin. A row without a number is told in words on either side.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnstudy import stats
+from bnstudy.figures import style
+from bnstudy.published.practicals import Row, homes, placed, rows
+from bnstudy.tables import formats, listing
+from bnstudy.tables.content import state
+from bnstudy.tables.layout import DIVERGED, MINUS, NOT_RUN, half_up, signed
+from bnstudy.tables.listing import Line, Listing
+
+TITLES = {
+    "Knigge": "Knigge, practical 1 of the course in fall 2019",
+    "Lindt": "Lindt, assignment 1 of the course",
+    "Soons": "Soons, practical 1 of the course in 2020",
+}
+"""report -> title of its table; in the order of P.1 to P.3."""
+
+COLUMNS = (("Row", False), ("System", False), ("Settings", False), ("Reported, %", False), ("Ours, %", True),
+           ("Difference", True), ("Verdict, or what ours shows", False))  # fmt: skip
+CONTENT = [
+    "row", "report", "section", "what", "settings", "published", "rounded", "words", "key", "mean", "std", "n", "seeds",
+    "test_loss", "difference", "h", "margin", "broken_seeds", "diverged", "verdict", "seen",
+]  # fmt: skip
+BESIDE = {"K2": "K1", "K3a": "K2", "K3b": "K2", "K4": "K2", "K5": "K2", "K6": "K2"}
+"""Rows that have only words -> the row that these words compare them with."""
+
+SPELLED = {"sgd": "SGD", "adam": "Adam", "relu": "ReLU", "elu": "ELU", "leaky_relu": "leaky ReLU"}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A table of one report."""
+
+    id: str
+    report: str
+    content: pd.DataFrame
+    listing: Listing
+
+    @property
+    def stem(self) -> str:
+        """File name without ending: p1."""
+        return self.id.lower().replace(".", "")
+
+    @property
+    def state(self) -> str:
+        return state(self.content)
+
+    @property
+    def row(self) -> dict[str, str]:
+        """As listed by `bnstudy tables`."""
+        return {"id": self.id, "state": self.state, "title": self.listing.title}
+
+    def texts(self) -> dict[str, str]:
+        """The table in each of `tables.FORMATS`."""
+        one = self.listing
+        return {"csv": formats.csv(self.content), "md": listing.markdown(one), "tex": listing.latex(one),
+                "html": listing.html(one)}  # fmt: skip
+
+
+def shown(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float] | None = None) -> list[Listed]:
+    """The tables of a study with cells `plan` (see `tables.planned`); none if it holds no cell of the reports."""
+    if not plan["key"].isin(list(homes())).any():
+        return []
+    whole = content(plan, runs, margins)
+    found = []
+    for i, (report, title) in enumerate(TITLES.items(), 1):
+        part = whole[whole["report"] == report].reset_index(drop=True)
+        found.append(Listed(f"P.{i}", report, part, _listing(f"P.{i}", title, part)))
+    return found
+
+
+def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """CONTENT for each of the 42 rows. Their deviations are pooled by model, over all reports. A row without a printed
+    number has the verdict "" once it was run, and `seen` in words; `seeds` is how many the study asks for."""
+    mine = placed(runs[runs["key"].isin(plan["key"])])
+    found = stats.number_verdicts(mine, _printed(), margins)
+    found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
+    asked = dict(zip(plan["key"], plan["seeds"].map(len), strict=True))
+    losses = mine.groupby("key")["test_loss"].mean()
+    found = found.assign(
+        seeds=found["key"].map(asked).fillna(0).astype(int), test_loss=found["key"].map(losses).astype(float)
+    )
+    means = dict(zip(found["row"], found["mean"], strict=True))
+    return found.assign(seen=[_seen(one, means) for one in stats.each(found)])[CONTENT]
+
+
+def _printed() -> pd.DataFrame:
+    """The rows as `stats.number_verdicts` asks for printed numbers."""
+    return pd.DataFrame(
+        {
+            "row": row.id, "report": row.report, "section": row.section, "what": row.what, "settings": settings(row),
+            "published": np.nan if row.published is None else row.published, "rounded": row.rounded,
+            "standard_error": row.standard_error, "words": row.words, "key": row.cell.key, "model": row.cell.model,
+            "dataset": row.cell.dataset, "norm": row.cell.norm, "setting": homes()[row.cell.key],
+        }
+        for row in rows()
+    )  # fmt: skip
+
+
+def settings(row: Row) -> str:
+    """What a row trained, in words; in brackets what is assumed for it, because its report does not give it."""
+    cell, words = row.cell, []
+
+    def say(text: str, *fields: str) -> None:
+        words.append(f"[{text}]" if row.assumed.keys() & set(fields) else text)
+
+    if cell.hidden:
+        say("hidden " + "-".join(map(str, cell.hidden)), "hidden")
+    elif cell.model == "numpy_mlp":
+        say("hidden 100", "hidden")
+    if cell.norm != "none":
+        where = " before each linear layer" if cell.norm_placement == "pre_linear" else ""
+        say(style.norm(cell.norm).label + where, "norm")
+    if cell.model in ("mlp", "numpy_mlp"):
+        say(SPELLED.get(cell.activation, cell.activation), "activation")
+    say(SPELLED.get(cell.optimizer, cell.optimizer), "optimizer")
+    say(f"rate {cell.lr:f}".rstrip("0"), "lr")
+    say(f"batches of {cell.batch_size:,}", "batch_size")
+    say(f"{cell.steps:,} steps", "steps")
+    return ", ".join(words)
+
+
+def _seen(one: Any, means: Mapping[str, float]) -> str:
+    """What ours shows of a row whose report has only words: how far it is from the row it is compared with."""
+    if not np.isnan(one.published) or not one.n:
+        return ""
+    parts = [f"{one.diverged} of {one.n} seeds diverged"] * bool(one.diverged)
+    parts += [f"{one.broken_seeds} of {one.n} seeds answer one class"] * bool(one.broken_seeds)
+    other = BESIDE[one.row]
+    if not np.isnan(means[other]):
+        away = one.mean - means[other]
+        parts.append(f"{half_up(abs(away))} points {'above' if away > 0 else 'below'} {other}")
+    return ", ".join([*parts, f"test loss {one.test_loss:.2f}"])
+
+
+def _listing(id: str, title: str, content: pd.DataFrame) -> Listing:
+    caption = (
+        "Test accuracy in percent of the weights after the last step, on CIFAR-10. In parentheses the section of the "
+        "report; in brackets settings that it does not give for this row."
+    )
+    lines = tuple(_line(one) for one in stats.each(content))
+    return Listing(id, title, caption, COLUMNS, lines, tuple(_notes(content)))
+
+
+def _line(one: Any) -> Line:
+    what = f"{one.what} ({one.section})"
+    told = (one.row, what, one.settings, _reported(one))
+    if not one.n:
+        return Line((*told, NOT_RUN, "", "not run"), "not run")
+    spread = "" if np.isnan(one.std) else f" ± {one.std:.1f}"
+    own = f"{half_up(one.mean)}{spread}" + f" {DIVERGED}" * bool(one.diverged)
+    seeds = f"{one.n} of {one.seeds} seeds" if one.n < one.seeds else f"{one.n} seed" + "s" * (one.n > 1)
+    if np.isnan(one.published):
+        return Line((*told, own, "", one.seen), "", seeds)
+    return Line((*told, own, signed(one.difference), one.verdict), one.verdict, f"{seeds}, margin {one.margin:.1f}")
+
+
+def _reported(one: Any) -> str:
+    if np.isnan(one.published) or one.rounded:
+        return one.words
+    return f"{one.published:.1f}" + (f", {one.words}" if one.words else "")
+
+
+def _notes(content: pd.DataFrame) -> list[str]:
+    """How to read the table, and the margin of each number that has another than the rest."""
+    ran = content[content["n"] > 0]
+    notes = []
+    if len(ran):
+        low, high = ran["n"].min(), ran["n"].max()
+        seeds = f"{high} seed" + "s" * bool(high > 1) if low == high else f"{low} to {high} seeds"
+        spread = " ± standard deviation" if high > 1 else ""
+        notes.append(f"Ours: mean{spread} over {seeds}. Difference: reported {MINUS} ours.")
+    notes.append(_margins(content))
+    if diverged := ran[ran["diverged"] > 0]["row"].tolist():
+        notes.append(f"{DIVERGED} diverged, the training loss was not finite at some step: {', '.join(diverged)}.")
+    if len(ran) < len(content):
+        notes.append(f"{NOT_RUN} not run ({len(content) - len(ran)} of {len(content)} rows).")
+    return notes
+
+
+def _margins(content: pd.DataFrame) -> str:
+    """What margin each number has, and why."""
+    own = dict(zip(content["row"], content["margin"], strict=True))
+    plain = min(own.values())
+    known = [row for row in rows() if row.id in own and row.published is not None]
+    words = [f"A number counts as reproduced within {plain:.1f} points"]
+    about = [row for row in known if row.rounded]
+    if about:
+        more = f"{plain + about[0].rounded:.1f}"
+        words.append(f"within {more} where the report says “about” ({', '.join(row.id for row in about)})")
+    for row in known:
+        if row.images is not None:
+            words.append(
+                f"within {own[row.id]:.1f} where it is of {row.images} test images, whose standard error is "
+                f"{row.standard_error:.1f} ({row.id})"
+            )
+    return "; ".join(words) + ". The deviation of one run is pooled over all rows of the same model."
+
+
+def total(found: Sequence[Listed]) -> dict[str, int]:
+    """How many printed numbers of these tables have each verdict."""
+    numbers = pd.concat([one.content for one in found]).dropna(subset=["published"])
+    return {verdict: int((numbers["verdict"] == verdict).sum()) for verdict in stats.VERDICTS}
