@@ -1,8 +1,12 @@
 """What a user is told when something cannot be done: one cause line, one line on what to do."""
 
+import errno
 from difflib import get_close_matches
 
 DONE, USAGE, BAD_DATA, INTERNAL, CANNOT_WRITE, TRY_AGAIN = 0, 2, 65, 70, 73, 75
+
+FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
+"""System errors that say of a disk or folder, not of the program, that it cannot be written."""
 
 FAILURES = "BNSTUDY_FAILURES"
 """Variable naming a file to which a failing job adds its cause, remedy and exit code, for `bnstudy run` to tell."""

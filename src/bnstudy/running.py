@@ -7,6 +7,7 @@ job failed its own cause.
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,7 +19,17 @@ from pathlib import Path
 
 from bnstudy import console, datasets, lock, paths, publication, store, training
 from bnstudy.cell import Run
-from bnstudy.errors import FAILURES, INTERNAL, TRY_AGAIN, DataError, StudyError, TryAgain, UsageError
+from bnstudy.errors import (
+    FAILURES,
+    FULL_OR_FORBIDDEN,
+    INTERNAL,
+    TRY_AGAIN,
+    DataError,
+    StudyError,
+    TryAgain,
+    UsageError,
+    WriteError,
+)
 from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.study import Study
@@ -265,6 +276,10 @@ def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyErro
             f"Run the same command again, perhaps with fewer --cores. Log: {log}",
         )
     last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no word")
+    wall = re.search(r"\[Errno (\d+)\] ([^:]+)(: .+)?", last)
+    if wall and int(wall[1]) in FULL_OR_FORBIDDEN:  # Snakemake makes the folders of outputs itself
+        remedy = "Free space or make the folder writable, then run the same command again; nothing finished is lost."
+        return WriteError(f"{study.name}: {wall[2]}{wall[3] or ''}", remedy)
     error = StudyError(f"{study.name}: Snakemake ended with: {last}", f"All of its words: {log}")
     error.exit_code = INTERNAL
     return error

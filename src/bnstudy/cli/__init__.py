@@ -5,7 +5,6 @@ claims, page). Importing this imports neither a config reader nor torch nor pand
 """
 
 import contextlib
-import errno
 import json
 import os
 import signal
@@ -17,7 +16,7 @@ import typer
 
 from bnstudy import __version__, console, selection
 from bnstudy.cli import bench, compare, data, export, extending, model, progress, publish, report, study, train
-from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, INTERNAL, TRY_AGAIN, StudyError
+from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
 
@@ -69,7 +68,7 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def _system(error: OSError) -> int:
     """A full disk or a folder without permission is no fault of the program."""
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+    if error.errno not in FULL_OR_FORBIDDEN:
         return _fault(error)
     cause = f"{error.filename or 'output'}: {error.strerror}"
     return _tell(cause, "Free space or make the folder writable, then run the same command again.", CANNOT_WRITE)

@@ -1,7 +1,6 @@
 """How a data set comes onto this machine: by its official download, or from a user's array file."""
 
 import contextlib
-import errno
 import hashlib
 import io
 import os
@@ -19,11 +18,10 @@ import numpy as np
 from bnstudy import lock, paths
 from bnstudy.datasets._files import FACTS, facts_of, load, read_npz, spec_of, write_npz
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
-from bnstudy.errors import DataError, UsageError, WriteError
+from bnstudy.errors import FULL_OR_FORBIDDEN, DataError, UsageError, WriteError
 
 SILENCE = 60.0  # seconds without a byte after which a download is given up
 PATIENCE = 3600.0  # seconds to wait for another process that downloads the same data set
-FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 
 Root = str | os.PathLike | None
 
