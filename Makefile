@@ -10,6 +10,7 @@ WHERE ?=
 SEEDS ?=
 YES ?=
 STUDY ?= thesis
+FAULTS := tests/faults $(addprefix tests/test_, store.py lock.py record.py record_text.py config.py) tests/datasets
 
 .PHONY: setup setup-slurm demo test test-slow test-cluster test-faults check format replicate report archive docs lock clean
 
@@ -53,7 +54,7 @@ test-cluster: setup-slurm
 	$(BIN)/python -m pytest -q tests/cluster -m cluster -s --timeout 1800
 
 test-faults: setup
-	$(BIN)/python -m pytest -q tests/faults -m "" -s --timeout 3600
+	$(BIN)/python -m pytest -q $(FAULTS) -m "" -s --timeout 3600
 
 check: setup
 	$(BIN)/ruff format --check src tests docs workflow
