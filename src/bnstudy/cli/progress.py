@@ -27,7 +27,7 @@ from bnstudy.study import Study
 
 AGAIN = 2.0  # seconds between two looks of `status --watch`
 SHOWN = 18  # runs in training that are listed; a pack of MLPs has so many
-COUNTS = ("runs", "done", "published", "diverged", "running", "waiting")
+COUNTS = ("runs", "done", "diverged", "running", "waiting")  # the table fits into 80 columns
 COLUMNS = ("study", "model", *COUNTS, "work left")
 
 
@@ -89,7 +89,7 @@ def _left(row: progress.Row) -> str:
         return "?" if row["running"] + row["waiting"] else ""
     if not row["running"] + row["waiting"]:
         return ""
-    return ("at least " if row["unmeasured"] else "") + console.hours(row["hours_left"])
+    return ("> " if row["unmeasured"] else "") + console.hours(row["hours_left"])
 
 
 def _words(now: progress.Now) -> list[str]:
@@ -98,6 +98,8 @@ def _words(now: progress.Now) -> list[str]:
     lines = [_training_line(run) for run in training[:SHOWN]]
     if len(training) > SHOWN:
         lines.append(f"and {len(training) - SHOWN} more")
+    if now.total["published"]:
+        lines.append(f"{now.total['published']} of those done are published ones")
     if now.total["damaged"]:
         lines.append(f"{now.total['damaged']} records do not verify; `bnstudy why NAME` says which and why")
     if now.total["running"] + now.total["waiting"]:
