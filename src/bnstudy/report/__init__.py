@@ -23,7 +23,7 @@ from bnstudy.figures.background.render import is_drawn
 from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames
-from bnstudy.report import cells, claims, layers, readings
+from bnstudy.report import cells, claims, layers, practicals, readings
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
@@ -68,9 +68,10 @@ def write(
     background = draw_background(plan, folder, kinds)
     measured = layers.of_page(folder, kinds) if is_whole(plan) else {}
     judged = claims.of_study(plan, frames, timings)
-    store.write(page.parent / "claims.csv", claims.csv(judged["claims"]).encode())
+    reported = practicals.of_page(plan, frames, margins, page.parent, kinds)
+    store.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
     values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
-    store.write(page, html(values | {"background": background, "layers": measured}).encode())
+    store.write(page, html(values | {"background": background, "layers": measured, "practicals": reported}).encode())
     return page
 
 

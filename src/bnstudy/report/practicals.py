@@ -1,0 +1,84 @@
+"""The section `practicals`: the three course reports, each with its table, figure and claims."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from markupsafe import Markup
+
+from bnstudy import stats, tables
+from bnstudy.claims import practicals as claims
+from bnstudy.claims.catalogue import Claim
+from bnstudy.claims.listing import evidence, numbers, true_in
+from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict
+from bnstudy.figures import practicals as figures
+from bnstudy.frames import Frames
+from bnstudy.tables import practicals
+
+
+def of_page(
+    plan: pd.DataFrame, frames: Frames, margins: Mapping[str, float], folder: Path, formats: Sequence[str]
+) -> dict[str, Any]:
+    """Write the tables and figures of the reports into `folder` and give what the section shows; empty for a study
+    that holds no cell of theirs. Raises WriteError."""
+    found = practicals.shown(plan, frames.runs, margins)
+    if not found:
+        return {}
+    tables.write(found, folder / "tables")
+    mine = Frames(**{name: _of(getattr(frames, name), plan) for name in ("runs", "epochs", "layers", "missing")})
+    judged = [claim_row(claim, one) for claim, one in claims.judged(mine)]
+    drawn = {figure.report: _picture(figure, mine, folder, formats) for figure in figures.REGISTRY.values()}
+    reports = [
+        {
+            "table": _table(one), "picture": drawn[one.report],
+            "claims": [claim for claim in judged if claim["section"].startswith(one.report)],
+        }
+        for one in found
+    ]  # fmt: skip
+    return {
+        "reports": reports, "counts": practicals.total(found), "rows": sum(len(one.content) for one in found),
+        "run": sum(int((one.content["n"] > 0).sum()) for one in found), "claims": judged,
+        "claim_counts": {v: sum(c["verdict"] == v for c in judged) for v in ("holds", "fails", "undecided", NOT_RUN)},
+        "verdicts": stats.VERDICTS,
+    }  # fmt: skip
+
+
+def _of(frame: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["key"].isin(plan["key"])]
+
+
+def _table(one: practicals.Listed) -> dict[str, Any]:
+    return {
+        "id": one.id, "stem": one.stem, "state": one.state, "listing": one.listing,
+        "html": Markup(one.texts()["html"]), "files": {e: f"tables/{one.stem}.{e}" for e in tables.FORMATS},
+    }  # fmt: skip
+
+
+def _picture(
+    figure: figures.ReportFigure, frames: Frames, folder: Path, formats: Sequence[str]
+) -> dict[str, Any] | None:
+    """The figure's files and state; None if it has nothing to show yet."""
+    state = figures.state(figure, frames)
+    if state == NOT_RUN:
+        return None
+    made = figures.render(figure, frames, folder / "figures", formats)
+    files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
+    return {"figure": figure, "state": state, "narrow": files.pop("_narrow.svg", ""), "files": files}
+
+
+def claim_row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
+    """A claim as the section shows it, and as `report.claims.csv` writes it."""
+    left = [group for group in claim.places if group not in found.places] if found.places else []
+    return {
+        "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
+        "verdict": found.verdict, "state": found.state, "published": claim.published, "figures": (),
+        "left": ", ".join("/".join(group) for group in left), "text": evidence(found)["text"],
+        "parts": [
+            {
+                "kind": part.kind, "check": part.check, "verdict": part.verdict,
+                "true_in": "" if part.verdict == NOT_RUN else true_in(part), "numbers": numbers(part),
+            }
+            for part in found.parts
+        ],
+    }  # fmt: skip
