@@ -9,12 +9,10 @@ from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any
 
-import pandas as pd
-
+from bnstudy.claims.by_row import DATASET, Group, RowCurves, Rows
 from bnstudy.claims.catalogue import ACCURACY, PARTS, Claim
 from bnstudy.claims.listing import evidence
 from bnstudy.claims.measured import Mean, Measured, accuracies
-from bnstudy.claims.rows import DATASET, Group, RowCurves, Rows
 from bnstudy.claims.terms import NotGiven
 from bnstudy.claims.verdicts import NO, YES, ClaimVerdict, verdict
 from bnstudy.frames import Frames
@@ -78,11 +76,6 @@ class MeasuredRows(Measured):
 
     def lacks(self, asked: Iterable[Any]) -> bool:
         return bool({self._homes[at[-1]] for at in asked} & self.missing)
-
-
-def holds_rows(plan: pd.DataFrame) -> bool:
-    """Whether a study with these cells (a frame with a column `key`) holds any cell of the reports."""
-    return bool(plan["key"].isin(list(practicals.homes())).any())
 
 
 def judged(frames: Frames) -> list[tuple[Claim, ClaimVerdict]]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bnstudy.frames import Frames
     from bnstudy.tables import Shown
+    from bnstudy.tables.practicals import Listed
 
 ROW = ("id", "state", "title")
 
@@ -105,12 +106,15 @@ def tables(
     _put_rows([one.row for one in _tables(study, config, results)], as_json)
 
 
-def _tables(study: str, config: Path, results: Path | None) -> "list[Shown]":
+def _tables(study: str, config: Path, results: Path | None) -> "list[Shown | Listed]":
+    """B.1 to B.4, and P.1 to P.3 of a study that has cells of the course reports."""
     from bnstudy import tables
+    from bnstudy.tables import practicals
 
     chosen = options.study(config, study)
-    plan = tables.planned(chosen.trained, chosen.seeds)
-    return tables.shown(plan, _frames(results, chosen).runs, _timings(results, study), _margins(config))
+    plan, runs, margins = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen).runs, _margins(config)
+    thesis = tables.shown(plan, runs, _timings(results, study), margins)
+    return [*thesis, *practicals.shown(plan, runs, margins)]
 
 
 def table(
@@ -134,13 +138,16 @@ def figures(
 ) -> None:  # fmt: skip
     """List the figures of a study, and those of the thesis that show no result."""
     from bnstudy import figures, tables
-    from bnstudy.figures import background
+    from bnstudy.figures import background, practicals
     from bnstudy.figures.series import state
+    from bnstudy.published.practicals import holds_any
     from bnstudy.report import cells_of
 
     chosen = options.study(config, study)
     plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
     rows = []
+    for own in practicals.REGISTRY.values() if holds_any(chosen.trained) else ():
+        rows.append({"id": own.id, "kind": own.kind, "state": practicals.state(own, built), "title": own.title})
     for one in figures.REGISTRY.values():
         reading, datasets = cells_of(one, plan)
         now = state(one, built, datasets, reading)
@@ -158,7 +165,7 @@ def figure(
 ) -> None:  # fmt: skip
     """Draw one figure of a study, and write the numbers it shows as CSV."""
     from bnstudy import figures, tables
-    from bnstudy.figures import background
+    from bnstudy.figures import background, practicals
     from bnstudy.figures.render import render
     from bnstudy.figures.series import state
     from bnstudy.report import cells_of
@@ -169,26 +176,39 @@ def figure(
 
         written = compute(background.COMPUTED[which], folder, kinds)
         return console.put("".join(f"{path}\n" for path in written))
-    one = figures.find(which)
     chosen = options.study(config, study)
     plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
-    reading, datasets = cells_of(one, plan)
-    if state(one, built, datasets, reading) == "not run":
+    if which in practicals.REGISTRY:
+        report = practicals.REGISTRY[which]
+        _need_runs(practicals.state(report, built), which, study)
+        written = practicals.render(report, built, folder, kinds)
+    else:
+        one = figures.find(which)
+        reading, datasets = cells_of(one, plan)
+        _need_runs(state(one, built, datasets, reading), which, study)
+        written = render(one, built, datasets, folder, kinds, reading, signed=signed)
+    console.put("".join(f"{path}\n" for path in written))
+
+
+def _need_runs(state: str, which: str, study: str) -> None:
+    if state == "not run":
         raise DataError(
             f"figure {which}: study {study} has no frames with a run it shows",
             f"Train some: bnstudy run --study {study}; records that stand: bnstudy aggregate --study {study}.",
         )
-    written = render(one, built, datasets, folder, kinds, reading, signed=signed)
-    console.put("".join(f"{path}\n" for path in written))
 
 
 def claims(
     study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
-    """List the claims of the thesis, each with its verdict on a study."""
-    from bnstudy.claims import rows
+    """List the claims of the thesis, each with its verdict on a study; of a study that has their cells, those of the
+    course reports too."""
+    from bnstudy.claims import practicals, rows
+    from bnstudy.published.practicals import holds_any
 
     chosen = options.study(config, study)
     built = _frames(results, chosen)
-    _put_rows(rows(built, _timings(results, study)), as_json, ("id", "state", "verdict", "title"))
+    found = rows(built, _timings(results, study))
+    found += practicals.rows(built) if holds_any(chosen.trained) else []
+    _put_rows(found, as_json, ("id", "state", "verdict", "title"))

@@ -200,7 +200,8 @@ def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, first: bool) -> None:
     ]
     ax.legend(handles=handles, loc="best", fontsize=9, handlelength=1.8,
               labelspacing=0.25, borderaxespad=0.3)  # fmt: skip
-    absent = [row for row, _, _ in panel.systems if row not in drawn]
+    systems = {row for row, _, _ in panel.systems}
+    absent = [row.id for row in printed_rows() if row.id in systems - drawn]
     panels.say(ax, [f"not run: {', '.join(absent)}"] if absent else [])
 
 

@@ -103,6 +103,11 @@ def homes() -> dict[str, str]:
     return found
 
 
+def holds_any(cells: Iterable[Cell]) -> bool:
+    """Whether any of these is a cell of the reports."""
+    return any(cell.key in homes() for cell in cells)
+
+
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of a frame (with a column `key`) that are of these cells. Their `setting` is the id of the report's
     row, their reading the default one: so verdicts address them as they address the rows of tables B.1 and B.2."""

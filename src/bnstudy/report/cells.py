@@ -79,8 +79,9 @@ def _origin(origin: pd.Series) -> str:
 
 def try_command(row: Mapping[Any, Any]) -> str:
     """`bnstudy try ...` with the fields that make the cell what it is; it needs no study and no config."""
-    changed = [f for f, spec in FIELDS.items() if not _same(row[f], plain(spec.default))]
-    return "bnstudy try " + " ".join(f"{field}={_plain(row[field])}" for field in changed)
+    values = {f: plain(row[f]) for f in FIELDS}
+    changed = [f for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))]
+    return "bnstudy try " + " ".join(f"{field}={_plain(values[field])}" for field in changed)
 
 
 def _same(value: Any, default: Any) -> bool:

@@ -12,7 +12,8 @@ from bnstudy.stats import each
 
 def of_study(plan: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any] | None:
     """conclusion, level (percent) and rows of a study with other readings than the default; None without any."""
-    asked = [r for r in READINGS if r != "default" and (plan["reading"] == r).any()]
+    printed = plan[plan["setting"] != "adhoc"]  # a cell that no table has is nearer to no number
+    asked = [r for r in READINGS if r != "default" and (printed["reading"] == r).any()]
     if not asked:
         return None
     table = closeness(runs[runs["key"].isin(plan["key"])], published.accuracy())

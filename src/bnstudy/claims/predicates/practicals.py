@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from bnstudy.claims.by_row import RowCurves, Rows
 from bnstudy.claims.catalogue import accuracy, curve
-from bnstudy.claims.rows import RowCurves, Rows
 from bnstudy.claims.terms import every, highest, rising
 
 

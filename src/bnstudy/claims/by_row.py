@@ -145,5 +145,6 @@ class RowCurves(_Groups):
         return loss[-2 * quarter : -quarter].mean() - loss[-quarter:].mean()
 
     def _gain(self, row: str, column: str, step: int) -> float:
-        values, at = self.curve(row, column), step // self._periods[row]
-        return float(values[-3:].mean() - values[at - 2 : at + 1].mean())
+        values = self.curve(row, column)
+        at = min(step // self._periods[row], len(values) - 1)
+        return float(values[-3:].mean() - values[max(0, at - 2) : at + 1].mean())
