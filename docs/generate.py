@@ -15,6 +15,7 @@ import typer
 from bnstudy import choices, frames, provenance, record
 from bnstudy.cell import FIELDS, HINTS
 from bnstudy.claims import REGISTRY as CLAIMS
+from bnstudy.claims import practicals
 from bnstudy.cli import app
 from bnstudy.cli.extending import everywhere
 from bnstudy.config.blocks import StudyBlock, Top
@@ -186,6 +187,16 @@ def claims_page() -> Iterator[str]:
         for c in CLAIMS.values()
     )
     yield from table(head, rows)
+    yield "\n## The course reports\n"
+    yield say(
+        f"The {len(practicals.registry())} claims of the three course reports, judged by the same rules on the rows of",
+        "tables P.1 to P.3, which the study `practicals` trains.",
+    )
+    reported = (
+        (c.id, c.section, c.title, ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.published)
+        for c in practicals.registry().values()
+    )
+    yield from table(("id", "section", "claim", "evidence", "the report's own numbers"), reported)
 
 
 if __name__ == "__main__":

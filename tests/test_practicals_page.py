@@ -230,6 +230,8 @@ CURVES = [
              "K4": {"validation_accuracy": zigzag(2), "validation_loss": zigzag(2)}}, "holds"),
     ("P05", {"K2": {"validation_accuracy": zigzag(2), "validation_loss": zigzag(2)},
              "K4": {"validation_accuracy": zigzag(2), "validation_loss": zigzag(2)}}, "fails"),
+    ("P05", {"K2": {"validation_accuracy": zigzag(1), "validation_loss": zigzag(1)},
+             "K4": {"validation_accuracy": zigzag(2), "validation_loss": lambda i: 90 - 5 * i}}, "fails"),
     ("P09", {"K7": {"train_accuracy": lambda i: i, "validation_accuracy": lambda i: 54 - i / 100}}, "holds"),
     ("P09", {"K7": {"train_accuracy": lambda i: i / 2, "validation_accuracy": lambda i: 54 - i / 100}}, "fails"),
     ("P14", {"L3_17": {"train_accuracy": lambda i: i, "validation_accuracy": lambda i: 50 + i / 100}}, "holds"),

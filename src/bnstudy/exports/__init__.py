@@ -11,6 +11,7 @@ import pandas as pd
 
 from bnstudy import frames, store, tables
 from bnstudy.loading import Results
+from bnstudy.tables import practicals
 
 Margins = Mapping[str, float]
 
@@ -30,9 +31,8 @@ def write_parquet(results: Results, margins: Margins, folder: Path) -> list[Path
 
 
 def write_latex(results: Results, margins: Margins, folder: Path) -> list[Path]:
-    """Every table of the study, as a `table` environment (needs booktabs)."""
-    shown = _tables(results, margins)
-    return [_put(folder / f"{one.stem}.tex", tables.formats.latex(one.grid).encode()) for one in shown]
+    """Every table of the study, as a `table` environment (needs booktabs; P.1 to P.3 longtable and array too)."""
+    return [_put(folder / f"{one.stem}.tex", one.texts()["tex"].encode()) for one in _tables(results, margins)]
 
 
 def write_tensorboard(results: Results, margins: Margins, folder: Path) -> list[Path]:
@@ -55,10 +55,11 @@ def _frame(results: Results, name: str) -> pd.DataFrame:
     return getattr(results, name)
 
 
-def _tables(results: Results, margins: Margins) -> list[tables.Shown]:
-    """The tables that the study asks for, or has timings for."""
+def _tables(results: Results, margins: Margins) -> list[tables.Shown | practicals.Listed]:
+    """The tables that the study asks for, or has timings for, and those of the course reports if it has their cells."""
     plan = tables.planned(results.study.trained, results.study.seeds)
-    return [one for one in tables.shown(plan, results.runs, results.timings, margins) if one.planned]
+    thesis = [one for one in tables.shown(plan, results.runs, results.timings, margins) if one.planned]
+    return [*thesis, *practicals.shown(plan, results.runs, margins)]
 
 
 def _csv(frame: pd.DataFrame) -> bytes:
