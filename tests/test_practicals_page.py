@@ -90,7 +90,9 @@ def test_about_and_few_images_widen_the_margin_and_say_so():
     assert table.loc["L6", "margin"] == pytest.approx(1 + error)
     assert table.loc[["K1", "K7", "K10"], "margin"].tolist() == [1.5] * 3
     assert table.drop(index=["L6", "K1", "K7", "K10"])["margin"].eq(1.0).all()
-    assert table.loc["L6", "h"] > table.loc["K10", "h"]  # one cell: the number of few images spreads more
+    own, few = table.loc["K10", "h"], table.loc["L6", "h"]  # one cell, of which one number is of few images
+    assert few == pytest.approx(math.hypot(own, 1.95996 * error), abs=1e-3)
+    assert table.loc["S2.2", "h"] == pytest.approx(stats.half_width(math.sqrt(0.02), 33, 2), abs=0.01)
     said = [note for one in practicals.shown(PLAN, measured().runs, DEFAULT) for note in one.listing.notes]
     assert any("within 1.5 where the report says “about” (K1, K7, K10)" in note for note in said)
     assert any("within 3.7 where it is of 200 test images, whose standard error is 2.7 (L6)" in note for note in said)

@@ -65,11 +65,12 @@ def pooled_std(cells: pd.DataFrame) -> tuple[float, int]:
 def half_width(s: float, freedom: int, n: int, level: float = 0.95, error: float = 0.0) -> float:
     """Half-width of the interval that holds one more run with probability `level`, given the mean of n runs.
 
-    error   standard error of that run's number in itself, as when few images were tested
+    error   standard error of that run's number in itself, as when few images were tested: known, not estimated
     """
     if not freedom or not n:
         return float("nan")
-    return float(stats.t.ppf((1 + level) / 2, freedom) * np.hypot(s * np.sqrt(1 + 1 / n), error))
+    tail = (1 + level) / 2
+    return float(np.hypot(stats.t.ppf(tail, freedom) * s * np.sqrt(1 + 1 / n), stats.norm.ppf(tail) * error))
 
 
 def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:

@@ -141,7 +141,9 @@ def _seen(one: Any, means: Mapping[str, float]) -> str:
     if not np.isnan(means[other]):
         away = one.mean - means[other]
         parts.append(f"{half_up(abs(away))} points {'above' if away > 0 else 'below'} {other}")
-    return ", ".join([*parts, f"test loss {one.test_loss:.2f}"])
+    return ", ".join(
+        [*parts, f"test loss {one.test_loss:.2f}" if np.isfinite(one.test_loss) else "test loss not finite"]
+    )
 
 
 def _listing(id: str, title: str, content: pd.DataFrame) -> Listing:
