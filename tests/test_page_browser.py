@@ -10,6 +10,7 @@ import synthetic
 from bnstudy import frames, report
 from bnstudy.cell import Cell
 from bnstudy.labels import SETTINGS
+from bnstudy.published import practicals
 from bnstudy.study import Study
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -27,6 +28,13 @@ def page(tmp_path_factory):
     study = Study("small", "Does it come out again?", tuple(cells), (0, 1))
     built = frames.build([synthetic.record(r, epochs_run=5) for r in study.runs()], study.runs())
     return report.write(study, built, None, {"default": 1.0}, tmp_path_factory.mktemp("reports"))
+
+
+@pytest.fixture(scope="module")
+def course_page(tmp_path_factory):
+    study = Study("practicals", "Do they come out again?", practicals.cells(), (0, 1))
+    built = frames.build([synthetic.record(r, epochs_run=3) for r in study.runs()[::2]], study.runs())
+    return report.write(study, built, None, {"default": 1.0}, tmp_path_factory.mktemp("course"))
 
 
 def browse(address, folder, *more):
@@ -64,8 +72,9 @@ def test_a_request_would_be_seen(page, tmp_path):
     assert any("beacon" in u for u in requested(log))
 
 
-@pytest.mark.parametrize("width", [400, 1400])
-def test_nothing_is_wider_than_the_window(page, tmp_path, width):
+@pytest.mark.parametrize(("width", "which"), [(400, "page"), (1400, "page"), (400, "course_page")])
+def test_nothing_is_wider_than_the_window(request, tmp_path, width, which):
+    page = request.getfixturevalue(which)
     probe = page.with_name("probe.html")  # a frame of the given width: a window cannot be narrower than 500 pixels
     probe.write_text(
         f'<body><iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
