@@ -251,6 +251,17 @@ def test_a_column_of_a_later_version_moves_no_digest(results):
     assert len(digests(results, [*RUNS, Run(new.cell, 7)])) == len(RUNS) + 1
 
 
+def test_a_field_that_came_later_makes_no_published_run_differ(results):
+    published = files.read(results)
+    for at, one in published.items():  # as published before Cell had `dropconnect`
+        row = {k: v for k, v in one.row.items() if k not in ("dropconnect", "digest")}
+        digest = rows.digest_of(row, one.epochs, one.layers)
+        published[at] = rows.Published(row | {"dropconnect": None, "digest": digest}, one.epochs, one.layers)
+    files.write(results, published)
+    again = merge.merge(results, RUNS)
+    assert (len(again.equal), again.stayed, again.added) == (len(RUNS), [], [])
+
+
 def test_numbers_that_are_not_finite_come_back(results):
     diverged = next(run for run in RUNS if run.cell.lr == 0.1 and run.cell.norm == "none")
     (back,) = publication.records(results, [diverged], pytest.fail)

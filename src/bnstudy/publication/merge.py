@@ -25,7 +25,7 @@ class Merged:
     """What became of the runs that were to be published."""
 
     added: list[Run] = field(default_factory=list)
-    equal: list[Run] = field(default_factory=list)  # published before, with the same digest
+    equal: list[Run] = field(default_factory=list)  # published before, from the same record
     stayed: list[Run] = field(default_factory=list)  # published before, and the own record differs
     replaced: list[Run] = field(default_factory=list)
     bytes: Mapping[str, int] = field(default_factory=dict)
@@ -90,7 +90,8 @@ def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
 def _take(published: files.Runs, new: Published, run: Run, replace: bool, merged: Merged) -> None:
     at = (run.cell.key, run.seed)
     old = published.get(at)
-    if old is not None and old.digest == new.digest and old.verifies():
+    # the same record, also where a field has been added to Cell since it was published
+    if old is not None and old.row["record_digest"] == new.row["record_digest"] and old.verifies():
         return merged.equal.append(run)
     if old is not None and not replace:
         return merged.stayed.append(run)
