@@ -54,7 +54,7 @@ test-cluster: setup-slurm
 	$(BIN)/python -m pytest -q tests/cluster -m cluster -s --timeout 1800
 
 test-faults: setup
-	$(BIN)/python -m pytest -q $(FAULTS) -m "" -s --timeout 3600
+	$(BIN)/python -m pytest -q $(FAULTS) -m "" -n 2 --dist loadfile --timeout 3600
 
 check: setup
 	$(BIN)/ruff format --check src tests docs workflow

@@ -9,12 +9,18 @@ from collections.abc import Iterator
 import pytest
 
 INJECTED: Counter[str] = Counter()
-PROPERTY = "faults injected"
+TOLD: list[str] = []
+PROPERTIES = "faults injected", "told"
 
 
 def count(kind: str, number: int = 1) -> None:
     """Note that so many faults of a kind have been injected by this process's tests."""
     INJECTED[kind] += number
+
+
+def tell(line: str) -> None:
+    """Have the session end with this line."""
+    TOLD.append(line)
 
 
 @pytest.fixture(autouse=True)
@@ -25,16 +31,21 @@ def tallied(request: pytest.FixtureRequest) -> Iterator[None]:
     injected = dict(INJECTED - before)
     if not injected and "faults" in request.node.path.parts:
         injected = {"surroundings": 1}
-    request.node.user_properties.append((PROPERTY, injected))
+    request.node.user_properties += zip(PROPERTIES, (injected, TOLD[:]), strict=True)
+    TOLD.clear()
 
 
 def pytest_terminal_summary(terminalreporter) -> None:
     total: Counter[str] = Counter()
+    injected, told = PROPERTIES
     reports = [r for found in terminalreporter.stats.values() for r in found if isinstance(r, pytest.TestReport)]
     skipped = {report.nodeid for report in reports if report.skipped}
     for report in reports:
         if report.when == "teardown" and report.nodeid not in skipped:
-            total.update(dict(report.user_properties).get(PROPERTY, {}))
+            properties = dict(report.user_properties)
+            total.update(properties.get(injected, {}))
+            for line in properties.get(told, ()):
+                terminalreporter.write_line(line)
     if total:
         kinds = ", ".join(f"{kind} {number}" for kind, number in total.most_common())
         terminalreporter.write_line(f"{total.total()} faults injected: {kinds}")

@@ -166,7 +166,7 @@ def test_chaos(server, tmp_path, study):
     assert mine.keys() == theirs.keys(), told
     assert [name for name in mine if mine[name] != theirs[name]] == [], told
     assert len(mine) > 5
-    print(f"{told}; {len(mine)} tables and figure data, {sum(map(len, mine.values()))} bytes, all equal")
+    tally.tell(f"{told}; {len(mine)} tables and figure data, {sum(map(len, mine.values()))} bytes, all equal")
 
 
 def test_a_moment_of_chaos(server, tmp_path, calm):

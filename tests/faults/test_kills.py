@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from faults import invariants
+from faults import invariants, tally
 from faults.lab import Lab
 from faults.warm import Process
 
@@ -88,4 +88,4 @@ def test_two_hundred_kills(server, tmp_path, calm):
             invariants.whole_records(lab.results)
             stood = invariants.records(lab.results)
         go_on_to_the_end(lab, calm, stood)
-    print(f"{kills} kills over {studies} studies")
+    tally.tell(f"{kills} kills over {studies} studies")
