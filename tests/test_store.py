@@ -12,7 +12,7 @@ import pytest
 
 from bnstudy import lock, paths, store
 from bnstudy.cell import Run
-from bnstudy.errors import DataError, StudyError, WriteError
+from bnstudy.errors import DataError, StudyError, Unreadable, WriteError
 from bnstudy.record import Record
 from faults import small, tally
 from faults.disk import ERRORS, Crash, FaultyDisk, ForgetfulDisk
@@ -227,7 +227,7 @@ def test_a_record_of_another_run_is_refused(tmp_path):
 def test_what_cannot_be_read_is_not_called_bad(tmp_path):
     path = paths.record(tmp_path, RUN.cell.key, 0)
     path.mkdir(parents=True)
-    with pytest.raises(store.Unreadable, match="Is a directory"):
+    with pytest.raises(Unreadable, match="Is a directory"):
         store.get_record(tmp_path, RUN)
     path.rmdir()
     os.mkfifo(path)

@@ -37,6 +37,10 @@ class DataError(StudyError):
     exit_code = BAD_DATA
 
 
+class Unreadable(DataError):
+    """A file may be good, but the system or this version of the program cannot read it; so nobody may touch it."""
+
+
 class WriteError(StudyError):
     """A folder or file cannot be written."""
 

@@ -10,8 +10,8 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from bnstudy.cell import Cell, make_cell
-from bnstudy.errors import DataError, UsageError
+from bnstudy.cell import FIELDS, Cell, make_cell
+from bnstudy.errors import DataError, Unreadable, UsageError
 
 SCHEMA = 1
 
@@ -98,7 +98,8 @@ class Record:
 
     @classmethod
     def from_text(cls, text: str, source: str = "record") -> "Record":
-        """The record in `text`. Raises DataError if it is no complete record or its digest does not verify."""
+        """The record in `text`. Raises DataError if it is no complete record or its digest does not verify, Unreadable
+        if it is whole and has what this version does not know."""
         try:
             body = json.loads(text)
             claimed = body.pop("digest")
@@ -107,6 +108,8 @@ class Record:
             raise DataError(f"{source}: not a complete record ({type(error).__name__})", REDO) from error
         if claimed != found:
             raise DataError(f"{source}: digest is {str(claimed)[:12]!a}, the content gives {found[:12]}", REDO)
+        if later := _later(body):
+            raise Unreadable(f"{source}: written by a later version of this program ({later})", "Update bnstudy.")
         if body.pop("schema", None) != SCHEMA:
             raise DataError(f"{source}: written by another version of this program (schema)", REDO)
         try:
@@ -136,6 +139,14 @@ class Record:
             )
         except (AttributeError, KeyError, TypeError):
             return False
+
+
+def _later(body: dict[str, Any]) -> str:
+    """What only a later version of this program can have written, or an empty string."""
+    schema, cell = body.get("schema"), body.get("cell")
+    if type(schema) is int and schema > SCHEMA:
+        return f"schema {schema}"
+    return ", ".join(sorted(set(cell) - FIELDS.keys())) if isinstance(cell, dict) else ""
 
 
 def _digest_in(text: str, claimed: Any) -> str | None:

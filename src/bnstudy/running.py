@@ -27,6 +27,7 @@ from bnstudy.errors import (
     DataError,
     StudyError,
     TryAgain,
+    Unreadable,
     UsageError,
     WriteError,
 )
@@ -85,7 +86,7 @@ def standing(runs: Sequence[Run], results: Path) -> dict[Run, str]:
     and said. Raises Unreadable."""
     outcomes = {}
     for run, found in store.get_records(results, runs):
-        if isinstance(found, store.Unreadable):
+        if isinstance(found, Unreadable):
             raise found
         if isinstance(found, DataError):
             _set_aside(run, results)

@@ -16,7 +16,7 @@ from typing import Any
 
 from bnstudy import lock, paths
 from bnstudy.cell import KEY_PATTERN, Run
-from bnstudy.errors import DataError, WriteError
+from bnstudy.errors import DataError, Unreadable, WriteError
 from bnstudy.lock import lives
 from bnstudy.record import Record
 
@@ -26,10 +26,6 @@ disk: Any = os
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in place of a file reads as empty instead of waiting
 CHUNK = 1 << 24
-
-
-class Unreadable(DataError):
-    """A file is there and may be good, but the system cannot read it; so nobody may touch it."""
 
 
 def write(path: Path, content: bytes) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from bnstudy import choices, datasets, extras, lock, models, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
-from bnstudy.errors import DataError, TryAgain, UsageError, WriteError
+from bnstudy.errors import DataError, TryAgain, Unreadable, UsageError, WriteError
 from bnstudy.labels import name
 from bnstudy.lazy import torch
 from bnstudy.record import Record
@@ -109,7 +109,7 @@ def _missing(runs: Sequence[Run], results: Path, report: Report, fresh: bool) ->
     """The runs neither recorded nor published; the others are noted as standing. Raises Unreadable."""
     missing = []
     for run, found in store.get_records(results, runs):
-        if isinstance(found, store.Unreadable):
+        if isinstance(found, Unreadable):
             raise found
         if (isinstance(found, Record) or run in report.published) and not fresh:
             report.stood.append(run)
@@ -122,7 +122,7 @@ def _missing(runs: Sequence[Run], results: Path, report: Report, fresh: bool) ->
 def _set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
     """Move records that do not verify out of the way; only under their locks, or a good one could be hit."""
     for run, found in store.get_records(results, runs):
-        if isinstance(found, DataError) and not isinstance(found, store.Unreadable):
+        if isinstance(found, DataError) and not isinstance(found, Unreadable):
             aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
             say(f"{found.cause}; kept as {aside.name}, trained again")
 

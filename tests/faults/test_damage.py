@@ -161,6 +161,20 @@ def test_a_record_that_cannot_be_read_is_left_alone(one, calm):
     goes_on(one, calm)
 
 
+def test_a_record_of_a_later_version_is_left_alone(one, calm):
+    """An older checkout over the same results must not take a newer record for a damaged one and train it again."""
+    shutil.copytree(calm / "records" / one.runs[0].cell.key, one.record.parent)
+    body = json.loads(one.record.read_text())
+    body["cell"]["color"] = "red"
+    del body["digest"]
+    text = json.dumps(body | {"digest": digest_of(body)})
+    one.record.write_text(text)
+    process = one.train()
+    invariants.told_in_two_lines(process, 65)
+    assert "later version of this program (color)" in process.err
+    assert one.record.read_text() == text
+
+
 def test_a_signed_record_with_payloads_is_inert(one, calm, tmp_path):
     """Texts in a record are texts: nothing of them is formatted, evaluated or executed."""
     shutil.copytree(calm / "records" / one.runs[0].cell.key, one.record.parent)
