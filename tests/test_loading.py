@@ -11,6 +11,7 @@ import bnstudy
 import synthetic
 from bnstudy import frames, paths, store
 from bnstudy.cell import Cell, Run
+from bnstudy.config import load as load_config
 from bnstudy.errors import UsageError
 from bnstudy.loading import Results
 from bnstudy.timing import frame as timing
@@ -79,6 +80,17 @@ def test_published_runs_join_own_ones(tmp_path):
     found = bnstudy.load("thesis", config=ROOT / "config.yaml", results=ROOT / "results", where="model=mlp")
     assert "published" in set(found.runs["origin"])
     assert set(found.runs["key"]) >= set(found.layers["key"].cat.categories)
+
+
+def test_where_there_is_no_config_the_one_of_the_package_holds(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BNSTUDY_RESULTS", str(tmp_path / "results"))
+    assert bnstudy.load("demo").study == load_config(ROOT / "config.yaml").studies["demo"]
+    with pytest.raises(UsageError, match=r"absent\.yaml"):
+        bnstudy.load("demo", config="absent.yaml")
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    with pytest.raises(UsageError, match="demo: no such study"):
+        bnstudy.load("demo")
 
 
 def test_what_is_no_study_is_refused(folder):

@@ -43,7 +43,7 @@ def load(
 ) -> Results:
     """The frames of a study, made from its records now: own ones, and for the rest published ones.
 
-    config   where the studies stand
+    config   where the studies stand; where there is no config.yaml, those that come with bnstudy
     results  the folder of records; else BNSTUDY_RESULTS, else ./results
     where    only cells that meet all of these `key=value`
     seeds    a count, or the seeds themselves
@@ -52,7 +52,7 @@ def load(
     """
     from bnstudy.config import load as read
 
-    known = read(Path(config)).studies
+    known = read(paths.config_file(config)).studies
     if study not in known:
         raise UsageError(f"{study}: no such study{nearest(study, known)}", f"Studies: {', '.join(known)}.")
     wanted = seeds if isinstance(seeds, str | int | None) else "".join(f"{seed}," for seed in seeds)

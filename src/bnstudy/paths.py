@@ -15,6 +15,12 @@ def shipped() -> Path:
     return package / "shipped" if (package / "shipped").is_dir() else package.parents[1]
 
 
+def config_file(given: str | os.PathLike = "config.yaml") -> Path:
+    """The studies: the file given; where there is no config.yaml, as outside a checkout, the one of the package."""
+    path, own = Path(given), shipped() / "config.yaml"
+    return own if path == Path("config.yaml") and not path.exists() and own.exists() else path
+
+
 def results_root(given: str | os.PathLike | None = None) -> Path:
     """The folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
     return Path(given or os.environ.get("BNSTUDY_RESULTS") or "results")

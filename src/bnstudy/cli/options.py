@@ -22,7 +22,7 @@ ConfigOption = Annotated[
     Path,
     typer.Option(
         "--config",
-        callback=lambda path: _found(path),
+        callback=lambda path: paths.config_file(path),
         help="The studies; where there is no config.yaml, those that come with bnstudy.",
     ),
 ]
@@ -47,12 +47,6 @@ ProfileOption = Annotated[
 FormatsOption = Annotated[str, typer.Option("--formats", help="Of figures: svg, pdf, png; several by commas.")]
 DEFAULT_CONFIG = Path("config.yaml")
 FORMATS = ("svg", "pdf", "png")
-
-
-def _found(config: Path) -> Path:
-    """Outside a checkout, the config that comes with the package stands in for a config.yaml that is not there."""
-    shipped = paths.shipped() / DEFAULT_CONFIG
-    return shipped if config == DEFAULT_CONFIG and not config.exists() and shipped.exists() else config
 
 
 def studies(config: Path) -> dict[str, Study]:
