@@ -60,14 +60,14 @@ check: setup
 	$(BIN)/ruff format --check src tests docs workflow
 	$(BIN)/ruff check src tests docs workflow
 	$(BIN)/pyright
-	$(BIN)/snakefmt --check --line-length 120 Snakefile workflow
+	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/python workflow/lint.py
 	$(MAKE) test
 
 format: setup
 	$(BIN)/ruff format src tests docs workflow
 	$(BIN)/ruff check --fix src tests docs workflow
-	$(BIN)/snakefmt --line-length 120 Snakefile workflow
+	$(BIN)/snakefmt Snakefile workflow
 
 docs: setup
 	$(BIN)/python docs/generate.py

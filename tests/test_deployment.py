@@ -53,10 +53,12 @@ def test_another_workflow_uses_this_one_as_a_module_and_reports_on_it(tmp_path):
 
 def test_the_catalog_finds_what_it_asks_for():
     usage = YAML(typ="safe").load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
-    assert usage["report"] is True
+    assert usage["report"] is usage["software-stack-deployment"]["report"] is True
     assert usage["software-stack-deployment"]["conda"] is False  # no rule has an environment of its own
     assert (ROOT / "workflow" / "Snakefile").read_text().startswith('include: "../Snakefile"')
     assert (ROOT / "LICENSE").exists()
+    assert {"snakemake", "workflow"} <= set(re.findall(r"\w+", (ROOT / "README.md").read_text().lower()))
+    assert (ROOT / "config" / "config.yaml").read_text() == (ROOT / "config.yaml").read_text()  # snakedeploy copies it
 
 
 def test_the_text_on_the_config_names_every_key():
