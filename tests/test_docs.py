@@ -2,6 +2,7 @@
 
 A command is a line of a block ```sh. Each has a row below, which says how it is run: light ones in this process, heavy
 ones (`make test-slow`) in a shell, in the order of the pages, by a config whose studies `demo` and `thesis` are tiny.
+After them come the blocks ```python of the guides that are no file of a user's.
 """
 
 import importlib.util
@@ -38,6 +39,7 @@ studies:
 LIGHT = {
     "bnstudy run --estimate",
     "bnstudy status",
+    "bnstudy status --study demo --json",
     "bnstudy data check",
     "bnstudy data check mnist",
     "bnstudy data import mnist mnist.npz",
@@ -57,6 +59,7 @@ LIGHT = {
 HEAVY = {
     "bnstudy run --study demo",
     "bnstudy status --study demo",
+    "bnstudy status --study demo --watch",
     "bnstudy run --study demo --where model=mlp setting=relu --seeds 3",
     "snakemake --cores 2 demo",
     "snakemake --dry-run demo",
@@ -64,10 +67,12 @@ HEAVY = {
     "bnstudy train digits-mlp-batch-relu-4ef5511c9374:0",
     "bnstudy show 4ef5511c9374",
     "bnstudy why 4ef5511c9374",
+    "bnstudy why digits-mlp-batch-relu-4ef5511c9374",
     "bnstudy cells --study demo --where model=mlp setting=relu --json > cells.json",
     "bnstudy train --cells cells.json --seeds 1",
     "bnstudy try dataset=digits model=mlp norm=batch lr=0.05",
     "bnstudy try dataset=digits model=mlp norm=batch lr=0.05 epochs=5",
+    "bnstudy try dataset=digits model=mlp norm=batch lr=0.05 epochs=3 --weights",
     "bnstudy try dataset=digits model=mlp norm=none setting=lr_high epochs=5 --engine reference",
     "bnstudy compare digits-mlp-none-relu-7b54429f3287 digits-mlp-batch-relu-4ef5511c9374",
     "bnstudy aggregate --study demo",
@@ -76,6 +81,8 @@ HEAVY = {
     "bnstudy figure 7.1 --study demo --formats png",
     "bnstudy export --study demo --format csv",
     "bnstudy export --study demo --format latex --to tables",
+    "bnstudy export --study demo --format parquet",
+    "bnstudy export --study demo --format tensorboard --to curves",
     "bnstudy try dataset=waves model=mlp norm=rms activation=swish epochs=3 --extensions own",
     "bnstudy run --study waves --extensions own",
     "BNSTUDY_EXTENSIONS=own snakemake --cores 2 waves",
@@ -142,6 +149,14 @@ def files_of_the_guide() -> dict[str, str]:
     return dict(found)
 
 
+def python_of_the_guides() -> list[str]:
+    """The blocks of Python that are to be run, not to be put into a file."""
+    pages = (page.read_text() for page in PAGES)
+    found = [text for page in pages for text in re.findall(r"^```python\n(?!# own/)(.*?)^```", page, re.M | re.S)]
+    assert len(found) == 2
+    return found
+
+
 def test_light_commands_run(folder, capsys, monkeypatch):
     monkeypatch.chdir(folder)
     for key, value in environment(folder).items():
@@ -178,6 +193,11 @@ def test_heavy_commands_run_in_the_order_of_the_pages(folder):
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     assert "Waves" in (folder / "reports" / "waves" / "index.html").read_text()
+    for text in python_of_the_guides():
+        done = subprocess.run(
+            [sys.executable, "-c", text], cwd=folder, env=own, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, f"{text}\n{done.stdout}{done.stderr}"
 
 
 def test_the_reference_is_what_the_code_gives():
