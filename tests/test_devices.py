@@ -13,7 +13,7 @@ from bnstudy import devices, lock
 from bnstudy.cell import Cell, Run
 from bnstudy.engine import choose_device
 from bnstudy.errors import TryAgain, UsageError, WriteError
-from bnstudy.training import fingerprint
+from bnstudy.training import DiskKeeper, fingerprint
 
 # A process that says which device it got, and holds it until its input ends.
 HOLD = """
@@ -212,6 +212,21 @@ def test_a_run_may_go_on_with_another_gpu_of_the_same_model():
     assert first == second
     assert second != other
     assert cpu["device"] == "cpu"
+
+
+def test_a_checkpoint_goes_on_where_its_gpu_is_not(monkeypatch, tmp_path):
+    """torch refuses to load what says that it lay on a GPU that is not there."""
+    import torch
+
+    run = Run(Cell(dataset="toy", model="mlp", norm="none"), 0)
+    monkeypatch.setenv("BNSTUDY_CHECKPOINT_SECONDS", "0")
+    monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:7")
+    keeper = DiskKeeper(tmp_path, {run.id: {}}, lambda: False, lambda line: None, lambda run, row: None)
+    assert keeper.restore(run) is None
+    keeper.epoch_done(run, {"epoch": 1, "seconds": 1.0}, lambda: {"weights": torch.ones(2)})
+    kept = keeper.restore(run)
+    assert kept is not None
+    assert torch.equal(kept["weights"], torch.ones(2))
 
 
 @pytest.mark.gpu

@@ -236,7 +236,7 @@ class DiskKeeper(Keeper):
         """The newest checkpoint that verifies and loads as plain values and tensors: nothing in it is executed."""
         for payload in store.get_checkpoints(self._results, run, self._fingerprint(run)):
             try:
-                kept = torch.load(io.BytesIO(payload), weights_only=True)
+                kept = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
                 if isinstance(kept, dict) and kept.keys() == {"epoch", "attempts", "state"}:
                     return kept
             except Exception:  # torch raises nearly anything on bytes that are not its own
