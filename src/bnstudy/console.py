@@ -60,15 +60,20 @@ def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
     put(text if terminal else "".join(f"{line.rstrip()}\n" for line in text.splitlines()))
 
 
-def live(look: Callable[[], tuple[Sequence[str], Sequence[Sequence[Any]], Sequence[str]]], every: float) -> None:
-    """A table and lines below it that follow `look` (columns, rows, lines) on a terminal, until Ctrl-C."""
+Content = tuple[Sequence[str], Sequence[Sequence[Any]]]
+"""Columns and rows of a table."""
+
+
+def live(look: Callable[[], tuple[Sequence[Content], Sequence[str]]], every: float) -> None:
+    """Tables and lines below them that follow `look` on a terminal, until Ctrl-C."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
 
     def shown() -> Group:
-        columns, rows, lines = look()
-        return Group(table_of("", columns, rows), *(Text(line) for line in lines), Text("Ctrl-C to leave", "dim"))
+        tables, lines = look()
+        apart = (each for content in tables for each in (table_of("", *content), Text()))
+        return Group(*apart, *(Text(line) for line in lines), Text("Ctrl-C to leave", "dim"))
 
     with contextlib.suppress(KeyboardInterrupt), Live(shown(), console=Console(), auto_refresh=False) as screen:
         while True:

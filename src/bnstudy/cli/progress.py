@@ -1,6 +1,7 @@
 """Verbs that say how things stand, changing nothing: status, why."""
 
 import os
+import socket
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -29,6 +30,7 @@ AGAIN = 2.0  # seconds between two looks of `status --watch`
 SHOWN = 18  # runs in training that are listed; a pack of MLPs has so many
 COUNTS = ("runs", "done", "diverged", "running", "waiting")  # the table fits into 80 columns
 COLUMNS = ("study", "model", *COUNTS, "work left")
+IN_TRAINING = ("in training", "seed", "epoch", "process")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -52,9 +54,11 @@ def status(
     if as_json:
         return console.put_json(look().rows)
     if watch and sys.stdout.isatty():
-        return console.live(lambda: (COLUMNS, _lines(now := look()), _words(now)), AGAIN)
+        return console.live(lambda: (_tables(now := look()), _words(now)), AGAIN)
     now = look()
-    console.put_table("", COLUMNS, _lines(now))
+    for columns, rows in _tables(now):
+        console.put_table("", columns, rows)
+        console.put("\n")
     console.put("".join(f"{line}\n" for line in _words(now)))
 
 
@@ -79,6 +83,15 @@ def _count(standings: progress.Standings) -> dict[Any, float]:
     return progress.count(standings, choose_device("auto", console.say))
 
 
+def _tables(now: progress.Now) -> list[console.Content]:
+    """The studies, and what is in training if something is."""
+    running = sorted(now.total["in_training"], key=lambda run: run["epoch"] is None)
+    shown = [_training_row(run) for run in running[:SHOWN]]
+    if len(running) > SHOWN:
+        shown.append([f"and {len(running) - SHOWN} more", "", "", ""])
+    return [(COLUMNS, _lines(now)), *([(IN_TRAINING, shown)] if shown else [])]
+
+
 def _lines(now: progress.Now) -> list[list[Any]]:
     rows = [*now.rows, now.total] if len(now.rows) > 1 else now.rows
     return [[row["study"], row["model"], *(row[count] for count in COUNTS), _left(row)] for row in rows]
@@ -93,35 +106,33 @@ def _left(row: progress.Row) -> str:
 
 
 def _words(now: progress.Now) -> list[str]:
-    """What stands below the table."""
-    training = sorted(now.total["in_training"], key=lambda run: run["epoch"] is None)
-    lines = [_training_line(run) for run in training[:SHOWN]]
-    if len(training) > SHOWN:
-        lines.append(f"and {len(training) - SHOWN} more")
+    """What stands below the tables."""
+    lines = []
     if now.total["published"]:
         lines.append(f"{now.total['published']} of those done are published ones")
     if now.total["damaged"]:
         lines.append(f"{now.total['damaged']} records do not verify; `bnstudy why NAME` says which and why")
     if now.total["running"] + now.total["waiting"]:
-        lines.append(_outlook(now))
-    return ["", *lines] if lines else []
+        lines += _outlook(now)
+    return lines
 
 
-def _training_line(run: progress.Row) -> str:
-    epoch = "" if run["epoch"] is None else f", epoch {run['epoch']} of at most {run['epochs']}"
-    return f"{run['name']} seed {run['seed']}{epoch} (process {run['pid']} on {run['host']})"
+def _training_row(run: progress.Row) -> list[Any]:
+    epoch = "" if run["epoch"] is None else f"{run['epoch']} of {run['epochs']}"
+    where = "" if run["host"] in (None, socket.gethostname()) else f" on {run['host']}"
+    return [run["name"], run["seed"], epoch, f"{run['pid']}{where}"]
 
 
-def _outlook(now: progress.Now) -> str:
-    """When it will be done, as far as durations were measured here."""
+def _outlook(now: progress.Now) -> list[str]:
+    """When it will be done, as far as durations were measured here. Lines of at most 80 columns."""
     working = progress.at_work(now.rows)
     processes = working or os.cpu_count() or 1
     who = f"{processes} process{'es' if processes > 1 else ''} {'at work' if working else 'of this machine'}"
     unmeasured = f"{now.total['unmeasured']} runs of a kind never measured here (--estimate counts them)"
     if now.total["hours_left"] is None:
-        return f"no telling how long: {unmeasured}"
-    more = f", without {unmeasured}" if now.total["unmeasured"] else ""
-    return f"about {console.hours(now.total['hours_left'] / processes)} left for {who}{more}"
+        return ["no telling how long:", f"  {unmeasured}"]
+    left = f"about {console.hours(now.total['hours_left'] / processes)} left for {who}"
+    return [f"{left}, without", f"  {unmeasured}"] if now.total["unmeasured"] else [left]
 
 
 def why(
