@@ -14,9 +14,10 @@ from bnstudy import frames, report, stats, tables
 from bnstudy.cell import Cell, Run
 from bnstudy.claims import REGISTRY as THESIS_CLAIMS
 from bnstudy.claims import practicals as claims
+from bnstudy.claims.measured import Mean, redraws
 from bnstudy.claims.verdicts import verdict
 from bnstudy.figures import practicals as figures
-from bnstudy.published.practicals import homes, placed, rows
+from bnstudy.published.practicals import homes, placed, pool, rows
 from bnstudy.study import Study
 from bnstudy.tables import practicals
 from claims.frames_of import runs as accuracies_only
@@ -63,8 +64,9 @@ def test_what_is_as_printed_is_reproduced_and_what_is_not_differs():
     assert table.loc["L2", ["verdict", "difference"]].tolist() == ["differs", pytest.approx(-4.3)]
     assert table.loc["S2.5", "verdict"] == "reproduced"
     others = table.drop(index=["L2", *SILENT])
-    one_cell = {"K10", "L6", "S5", "S6"}  # a model with one cell of two seeds has one degree of freedom
+    one_cell = {"K10", "L6", "S1", "S2.1", "S5", "S6"}  # alone in its pool: one degree of freedom
     assert set(others.drop(index=list(one_cell))["verdict"]) == {"reproduced"}
+    assert set(others.loc[["S1", "S2.1", "S5", "S6"], "verdict"]) == {"undecided"}  # h of 2.2 points
     assert others.loc["S5", "h"] == pytest.approx(stats.half_width(math.sqrt(0.02), 1, 2))
 
 
@@ -78,6 +80,7 @@ def test_a_row_without_a_number_says_what_ours_shows():
     table = content(measured())
     assert table.loc[list(SILENT), "verdict"].tolist() == [""] * 6
     assert table.loc["K3b", "seen"].startswith("15.0 points below K2")
+    assert table.loc["K3b", "seen"].endswith("judged by claim P04")
     assert table.loc["K2", "seen"].startswith("1.0 points below K1")
     assert table.drop(index=list(SILENT))["seen"].eq("").all()
     assert content(measured(K2=None)).loc["K4", "seen"].startswith("test loss")
@@ -92,10 +95,41 @@ def test_about_and_few_images_widen_the_margin_and_say_so():
     assert table.drop(index=["L6", "K1", "K7", "K10"])["margin"].eq(1.0).all()
     own, few = table.loc["K10", "h"], table.loc["L6", "h"]  # one cell, of which one number is of few images
     assert few == pytest.approx(math.hypot(own, 1.95996 * error), abs=1e-3)
-    assert table.loc["S2.2", "h"] == pytest.approx(stats.half_width(math.sqrt(0.02), 33, 2), abs=0.01)
+    assert table.loc["S2.2", "h"] == pytest.approx(stats.half_width(math.sqrt(0.02), 4, 2))
     said = [note for one in practicals.shown(PLAN, measured().runs, DEFAULT) for note in one.listing.notes]
     assert any("within 1.5 where the report says “about” (K1, K7, K10)" in note for note in said)
     assert any("within 3.7 where it is of 200 test images, whose standard error is 2.7 (L6)" in note for note in said)
+
+
+def test_rows_are_pooled_by_model_optimizer_rate_and_norm():
+    pooled = {(c.model, row.id): pool(c) for row in rows() for c in [row.cell]}
+    shared: dict[tuple[str, str], set[str]] = {}
+    for (model, row), name in pooled.items():
+        shared.setdefault((model, name), set()).add(row)
+    grid = {f"L3.{i}" for i in range(1, 19)}
+    assert sorted(map(sorted, shared.values())) == sorted(
+        map(sorted, (
+            {"K1", "L1"}, {"S1"}, {"K2", "K5", "K6", "L2"}, {"K3a"}, {"K3b"}, {"S2.1"}, {"K4", "K7"}, grid,
+            {"S2.2", "S2.3", "S2.4", "S2.5"}, {"S2.6", "S2.7", "S2.8", "S2.9"}, {"K10", "L6"}, {"S5"}, {"S6"},
+        ))
+    )  # fmt: skip
+
+
+def test_a_noisy_row_widens_no_other_pool_in_tables_or_claims():
+    noisy = {ROWS[row].cell for row in ("K2", "L2", "S2.1")}
+    built = accuracies_only({c: (printed(c) - h, printed(c) + h) for c in CELLS for h in [3 if c in noisy else 0.1]})
+    table, means = content(built), claims.MeasuredRows(built).test
+    assert table.loc["L2", "s"] == pytest.approx(math.sqrt((18 + 18 + 0.02 + 0.02) / 4))
+    assert table.loc["S2.2", "s"] == table.loc["L3.4", "s"] == pytest.approx(math.sqrt(0.02))
+    for row in ("L2", "S2.2", "L3.4", "S1", "K10"):
+        assert means[(row,)].error == pytest.approx(table.loc[row, "s"] / math.sqrt(2))
+        assert means[(row,)].freedom == table.loc[row, "freedom"]
+
+
+def test_a_claim_is_redrawn_with_the_few_degrees_of_freedom_of_its_pool():
+    for freedom, within in ((1, 0.70), (4, 0.88), (math.inf, 0.95)):
+        drawn, _ = redraws("x", Mean(50.0, 1.0, 2, freedom=freedom))
+        assert float((abs(drawn - 50) < 1.96).mean()) == pytest.approx(within, abs=0.015)
 
 
 @pytest.mark.parametrize(("away", "verdict"), [(1.4, "reproduced"), (1.6, "differs")])

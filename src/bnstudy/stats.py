@@ -18,6 +18,9 @@ DEFAULT_MARGIN = 1.0
 MARGINS = {"mnist": 0.3}
 """Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
 
+POOL = ["model", "dataset"]
+"""Rows that agree in these share one deviation of a run; a frame may divide them further by a column `pool`."""
+
 _EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
 
 
@@ -26,13 +29,19 @@ def each(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.itertuples(index=False))
 
 
+def pooled_by(frame: pd.DataFrame) -> list[str]:
+    """The columns by which the deviation of one run is pooled: POOL, and `pool` where the frame has it."""
+    return [*POOL, *(["pool"] if "pool" in frame else [])]
+
+
 def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell: model, dataset, norm, setting, reading, key, n, mean, std, diverged, broken, broken_seeds.
+    """One row per cell: model, dataset, norm, setting, reading, key, n, mean, std, diverged, broken, broken_seeds; and
+    pool, where `runs` has it.
 
     `runs` has one row per cell and seed: those labels, test_accuracy (percent), outcome, broken. std is over
     the seeds (n - 1), NaN for one. A cell is broken if more than half its seeds are.
     """
-    labels = [*SLOT, "reading", "key"]
+    labels = list(dict.fromkeys([*SLOT, "reading", "key", *pooled_by(runs)]))
     if runs.empty:
         return pd.DataFrame(columns=[*labels, "n", "mean", "std", "diverged", "broken_seeds", "broken"])
     frame = runs.assign(_diverged=runs["outcome"].eq("diverged"), _broken=runs["broken"].astype(bool))
@@ -100,13 +109,13 @@ def number_verdicts(
     runs       as for `cell_means`; only rows of `reading` count
     published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.published.accuracy()`; may have
                rounded (points that the printed number may be off by rounding) and standard_error (points, of
-               testing few images): both widen the margin, the second h too
+               testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
     margins    points per data set, over MARGINS; `default` for all others
     is_chance  whether a printed number is a constant guess (default: bnstudy.published.is_chance)
 
-    Adds: mean, n, std (over the seeds of the cell), s (pooled over the unbroken cells of the model and data set),
-    h (95 % half-width for one more run), difference (published - mean), margin, broken, diverged, published_broken,
-    verdict. Where every cell of a model and data set has one seed, all its numbers are undecided.
+    Adds: mean, n, std (over the seeds of the cell), s (pooled over the unbroken cells of the model, data set and pool)
+    with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, diverged,
+    published_broken, verdict. Where every cell that shares an s has one seed, all their numbers are undecided.
     Raises UsageError if two cells claim one number (say, of two recipes).
     """
     if is_chance is None:
@@ -114,10 +123,12 @@ def number_verdicts(
     margins = {"default": DEFAULT_MARGIN, **MARGINS, **(margins or {})}
     cells = cell_means(runs[runs["reading"] == reading])
     rows = []
-    for (model, dataset), group in published.groupby(["model", "dataset"], sort=False):
-        here = cells[(cells["model"] == model) & (cells["dataset"] == dataset)]
+    columns = pooled_by(published)
+    for alike, group in published.groupby(columns, sort=False):
+        here = cells[(cells[columns] == list(alike)).all(axis=1)]
         s, freedom = pooled_std(here)
-        margin = margins.get(str(dataset), margins["default"])
+        dataset = str(alike[1])
+        margin = margins.get(dataset, margins["default"])
         single = bool((here["n"] <= 1).all())
         own = here.set_index(["norm", "setting"])
         if not own.index.is_unique:
@@ -126,7 +137,10 @@ def number_verdicts(
         for at, number in group.iterrows():
             error = float(number.get("standard_error", 0.0))
             wide = margin + float(number.get("rounded", 0.0)) + error
-            row = {"at": at, "s": s, "margin": wide, "published_broken": is_chance(number["published"], str(dataset))}
+            row = {
+                "at": at, "s": s, "freedom": freedom, "margin": wide,
+                "published_broken": is_chance(number["published"], dataset),
+            }  # fmt: skip
             slot = (number["norm"], number["setting"])
             rows.append(
                 row

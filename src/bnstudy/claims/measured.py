@@ -18,7 +18,7 @@ from bnstudy.frames import Frames
 from bnstudy.labels import AXES
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
-from bnstudy.stats import SLOT, cell_means, each, pooled_std
+from bnstudy.stats import SLOT, cell_means, each, pooled_by, pooled_std
 
 REDRAWS = 10_000
 STREAM = 2016
@@ -43,6 +43,7 @@ class Mean:
     """A measured mean. `error` is its standard error; NaN if it is not known.
 
     broken   whether the cell is broken: more than half its seeds are
+    freedom  degrees of freedom of the error where they are few; infinite: as good as known
     seeds    (accuracy, broken) of each seed, if the seeds disagree about being broken; else empty
     """
 
@@ -50,6 +51,7 @@ class Mean:
     error: float
     n: int
     broken: bool = False
+    freedom: float = np.inf
     seeds: tuple[tuple[float, bool], ...] = ()
 
     @property
@@ -60,14 +62,16 @@ class Mean:
 def redraws(at: Any, of: Mean, count: int = REDRAWS) -> tuple[np.ndarray, Any]:
     """`count` redraws of a mean, and whether the cell is broken in each.
 
-    From Normal(mean, error^2); all equal to the mean if the error is 0 or not known. Where seeds disagree about being
-    broken, no normal distribution has such seeds: they themselves are drawn anew, with replacement.
+    From Normal(mean, error^2), or Student's t of few degrees of freedom; all equal to the mean if the error is 0 or not
+    known. Where seeds disagree about being broken, no normal distribution has such seeds: they themselves are drawn
+    anew, with replacement.
     """
     stream = np.random.default_rng([STREAM, crc32(repr(at).encode())])
     if of.seeds and of.known:
         values, broken = np.array(of.seeds)[stream.integers(0, of.n, (count, of.n))].transpose(2, 0, 1)
         return values.mean(axis=1), 2 * broken.sum(axis=1) > of.n
-    return of.value + (of.error if of.known else 0.0) * stream.standard_normal(count), of.broken
+    drawn = stream.standard_t(of.freedom, count) if np.isfinite(of.freedom) else stream.standard_normal(count)
+    return of.value + (of.error if of.known else 0.0) * drawn, of.broken
 
 
 def extra(row: Mapping[str, Any]) -> str | None:
@@ -82,21 +86,25 @@ def extra(row: Mapping[str, Any]) -> str | None:
 def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, Mean]:
     """Mean accuracy of each cell with the error of that mean.
 
-    The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken.
+    The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken; if
+    `runs` has a column `pool`, over those that share it too: such pools are small, and their freedom counts.
     A cell with a broken seed has its own instead: 0 if all its seeds answer alike, not known for one seed. If no cell
-    of the model and data set has two seeds, no deviation is known.
+    of those that are pooled has two seeds, no deviation is known.
     Of several cells with one name in EXTRAS, the one with the best mean counts.
     """
-    runs = runs[[*SLOT, "reading", "key", "outcome", "broken"]].assign(test_accuracy=runs[column])
+    pool = pooled_by(runs)
+    labels = list(dict.fromkeys([*SLOT, "reading", "key", "outcome", "broken", *pool]))
+    runs = runs[labels].assign(test_accuracy=runs[column])
     cells = cell_means(runs).sort_values("mean", kind="stable")
     found: dict[Slot, Mean] = {}
-    for (model, dataset), group in cells.groupby(["model", "dataset"], sort=False):
-        s, _ = pooled_std(group[group["broken_seeds"] == 0])
+    for _, group in cells.groupby(pool, sort=False):
+        s, freedom = pooled_std(group[group["broken_seeds"] == 0])
+        few = freedom if "pool" in pool and freedom else np.inf
         for row in each(group):
             deviation = row.std if row.broken_seeds else s
-            slot = (str(model), str(row.setting), str(dataset), str(row.norm))
+            slot = (str(row.model), str(row.setting), str(row.dataset), str(row.norm))
             seeds = _seeds(runs, row.key) if 0 < row.broken_seeds < row.n else ()
-            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), seeds)
+            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), few, seeds)
     return found
 
 

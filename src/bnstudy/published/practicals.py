@@ -103,6 +103,20 @@ def homes() -> dict[str, str]:
     return found
 
 
+def pool(cell: Cell) -> str:
+    """What decides by how much one run of a row differs from the next, besides the model: the size of its last step.
+
+    A constant rate is never cut, so the last weights go on jumping, as far as optimizer and rate let them; and inputs
+    of 0 to 255, which only a norm brings to one scale, make a step of the same rate a larger one (docs/verdicts.md).
+    """
+    return f"{cell.optimizer} {cell.lr:g} {'without' if cell.norm == 'none' else 'with'} norm"
+
+
+@cache
+def _pools() -> dict[str, str]:
+    return {cell.key: pool(cell) for cell in cells()}
+
+
 def holds_any(cells: Iterable[Cell]) -> bool:
     """Whether any of these is a cell of the reports."""
     return any(cell.key in homes() for cell in cells)
@@ -110,6 +124,8 @@ def holds_any(cells: Iterable[Cell]) -> bool:
 
 def placed(frame: pd.DataFrame) -> pd.DataFrame:
     """The rows of a frame (with a column `key`) that are of these cells. Their `setting` is the id of the report's
-    row, their reading the default one: so verdicts address them as they address the rows of tables B.1 and B.2."""
+    row, their reading the default one: so verdicts address them as they address the rows of tables B.1 and B.2. `pool`
+    says which of them share a deviation."""
     mine = frame[frame["key"].isin(list(homes()))]
-    return mine.assign(setting=mine["key"].map(homes()).astype("str"), reading="default")
+    setting, pools = (mine["key"].map(names).astype("str") for names in (homes(), _pools()))
+    return mine.assign(setting=setting, reading="default", pool=pools)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from bnstudy import stats
 from bnstudy.figures import style
-from bnstudy.published.practicals import Row, homes, placed, rows
+from bnstudy.published.practicals import Row, homes, placed, pool, rows
 from bnstudy.tables import formats, listing
 from bnstudy.tables.content import state
 from bnstudy.tables.layout import DIVERGED, MINUS, NOT_RUN, half_up, signed
@@ -27,13 +27,17 @@ TITLES = {
 """report -> title of its table; in the order of P.1 to P.3."""
 
 COLUMNS = (("Row", False), ("System", False), ("Settings", False), ("Reported, %", False), ("Ours, %", True),
-           ("Difference", True), ("Verdict, or what ours shows", False))  # fmt: skip
+           ("Difference", True), ("One run ±", True), ("Verdict, or what ours shows", False))  # fmt: skip
 CONTENT = [
     "row", "report", "section", "what", "settings", "published", "rounded", "words", "key", "mean", "std", "n", "seeds",
-    "test_loss", "difference", "h", "margin", "broken_seeds", "diverged", "verdict", "seen",
+    "test_loss", "difference", "pool", "s", "freedom", "h", "margin", "broken_seeds", "diverged", "verdict", "seen",
 ]  # fmt: skip
-BESIDE = {"K2": "K1", "K3a": "K2", "K3b": "K2", "K4": "K2", "K5": "K2", "K6": "K2"}
-"""Rows that have only words -> the row that these words compare them with."""
+BESIDE = {"K2": ("K1", "P01"), "K3a": ("K2", "P03"), "K3b": ("K2", "P04"), "K4": ("K2", "P05"), "K5": ("K2", "P06"),
+          "K6": ("K2", "P07")}  # fmt: skip
+"""Rows that have only words -> the row that these words compare them with, and the claim that judges the words."""
+
+UNKNOWN = "not known"
+"""Where no row of those that are pooled has two seeds."""
 
 SPELLED = {"sgd": "SGD", "adam": "Adam", "relu": "ReLU", "elu": "ELU", "leaky_relu": "leaky ReLU"}
 
@@ -81,8 +85,8 @@ def shown(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float] |
 
 
 def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """CONTENT for each of the 42 rows. Their deviations are pooled by model, over all reports. A row without a printed
-    number has the verdict "" once it was run, and `seen` in words; `seeds` is how many the study asks for."""
+    """CONTENT for each of the 42 rows. Their deviations are pooled by model and `pool`, over all reports. A row without
+    a printed number has the verdict "" once it was run, and `seen` in words; `seeds` is how many the study asks for."""
     mine = placed(runs[runs["key"].isin(plan["key"])])
     found = stats.number_verdicts(mine, _printed(), margins)
     found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
@@ -103,6 +107,7 @@ def _printed() -> pd.DataFrame:
             "published": np.nan if row.published is None else row.published, "rounded": row.rounded,
             "standard_error": row.standard_error, "words": row.words, "key": row.cell.key, "model": row.cell.model,
             "dataset": row.cell.dataset, "norm": row.cell.norm, "setting": homes()[row.cell.key],
+            "pool": pool(row.cell),
         }
         for row in rows()
     )  # fmt: skip
@@ -132,18 +137,18 @@ def settings(row: Row) -> str:
 
 
 def _seen(one: Any, means: Mapping[str, float]) -> str:
-    """What ours shows of a row whose report has only words: how far it is from the row it is compared with."""
+    """What ours shows of a row whose report has only words: how far it is from the row it is compared with, and where
+    those words are judged."""
     if not np.isnan(one.published) or not one.n:
         return ""
     parts = [f"{one.diverged} of {one.n} seeds diverged"] * bool(one.diverged)
     parts += [f"{one.broken_seeds} of {one.n} seeds answer one class"] * bool(one.broken_seeds)
-    other = BESIDE[one.row]
+    other, claim = BESIDE[one.row]
     if not np.isnan(means[other]):
         away = one.mean - means[other]
         parts.append(f"{half_up(abs(away))} points {'above' if away > 0 else 'below'} {other}")
-    return ", ".join(
-        [*parts, f"test loss {one.test_loss:.2f}" if np.isfinite(one.test_loss) else "test loss not finite"]
-    )
+    parts.append(f"test loss {one.test_loss:.2f}" if np.isfinite(one.test_loss) else "test loss not finite")
+    return f"{', '.join(parts)}; judged by claim {claim}"
 
 
 def _listing(id: str, title: str, content: pd.DataFrame) -> Listing:
@@ -159,13 +164,15 @@ def _line(one: Any) -> Line:
     what = f"{one.what} ({one.section})"
     told = (one.row, what, one.settings, _reported(one))
     if not one.n:
-        return Line((*told, NOT_RUN, "", "not run"), "not run")
+        return Line((*told, NOT_RUN, "", "", "not run"), "not run")
     spread = "" if np.isnan(one.std) else f" ± {one.std:.1f}"
     own = f"{half_up(one.mean)}{spread}" + f" {DIVERGED}" * bool(one.diverged)
     seeds = f"{one.n} of {one.seeds} seeds" if one.n < one.seeds else f"{one.n} seed" + "s" * (one.n > 1)
     if np.isnan(one.published):
-        return Line((*told, own, "", one.seen), "", seeds)
-    return Line((*told, own, signed(one.difference), one.verdict), one.verdict, f"{seeds}, margin {one.margin:.1f}")
+        return Line((*told, own, "", "", one.seen), "", seeds)
+    hint = f"{seeds}, margin {one.margin:.1f}; deviation of a run {UNKNOWN if np.isnan(one.s) else f'{one.s:.1f}'}"
+    wide = UNKNOWN if np.isnan(one.h) else half_up(one.h)
+    return Line((*told, own, signed(one.difference), wide, one.verdict), one.verdict, hint)
 
 
 def _reported(one: Any) -> str:
@@ -183,12 +190,20 @@ def _notes(content: pd.DataFrame) -> list[str]:
         seeds = f"{high} seed" + "s" * bool(high > 1) if low == high else f"{low} to {high} seeds"
         spread = " ± standard deviation" if high > 1 else ""
         notes.append(f"Ours: mean{spread} over {seeds}. Difference: reported {MINUS} ours.")
+        notes.append(ONE_RUN)
     notes.append(_margins(content))
     if diverged := ran[ran["diverged"] > 0]["row"].tolist():
         notes.append(f"{DIVERGED} diverged, the training loss was not finite at some step: {', '.join(diverged)}.")
     if len(ran) < len(content):
         notes.append(f"{NOT_RUN} not run ({len(content) - len(ran)} of {len(content)} rows).")
     return notes
+
+
+ONE_RUN = (
+    "One run ±: so near our mean would one more run of ours fall, with a probability of 95 %; the report’s number is "
+    "one run. It differs only if it is farther away than this, and is reproduced only if this is at most twice the "
+    "margin. The spread of a run is that of all rows of the same model, optimizer and rate, with a norm or without."
+)
 
 
 def _margins(content: pd.DataFrame) -> str:
@@ -207,7 +222,7 @@ def _margins(content: pd.DataFrame) -> str:
                 f"within {own[row.id]:.1f} where it is of {row.images} test images, whose standard error is "
                 f"{row.standard_error:.1f} ({row.id})"
             )
-    return "; ".join(words) + ". The deviation of one run is pooled over all rows of the same model."
+    return "; ".join(words) + "."
 
 
 def total(found: Sequence[Listed]) -> dict[str, int]:
