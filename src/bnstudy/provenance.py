@@ -13,6 +13,9 @@ from bnstudy.lazy import torch
 
 PACKAGE = Path(__file__).parent
 
+ROOMS = ("byhand", "datasets", "engine", "models", "norms")
+"""Sub-packages whose code can change a trained number, as every module beside them may."""
+
 
 def source_digest() -> str:
     """12 hex of SHA-256 over the package's own modules that can change a trained number; then, for each extension that
@@ -20,12 +23,16 @@ def source_digest() -> str:
     return _own_digest() + extensions.suffix()
 
 
+def sources() -> list[Path]:
+    """The files of the package that the digest is taken of."""
+    rooms = (file for room in ROOMS for file in (PACKAGE / room).rglob("*.py"))
+    return sorted([*PACKAGE.glob("*.py"), *rooms])
+
+
 @functools.cache
 def _own_digest() -> str:
-    rooms = ("engine", "models", "datasets")
-    files = [*PACKAGE.glob("*.py"), *(f for room in rooms for f in (PACKAGE / room).glob("*.py"))]
     total = hashlib.sha256()
-    for file in sorted(files):
+    for file in sources():
         total.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()[:12]
 

@@ -8,11 +8,12 @@ import torch
 
 from bnstudy import datasets, optimizers
 from bnstudy.cell import Cell, Run
-from bnstudy.engine import graph, graph_optimizer
+from bnstudy.engine import graph
 from bnstudy.engine.contract import Keeper, Trained
-from bnstudy.engine.graph_capture import unchanged
-from bnstudy.engine.graph_dropout import DrawnDropout, draw_on_device
-from bnstudy.engine.graph_resident import Resident
+from bnstudy.engine.graph.capture import unchanged
+from bnstudy.engine.graph.dropout import DrawnDropout, draw_on_device
+from bnstudy.engine.graph.optimizer import make_capturable, state_tensors
+from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import prepare
 from bnstudy.engine.reference import Reference
 from bnstudy.engine.reference import Training as ReferenceTraining
@@ -142,7 +143,7 @@ def test_a_run_resumed_at_any_epoch_has_the_same_bits(fields):
 def test_measuring_changes_no_bit(monkeypatch):
     cell = make(dropout=0.5, grad_clip=1.0, **L2)
     measured = one(cell)
-    monkeypatch.setattr(graph, "sampled_steps", lambda batches: frozenset())
+    monkeypatch.setattr("bnstudy.engine.graph.training.sampled_steps", lambda batches: frozenset())
     plain = one(cell)
     assert plain.epochs["weights_digest"] == measured.epochs["weights_digest"]
     assert plain.epochs["data_loss"] == measured.epochs["data_loss"]
@@ -163,7 +164,7 @@ def test_the_warm_up_of_a_capture_changes_no_bit(monkeypatch):
         warmed.append(step)
         return step
 
-    monkeypatch.setattr(graph, "capture", rehearsed)
+    monkeypatch.setattr("bnstudy.engine.graph.training.capture", rehearsed)
     assert bits(one(cell)) == cold
     assert len(warmed) == 2  # 270 images: 6 full batches and one of 24, all measured
 
@@ -282,8 +283,8 @@ def test_a_primed_optimizer_makes_the_steps_of_a_fresh_one(name):
         parameter = torch.nn.Parameter(torch.linspace(-1, 1, 4))
         optimizer = optimizers.REGISTRY[name]([parameter], cell)
         if prepare_optimizer:
-            graph_optimizer.make_capturable(optimizer, "cpu")
-            assert graph_optimizer.state_tensors(optimizer) or name == "sgd"
+            make_capturable(optimizer, "cpu")
+            assert state_tensors(optimizer) or name == "sgd"
         for gradient in gradients:
             parameter.grad = gradient.clone()
             optimizer.step()

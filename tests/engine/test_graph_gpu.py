@@ -10,9 +10,10 @@ import torch
 from bnstudy import optimizers
 from bnstudy.cell import Cell, Run
 from bnstudy.datasets import Arrays
-from bnstudy.engine import graph, graph_optimizer
+from bnstudy.engine import graph
 from bnstudy.engine.contract import Keeper, Trained
-from bnstudy.engine.graph_resident import Resident
+from bnstudy.engine.graph.optimizer import is_capturable
+from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import prepare
 from bnstudy.engine.reference import Reference
 from bnstudy.labels import SETTINGS
@@ -66,7 +67,7 @@ def eager(monkeypatch):
     """Steps are called instead of captured; what is called on the device is the same."""
 
     def switch():
-        monkeypatch.setattr(graph, "capture", lambda step, *_: step)
+        monkeypatch.setattr("bnstudy.engine.graph.training.capture", lambda step, *_: step)
 
     return switch
 
@@ -94,7 +95,7 @@ def test_replaying_has_the_bits_of_calling(eager, model, fields):
     assert bits(one(cell)) == replayed
 
 
-@pytest.mark.parametrize("name", [n for n in optimizers.REGISTRY if graph_optimizer.is_capturable(make(optimizer=n))])
+@pytest.mark.parametrize("name", [n for n in optimizers.REGISTRY if is_capturable(make(optimizer=n))])
 def test_every_capturable_optimizer_replays(eager, name):
     cell = make(optimizer=name, lr=0.001)
     replayed = one(cell)

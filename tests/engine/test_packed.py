@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from bnstudy.cell import FIELDS, Cell, Run
-from bnstudy.engine import packed, packed_stack, scope
+from bnstudy.engine import packed, scope
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.reference import Reference
@@ -151,7 +151,7 @@ def test_a_resume_at_any_boundary_gives_the_same_bits(fields):
 def test_statistics_change_no_bits(monkeypatch):
     runs = sixteen(norm="batch", dropout=0.5)[::5]
     measured = train(runs)
-    monkeypatch.setattr(packed_stack, "sampled_steps", lambda batches: frozenset([0]))
+    monkeypatch.setattr("bnstudy.engine.packed.stack.sampled_steps", lambda batches: frozenset([0]))
     unmeasured = train(runs)
     for run in runs:
         assert measured[run.id].layers != unmeasured[run.id].layers

@@ -8,10 +8,10 @@ from bnstudy import inits, models, penalties
 from bnstudy.cell import Cell, Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.packed_layout import Layout
-from bnstudy.engine.packed_member import Member
-from bnstudy.engine.packed_stack import Stack
-from bnstudy.engine.packed_step import ACTIVATIONS, Network
+from bnstudy.engine.packed.layout import Layout
+from bnstudy.engine.packed.member import Member
+from bnstudy.engine.packed.stack import Stack
+from bnstudy.engine.packed.step import ACTIVATIONS, Network
 from bnstudy.models import ImageShape
 from bnstudy.models.block import dropout_mask, set_step
 

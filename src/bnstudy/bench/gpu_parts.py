@@ -18,7 +18,7 @@ from bnstudy.cell import Cell, Run
 from bnstudy.engine import graph, numerics
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.digests import weights_digest
-from bnstudy.engine.graph_resident import Resident
+from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import Inputs, moments
 from bnstudy.engine.reference import Training as ReferenceTraining
 from bnstudy.estimate import flops_per_image

@@ -10,9 +10,9 @@ from bnstudy import optimizers
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.packed_member import Member
-from bnstudy.engine.packed_stack import Stack
-from bnstudy.engine.packed_step import Network
+from bnstudy.engine.packed.member import Member
+from bnstudy.engine.packed.stack import Stack
+from bnstudy.engine.packed.step import Network
 from bnstudy.engine.reference import Training, evaluate
 from bnstudy.engine.statistics import Sampled
 

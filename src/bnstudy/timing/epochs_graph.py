@@ -2,7 +2,7 @@
 
 from bnstudy.cell import Run
 from bnstudy.engine import graph
-from bnstudy.engine.graph_resident import Resident
+from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import Inputs
 from bnstudy.timing.epochs import Parts, evaluated
 

@@ -13,9 +13,9 @@ from bnstudy.cell import Cell
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.digests import weights_digest
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.packed_evaluation import Evaluator
-from bnstudy.engine.packed_member import Member
-from bnstudy.engine.packed_step import Network
+from bnstudy.engine.packed.evaluation import Evaluator
+from bnstudy.engine.packed.member import Member
+from bnstudy.engine.packed.step import Network
 from bnstudy.engine.statistics import Sampled, sampled_steps
 from bnstudy.errors import TryAgain
 from bnstudy.models.block import dropout_mask

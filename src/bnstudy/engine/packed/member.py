@@ -17,8 +17,8 @@ from bnstudy.cell import Run
 from bnstudy.engine.contract import Trained
 from bnstudy.engine.history import History
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.packed_evaluation import Evaluator
-from bnstudy.engine.packed_layout import Layout
+from bnstudy.engine.packed.evaluation import Evaluator
+from bnstudy.engine.packed.layout import Layout
 from bnstudy.engine.protocol import Protocol
 
 State = dict[str, Any]

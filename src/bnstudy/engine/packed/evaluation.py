@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from bnstudy.cell import Cell
-from bnstudy.engine.packed_layout import Layout
-from bnstudy.engine.packed_step import Network
+from bnstudy.engine.packed.layout import Layout
+from bnstudy.engine.packed.step import Network
 
 EVALUATION_BATCH = 500
 PROBE = 256  # images on which a unit that is always zero counts as dead

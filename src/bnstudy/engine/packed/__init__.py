@@ -13,9 +13,9 @@ from bnstudy.cell import Cell, Run
 from bnstudy.engine import scope
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.packed_member import Member
-from bnstudy.engine.packed_stack import Stack
-from bnstudy.engine.packed_step import ACTIVATIONS
+from bnstudy.engine.packed.member import Member
+from bnstudy.engine.packed.stack import Stack
+from bnstudy.engine.packed.step import ACTIVATIONS
 from bnstudy.study import shape
 
 STACK = 6  # runs side by side: enough to hide Python's time, few enough for the caches (docs/performance.md)

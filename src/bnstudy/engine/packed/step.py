@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bnstudy.cell import Cell
-from bnstudy.engine.packed_layout import Layout, Plane, padded, views
+from bnstudy.engine.packed.layout import Layout, Plane, padded, views
 
 Call = Callable[[], object]
 aten = torch.ops.aten

@@ -1,0 +1,70 @@
+"""The source digest of a record is of every module that training can reach."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bnstudy import provenance
+from bnstudy.provenance import PACKAGE
+
+
+def files_of(module: str) -> list[Path]:
+    """A module's file; of a package all files, for registries import them by name. None if it is no module of ours, nor
+    for `bnstudy` itself, which offers `load` for reading."""
+    place = PACKAGE.parent.joinpath(*module.split("."))
+    if place == PACKAGE:
+        return []
+    return [*place.rglob("*.py")] if place.is_dir() else [f for f in [place.with_suffix(".py")] if f.exists()]
+
+
+def imported(file: Path) -> Iterator[Path]:
+    """The files that a file imports, inside its functions too; a name imported may be a module or stand in one."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}: a relative import, which this test does not follow"
+            names = [node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)]
+        else:
+            continue
+        for name in names:
+            if name.split(".")[0] == "bnstudy":
+                yield from files_of(name)
+
+
+def reached(start: list[Path]) -> set[Path]:
+    found, ahead = set(), list(start)
+    while ahead:
+        if (file := ahead.pop()) not in found:
+            found.add(file)
+            ahead += imported(file)
+    return found
+
+
+def test_every_module_that_an_engine_reaches_is_in_the_digest():
+    files = reached(files_of("bnstudy.engine"))
+    names = {f.relative_to(PACKAGE).as_posix() for f in files}
+    assert {"engine/packed/step.py", "models/numpy_mlp.py", "norms/batch.py", "byhand/sgd.py", "inits.py"} <= names
+    assert files <= set(provenance.sources())
+
+
+def test_a_room_is_in_the_digest_because_training_needs_it():
+    needed = {f.relative_to(PACKAGE).parts[0] for f in reached(files_of("bnstudy.engine"))}
+    assert set(provenance.ROOMS) <= needed
+
+
+@pytest.mark.parametrize("changed", ["cell.py", "norms/batch.py", "engine/packed/step.py"])
+def test_a_changed_byte_in_any_of_them_changes_the_digest(changed, tmp_path, monkeypatch):
+    for file in provenance.sources():
+        copy = tmp_path / file.relative_to(PACKAGE)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(file.read_bytes())
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    digest = provenance._own_digest.__wrapped__
+    before = digest()
+    assert before == digest()
+    with (tmp_path / changed).open("a") as source:
+        source.write("\n")
+    assert digest() != before
