@@ -1,5 +1,7 @@
 """A step as a CUDA graph: recorded once, replayed with one launch; on a CPU the same step, called."""
 
+import gc
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
@@ -20,26 +22,50 @@ def capture(
 
     The step reads and writes fixed tensors and decides nothing on the host. `kept` are all the tensors it
     changes; they and the generator are left as they were. Graphs that share `pool` must not run at the same
-    time. Raises UsageError if the step does something a graph cannot hold.
+    time. Raises UsageError if the step does something a graph cannot hold, torch.OutOfMemoryError.
     """
     if stream is None:
         return step
     graph = torch.cuda.CUDAGraph()
-    graph.register_generator_state(generator)
+    _tell(graph, generator)
     with unchanged(kept, generator):
         for _ in range(WARM_UP):
             step()
         try:
-            with torch.cuda.graph(graph, pool=pool, stream=stream):  # type: ignore[arg-type]
+            with _collecting_nothing(), torch.cuda.graph(graph, pool=pool, stream=stream):  # type: ignore[arg-type]
                 step()
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            cause = str(error).partition("\n")[0]
-            raise UsageError(
-                f"graph: the training step cannot be captured ({cause})", "Use --engine reference."
-            ) from error
+            raise _explained(error) from error
     return graph.replay
+
+
+def _tell(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
+    """Up to torch 2.11 a graph must be told of its generators; later ones find out, and warn of being told."""
+    if hasattr(graph, "register_generator_state"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            graph.register_generator_state(generator)
+
+
+@contextmanager
+def _collecting_nothing() -> Iterator[None]:
+    """What Python's collector finds could be another graph, whose end no capture may see."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+def _explained(error: RuntimeError) -> Exception:
+    """The error to raise: the end of a capture that has failed raises one over the first, which tells why."""
+    first = error.__context__ or error
+    cause = str(first).partition("\n")[0]
+    if isinstance(first, torch.OutOfMemoryError) or "out of memory" in cause:
+        return torch.OutOfMemoryError(cause)
+    return UsageError(f"graph: the training step cannot be captured ({cause})", "Use --engine reference.")
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from bnstudy import optimizers, streams
 from bnstudy.cell import Run
 from bnstudy.engine import numerics, reference
 from bnstudy.engine.contract import Trained
+from bnstudy.engine.graph import lanes
 from bnstudy.engine.graph.capture import Step, capture
 from bnstudy.engine.graph.dropout import draw_on_device
 from bnstudy.engine.graph.optimizer import copy_state, make_capturable, set_rate, state_tensors
@@ -27,7 +28,7 @@ class Training(reference.Training):
 
     def __init__(self, run: Run, resident: Resident, device: str):
         self.run, self.cell, self.device, self.resident = run, run.cell, device, resident
-        self.stream = torch.cuda.Stream(device) if device.startswith("cuda") else None
+        self.stream = lanes.lend(self, device)
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
         with self._on_stream():
             super().__init__(run, resident.data, device)
