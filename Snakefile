@@ -4,7 +4,7 @@
 from snakemake.utils import min_version
 
 from bnstudy import datasets, extensions
-from bnstudy.dag import Dag, device, find_commands
+from bnstudy.dag import Dag, beside, device, find_commands
 
 min_version("9.20")
 
@@ -29,11 +29,11 @@ wildcard_constraints:
     dataset="|".join(datasets.REGISTRY),
 
 
-include: "workflow/rules/data.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/timing.smk"
-include: "workflow/rules/aggregate.smk"
-include: "workflow/rules/report.smk"
+include: beside(workflow, "workflow/rules/data.smk")
+include: beside(workflow, "workflow/rules/train.smk")
+include: beside(workflow, "workflow/rules/timing.smk")
+include: beside(workflow, "workflow/rules/aggregate.smk")
+include: beside(workflow, "workflow/rules/report.smk")
 
 
 for study in PLAN.studies:

@@ -3,6 +3,7 @@
 import html
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -51,11 +52,40 @@ def test_another_workflow_uses_this_one_as_a_module_and_reports_on_it(tmp_path):
     assert "verdicts first, then tables, figures, claims" in text
 
 
+DEPLOYED = """\
+configfile: "config/config.yaml"
+
+module bnstudy:
+    snakefile: "git+file://{repository}/workflow/Snakefile@{commit}"
+    config: config
+
+use rule * from bnstudy
+"""
+
+
+def test_what_snakedeploy_writes_runs_from_a_git_repository(tmp_path):
+    """As the catalog tells: a copy of config/ and a module whose files git has; a plain `snakemake` trains the demo."""
+    repository, project = tmp_path / "repository", tmp_path / "project"
+    (project / "workflow").mkdir(parents=True)
+    for name in ("workflow", "config"):
+        shutil.copytree(ROOT / name, repository / name, symlinks=True)
+    for name in ("Snakefile", "config.yaml"):
+        shutil.copy(ROOT / name, repository)
+    who = ["-c", "user.name=x", "-c", "user.email=x@y"]
+    for words in (["init", "-q"], ["add", "."], [*who, "commit", "-q", "-m", "x"]):
+        subprocess.run(["git", *words], cwd=repository, check=True)
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=repository, capture_output=True, text=True).stdout.strip()
+    shutil.copytree(repository / "config", project / "config")
+    (project / "workflow" / "Snakefile").write_text(DEPLOYED.format(repository=repository, commit=commit))
+    done = process(project, "snakemake", "--cores", "1", "--dry-run")
+    assert done.code == 0, done.err
+    assert re.search(r"^demo +1$", done.out + done.err, re.M), done.err
+
+
 def test_the_catalog_finds_what_it_asks_for():
     usage = YAML(typ="safe").load((ROOT / ".snakemake-workflow-catalog.yml").read_text())["usage"]
     assert usage["report"] is usage["software-stack-deployment"]["report"] is True
     assert usage["software-stack-deployment"]["conda"] is False  # no rule has an environment of its own
-    assert (ROOT / "workflow" / "Snakefile").read_text().startswith('include: "../Snakefile"')
     assert (ROOT / "LICENSE").exists()
     assert {"snakemake", "workflow"} <= set(re.findall(r"\w+", (ROOT / "README.md").read_text().lower()))
     assert (ROOT / "config" / "config.yaml").read_text() == (ROOT / "config.yaml").read_text()  # snakedeploy copies it

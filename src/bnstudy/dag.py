@@ -139,6 +139,18 @@ def device(resources: Any, elsewhere: bool) -> str:
     return "cuda" if resources.get("gpu") else "cpu"
 
 
+def beside(workflow: Any, path: str) -> Any:
+    """What `include` needs for a path beside the Snakefile that is read.
+
+    Where that comes from the root of a git repository, as a module does that the workflow catalog deploys, Snakemake
+    (9.27) writes a slash before the path, and no file of a repository begins with one.
+    """
+    found = workflow.current_basedir.join(path)
+    if hasattr(type(found), "ref"):
+        found.path = found.path.lstrip("/")
+    return found
+
+
 def find_commands() -> None:
     """Put this Python's folder first on PATH: jobs call the `bnstudy` of this environment, activated or not."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
