@@ -12,6 +12,7 @@ from bnstudy.claims import REGISTRY, rows
 from bnstudy.claims.terms import DATASETS
 from bnstudy.labels import SETTINGS
 from claims.frames_of import cells
+from claims.frames_of import runs as accuracies_only
 from synthetic import record
 
 STUDY = cells("mlp", settings=[s for s in SETTINGS if s != "relu_norm_after"]) + cells(
@@ -118,3 +119,14 @@ def test_all_verdicts_take_under_ten_seconds(records):
     start = time.process_time()
     rows(built, timed())
     assert time.process_time() - start < 10
+
+
+def test_single_seeds_have_no_share_of_redraws():
+    def told(*offsets):
+        values = {cell: [50 + 3 * (cell.norm == "batch") + o for o in offsets] for cell in cells(settings=("sigmoid",))}
+        return next(row for row in rows(accuracies_only(values)) if row["id"] == "M07")
+
+    assert told(0.0)["verdict"] == "undecided"
+    assert told(0.0)["evidence"]["text"].startswith("accuracy: true of these runs, whose spread is not known (")
+    assert told(-0.1, 0.1)["verdict"] == "holds"
+    assert told(-0.1, 0.1)["evidence"]["text"].startswith("accuracy: true in 100.0 % of redraws (")

@@ -9,7 +9,7 @@ import pandas as pd
 from bnstudy.claims.catalogue import PER_SEED, Claim, registry
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NORMS
-from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict, PartVerdict, published_support, verdict
+from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict, PartVerdict, decide, published_support, verdict
 from bnstudy.frames import Frames
 
 SHOWN = 8
@@ -87,9 +87,12 @@ def _sentence(part: PartVerdict) -> str:
 
 
 def true_in(part: PartVerdict) -> str:
-    """In how many redraws, or for which seeds, the predicate is true."""
+    """In how many redraws, or for which seeds, the predicate is true; of single seeds, that they have no redraws."""
     if "redraws" in part.true_in:
-        return f"true in {100 * part.true_in['redraws']:.1f} % of redraws"
+        share = part.true_in["redraws"]
+        if part.verdict != decide(share):
+            return f"{'true' if share > 0.5 else 'false'} of these runs, whose spread is not known"
+        return f"true in {100 * share:.1f} % of redraws"
     if part.kind in PER_SEED:
         return f"true for {sum(part.true_in.values())} of {len(part.true_in)} seeds"
     return part.verdict

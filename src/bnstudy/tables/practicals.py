@@ -200,9 +200,9 @@ def _notes(content: pd.DataFrame) -> list[str]:
 
 
 ONE_RUN = (
-    "One run ±: so near our mean would one more run of ours fall, with a probability of 95 %; the report’s number is "
-    "one run. It differs only if it is farther away than this, and is reproduced only if this is at most twice the "
-    "margin. The spread of a run is that of all rows of the same model, optimizer and rate, with a norm or without."
+    "One run ±: of runs like ours 95 % end so near our mean, and the report’s number is one run. It differs only if it "
+    "is farther away than this, and is reproduced only if this is at most twice the margin. It follows from the seeds "
+    "of all rows with the same model, optimizer and rate, with a norm or without; from one seed each it is not known."
 )
 
 
