@@ -45,6 +45,16 @@ def test_one_labelled_panel_per_data_set_also_where_nothing_was_run(id):
     assert "not run" not in [t.get_text() for t in panel(page, "mnist")[0].texts]
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("run", DATASETS)
+def test_both_axes_are_named_on_a_panel_that_was_run(run, narrow):
+    """Not on the first and the last of the row, if these are empty."""
+    page, _ = draw(find("7.1"), build(dataset=run), DATASETS, narrow=narrow)
+    left, right = panel(page, run)
+    assert (left.get_ylabel(), right.get_ylabel()) == ("loss (nats)", "validation accuracy (%)")
+    assert right.yaxis.get_tick_params()["labelright"]
+
+
 def test_lines_show_the_plotted_table_in_the_colour_of_their_norm():
     page, table = draw(find("7.1"), build(), DATASETS)
     left, right = panel(page, "mnist")
@@ -109,7 +119,7 @@ def test_another_protocol_is_named_on_the_page():
 
 @pytest.mark.parametrize("narrow", [False, True])
 def test_nothing_is_written_outside_the_page(narrow):
-    for id, setting in (("7.5", "lr_high"), ("7.1", "relu"), ("7.8", "relu")):
+    for id, setting in (("7.5", "lr_high"), ("7.1", "relu"), ("7.8", "relu"), ("7.11", "init_low")):
         page, _ = draw(find(id), build(setting, fate=None), ("mnist", "svhn", "cifar10", "cifar100"), narrow=narrow)
         page.canvas.draw()
         width, height = page.canvas.get_width_height()

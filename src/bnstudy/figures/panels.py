@@ -67,6 +67,10 @@ class Words:
     footer: str
 
 
+HALF_NARROW = 20
+"""Letters of a legend's label that half a narrow page holds."""
+
+
 def page(
     datasets: Sequence[str], words: Words, legend: Sequence[Line2D | Patch], narrow: bool
 ) -> tuple[Page, list[Axes]]:
@@ -85,8 +89,10 @@ def page(
     if words.subtitle:
         fig.text(x, y, words.subtitle, size=small, va="top", color=style.WARNING, weight="bold")
         y -= 0.22 / height
+    longest = max((len(str(handle.get_label())) for handle in legend), default=0)
+    columns = len(legend) if not narrow else 2 if longest <= HALF_NARROW else 1
     fig.legend(
-        handles=list(legend), loc="upper left", bbox_to_anchor=(x, y), ncols=2 if narrow else len(legend), borderpad=0,
+        handles=list(legend), loc="upper left", bbox_to_anchor=(x, y), ncols=columns, borderpad=0,
         borderaxespad=0.1, handlelength=2.4, columnspacing=1.6, labelspacing=0.35, fontsize=small,
     )  # fmt: skip
     footer = textwrap.fill(words.footer, int(width * (15 if narrow else 14)))

@@ -64,12 +64,14 @@ def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) 
     with matplotlib.rc_context(rc=look):
         page, axes = panels.page(datasets, _words(selection), painter.legend(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
+        drawn = [i for i, dataset in enumerate(datasets) if (table["dataset"] == dataset).any()]
         for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
             here = table[table["dataset"] == dataset]
             if here.empty:
                 panels.empty(ax, said[dataset])
                 continue
-            edges = i % per_row == 0, i % per_row == per_row - 1 or i == len(datasets) - 1
+            row = [j for j in drawn if j // per_row == i // per_row]  # an empty panel has no axis to name
+            edges = i == row[0], i == row[-1]
             panels.say(ax, [*said[dataset], *painter.panel(ax, selection, here, edges)])
     return page
 
