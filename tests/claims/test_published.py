@@ -7,6 +7,7 @@ import pytest
 from bnstudy import published
 from bnstudy.claims import REGISTRY, published_support
 from bnstudy.claims.catalogue import PRINTED
+from bnstudy.figures import REGISTRY as FIGURES
 
 
 @pytest.mark.parametrize("claim", REGISTRY.values(), ids=REGISTRY)
@@ -37,6 +38,13 @@ def test_figures_and_tables_of_claims_exist():
     known = {f"7.{i}" for i in range(1, 41)} | {f"B.{i}" for i in range(1, 5)}
     for claim in REGISTRY.values():
         assert set(claim.figures) <= known, claim.id
+
+
+def test_figures_of_claims_are_of_their_models():
+    """All models that a claim speaks of, and no other, where any figure shows it."""
+    for claim in REGISTRY.values():
+        shown = {FIGURES[f].model for f in claim.figures if f in FIGURES}
+        assert shown in (set(), {model for model, _ in claim.places}), claim.id
 
 
 @pytest.mark.parametrize(
