@@ -9,7 +9,15 @@ import pandas as pd
 from bnstudy.claims.catalogue import PER_SEED, Claim, registry
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NORMS
-from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict, PartVerdict, decide, published_support, verdict
+from bnstudy.claims.verdicts import (
+    ENOUGH_SEEDS,
+    NOT_RUN,
+    ClaimVerdict,
+    PartVerdict,
+    decide,
+    published_support,
+    verdict,
+)
 from bnstudy.frames import Frames
 
 SHOWN = 8
@@ -94,7 +102,8 @@ def true_in(part: PartVerdict) -> str:
             return f"{'true' if share > 0.5 else 'false'} of these runs, whose spread is not known"
         return f"true in {100 * share:.1f} % of redraws"
     if part.kind in PER_SEED:
-        return f"true for {sum(part.true_in.values())} of {len(part.true_in)} seeds"
+        few = ", too few to decide" if len(part.true_in) < ENOUGH_SEEDS else ""
+        return f"true for {sum(part.true_in.values())} of {len(part.true_in)} seeds{few}"
     return part.verdict
 
 
