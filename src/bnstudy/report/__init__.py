@@ -155,7 +155,7 @@ def context(
         "verdict_words": VERDICTS,
         "margins": margins,
         "pairs": cells.pairs(runs),
-        "tables": [_table(one) for one in found if one.planned],
+        "tables": [_table(one, set(plan["key"])) for one in found if one.planned],
         "tables_left": [one for one in found if not one.planned],
         "table_formats": tables.FORMATS,
         "sections": sections(pictures),
@@ -204,10 +204,10 @@ def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
     return {"total": len(numbers), "counts": {v: int(n) for v, n in table.sum().items()}, "rows": rows}
 
 
-def _table(one: Shown) -> dict[str, Any]:
+def _table(one: Shown, listed: set[str]) -> dict[str, Any]:
     return {
         "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid,
-        "small": len(one.grid.columns) <= 4, "html": Markup(table_html(one.grid)),
+        "small": len(one.grid.columns) <= 4, "html": Markup(table_html(one.grid, listed)),
         "files": {ending: f"tables/{one.stem}.{ending}" for ending in tables.FORMATS},
     }  # fmt: skip
 

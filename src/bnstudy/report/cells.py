@@ -21,7 +21,8 @@ UNKNOWN_SOURCE = "of unknown origin: these are not known to be the official file
 
 
 def listing(plan: pd.DataFrame, runs: pd.DataFrame, missing: pd.DataFrame) -> list[dict[str, Any]]:
-    """Groups of one model, data set and reading; each with its cells: outcome, accuracy, seconds, commands."""
+    """Groups of one model, data set and reading; each with its cells: outcome, accuracy in all and by seed, seconds,
+    commands."""
     done = dict(iter(runs.groupby("key", observed=True)))
     absent = dict(iter(missing.groupby("key", observed=True)))
     order = {name: i for i, name in enumerate(in_order(plan["dataset"]))}
@@ -44,8 +45,8 @@ def listing(plan: pd.DataFrame, runs: pd.DataFrame, missing: pd.DataFrame) -> li
 def _cell(row: Mapping[Any, Any], runs: pd.DataFrame | None, missing: pd.DataFrame | None) -> dict[str, Any]:
     n = 0 if runs is None else len(runs)
     cell = {
-        "name": row["name"], "setting": row["setting"], "norm": style.norm(row["norm"]).label,
-        "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–",
+        "key": row["key"], "name": row["name"], "setting": row["setting"], "norm": style.norm(row["norm"]).label,
+        "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–", "runs": [],
         "outcome": "not run", "kind": "absent", "epochs": "–", "origin": "–",
         "reason": "" if missing is None else "; ".join(dict.fromkeys(missing["reason"])),
         "command": f"bnstudy train {row['name']}", "alone": try_command(row),
@@ -63,6 +64,7 @@ def _outcome(runs: pd.DataFrame, seeds: int) -> dict[str, Any]:
     low, high = runs["epochs_run"].min(), runs["epochs_run"].max()
     return {
         "accuracy": f"{runs['test_accuracy'].mean():.2f}{spread}",
+        "runs": [(r.seed, f"{r.test_accuracy:.2f}") for r in stats.each(runs.sort_values("seed"))],
         "seconds": float(runs["seconds"].sum()),
         "epochs": str(low) if low == high else f"{low} to {high}",
         "outcome": ", ".join(words) or "finished",

@@ -8,8 +8,8 @@ from bnstudy import published, stats
 from bnstudy.tables.catalog import BATCH_SIZES, NORMS, SETTING_ROWS, Table
 
 ACCURACY_COLUMNS = [
-    "parameter", "setting", "dataset", "norm", "published", "mean", "std", "n", "seeds", "difference", "h", "margin",
-    "broken", "broken_seeds", "diverged", "verdict", "section",
+    "parameter", "setting", "dataset", "norm", "key", "published", "mean", "std", "n", "seeds", "difference", "h",
+    "margin", "broken", "broken_seeds", "diverged", "verdict", "section",
 ]  # fmt: skip
 SECONDS_COLUMNS = [
     "batch_size", "dataset", "norm", "quantity", "published", "own", "iqr", "low", "high", "kind", "engine", "device",
@@ -27,7 +27,8 @@ def accuracy(
 ) -> pd.DataFrame:
     """ACCURACY_COLUMNS for every setting, data set and norm of B.1 or B.2.
 
-    `planned` (dataset, norm, setting, seeds: a list) says how many seeds the study asks for; 0 = not part of it.
+    `planned` (dataset, norm, setting, key, seeds: a list) says which cell stands where, and how many seeds the study
+    asks for; 0 and no key: not part of it.
     Only the reading `default` is held against the printed numbers; another has only the settings planned. A number
     that is not printed has the verdict "" once it was run.
     """
@@ -42,8 +43,9 @@ def accuracy(
     slots = slots.merge(printed, how="left", on=stats.SLOT)
     found = stats.number_verdicts(runs, slots, margins, reading=reading)
     found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
-    asked = {(r.dataset, r.norm, r.setting): len(r.seeds) for r in stats.each(planned)}
-    found["seeds"] = [asked.get((r.dataset, r.norm, r.setting), 0) for r in stats.each(found)]
+    asked = {(r.dataset, r.norm, r.setting): (r.key, len(r.seeds)) for r in stats.each(planned)}
+    places = [asked.get((r.dataset, r.norm, r.setting), ("", 0)) for r in stats.each(found)]
+    found["key"], found["seeds"] = [key for key, _ in places], [seeds for _, seeds in places]
     return found[ACCURACY_COLUMNS]
 
 

@@ -1,6 +1,6 @@
 """A table as CSV, Markdown, LaTeX and HTML."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -68,13 +68,14 @@ def latex(grid: Grid) -> str:
     )  # fmt: skip
 
 
-def html(grid: Grid) -> str:
-    """A <table> fragment, every text escaped."""
+def html(grid: Grid, linked: Collection[str] = ()) -> str:
+    """A <table> fragment, every text escaped. `linked`: keys of cells that the page it goes into has a `#cell-KEY` of;
+    our numbers of these are links there."""
     environment = Environment(
         loader=PackageLoader("bnstudy.tables", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    return environment.get_template("table.html.j2").render(grid=grid, groups=_grouped(grid))
+    return environment.get_template("table.html.j2").render(grid=grid, groups=_grouped(grid), linked=linked)
 
 
 def lines(grid: Grid, row: Row, words: Mapping[str, str]) -> list[tuple[str, list[str]]]:

@@ -15,13 +15,15 @@ NOT_RUN = "–"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One cell of a table as text: the printed number, ours, published - ours, the verdict."""
+    """One cell of a table as text: the printed number, ours, published - ours, the verdict; `key` of the cell it is
+    of."""
 
     published: str = ""
     own: str = NOT_RUN
     difference: str = ""
     verdict: str = "not run"
     hint: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +75,12 @@ def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str
 def _accuracy_entry(number) -> Entry:
     published = "" if pd.isna(number.published) else f"{number.published:.1f}"
     if not number.n:
-        return Entry(published, hint="not run")
+        return Entry(published, hint="not run", key=number.key)
     spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
     marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
     own = f"{half_up(number.mean)}{spread}" + (f" {marks}" if marks else "")
     difference = signed(number.difference) if published else ""
-    return Entry(published, own, difference, number.verdict, _hint(number))
+    return Entry(published, own, difference, number.verdict, _hint(number), number.key)
 
 
 def _hint(number) -> str:
