@@ -15,6 +15,7 @@ from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict
 from bnstudy.figures import practicals as figures
 from bnstudy.frames import Frames
 from bnstudy.tables import practicals
+from bnstudy.tables.listing import html
 
 
 def of_page(
@@ -31,7 +32,7 @@ def of_page(
     drawn = {figure.report: _picture(figure, mine, folder, formats) for figure in figures.REGISTRY.values()}
     reports = [
         {
-            "table": _table(one), "picture": drawn[one.report],
+            "table": _table(one, set(plan["key"])), "picture": drawn[one.report],
             "claims": [claim for claim in judged if claim["section"].startswith(one.report)],
         }
         for one in found
@@ -48,10 +49,10 @@ def _of(frame: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["key"].isin(plan["key"])]
 
 
-def _table(one: practicals.Listed) -> dict[str, Any]:
+def _table(one: practicals.Listed, listed: set[str]) -> dict[str, Any]:
     return {
         "id": one.id, "stem": one.stem, "state": one.state, "listing": one.listing,
-        "html": Markup(one.texts()["html"]), "files": {e: f"tables/{one.stem}.{e}" for e in tables.FORMATS},
+        "html": Markup(html(one.listing, listed)), "files": {e: f"tables/{one.stem}.{e}" for e in tables.FORMATS},
     }  # fmt: skip
 
 

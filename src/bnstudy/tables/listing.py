@@ -1,5 +1,6 @@
 """A table of texts, one line per system, as Markdown, LaTeX and HTML: the layout of the course reports' tables."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -9,11 +10,13 @@ from bnstudy.tables.formats import LATEX, MARKDOWN
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `cells` are texts, as many as the listing has columns; `verdict` colours it."""
+    """One line. `cells` are texts, as many as the listing has columns; `verdict` colours it; `key` of the cell that our
+    number is of."""
 
     cells: tuple[str, ...]
     verdict: str = ""
     hint: str = ""
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +58,14 @@ def latex(listing: Listing) -> str:
     )  # fmt: skip
 
 
-def html(listing: Listing) -> str:
-    """A <table> fragment, every text escaped."""
+def html(listing: Listing, linked: Collection[str] = ()) -> str:
+    """A <table> fragment, every text escaped. `linked`: keys of cells that the page it goes into has a `#cell-KEY` of;
+    the first number of their lines is a link there."""
     environment = Environment(
         loader=PackageLoader("bnstudy.tables", "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
     )  # fmt: skip
-    return environment.get_template("listing.html.j2").render(listing=listing)
+    return environment.get_template("listing.html.j2").render(listing=listing, linked=linked)
 
 
 def _pipe(texts: list[str]) -> str:
