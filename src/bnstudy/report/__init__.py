@@ -181,6 +181,7 @@ def claim_context(
         "claim_sections": claims.sections(judged["claims"], SECTIONS),
         "claim_words": claims.VERDICTS,
         "shown_at": tables_at | figures_at,
+        "claims_of": claims.by_figure(judged["claims"]),
         "thesis_data": [style.dataset(name) for name in THESIS_DATASETS],
     }
 

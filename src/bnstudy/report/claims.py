@@ -102,6 +102,15 @@ def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def by_figure(claims: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Figure -> the claims that it shows and that were judged: what ours shows of what the thesis sees."""
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for claim in claims:
+        for figure in claim["figures"] if claim["verdict"] != NOT_RUN else ():
+            found.setdefault(figure, []).append(claim)
+    return found
+
+
 def group(section: str) -> str:
     """The part of the page that a claim belongs to: a section of chapter 7, or `main`."""
     first = section.split(";")[0].strip()
