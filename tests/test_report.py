@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -94,6 +95,33 @@ def test_every_cell_has_its_commands(written):
     for cell in study.cells:
         assert f"bnstudy train {name(cell)}<" in text
     assert "bnstudy try dataset=mnist model=mlp norm=none lr=0.1<" in text
+
+
+def test_a_number_of_a_table_leads_to_its_runs(written):
+    study, path = written
+    text = path.read_text()
+    table = text[text.index('id="table-b1"') :].split("</article>")[0]
+    for cell in study.cells:
+        assert f'href="#cell-{cell.key}"' in table
+        row = text[text.index(f'<tr id="cell-{cell.key}">') :].split("</tr>")[0]
+        assert re.findall(r"<small>seed (\d): [\d.]+</small>", row) == ["0", "1", "2"]
+        assert name(cell) in row
+    assert "#cell-" not in (path.parent / "tables" / "b1.html").read_text()  # no such row beside it there
+
+
+def test_numbers_that_differ_are_named_first(tmp_path):
+    study = study_of(cells_of(settings=("relu", "dropout")))
+    records = [
+        synthetic.record(r, epochs_run=3, test_accuracy=90.0 + 0.1 * r.seed)
+        for r in study.runs()
+        if r.cell.norm == "none"
+    ]
+    text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
+    (said,) = re.findall(r"<p>Printed and ours, where they differ: (.*)</p>", text)
+    assert re.findall(r">(MLP, MNIST, vanilla, .*?)</a> ([\d.]+) and ([\d.]+\d)", said) == [
+        ("MLP, MNIST, vanilla, ReLU baseline", "98.0", "90.1"),
+        ("MLP, MNIST, vanilla, dropout 0.5", "96.8", "90.1"),
+    ]
 
 
 def test_commands_make_the_same_cell():
@@ -218,6 +246,48 @@ def test_pairs_compare_cells_of_one_size():
     (row,) = report.cells.pairs(frames_of(study_of(cells)).runs)
     assert (row["pairs"], row["higher"], row["vanilla_broken"], row["batch_broken"]) == (6, 6, 2, 0)
     assert row["reading"] == "reduced"
+
+
+def css():
+    return Path(report.__file__).with_name("page.css").read_text()
+
+
+def schemes():
+    """Light and dark: name -> (red, green, blue) of each colour that the page's styles name."""
+    light, dark = (
+        dict(re.findall(r"--(\w+): #(\w{6})", part)) for part in css().split("prefers-color-scheme: dark")[:2]
+    )
+    return [{k: [int(v[i : i + 2], 16) / 255 for i in (0, 2, 4)] for k, v in s.items()} for s in (light, dark)]
+
+
+def contrast(a, b):
+    """Of two colours, as WCAG 2 computes it."""
+
+    def luminance(color):
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    low, high = sorted((luminance(a), luminance(b)))
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("scheme", schemes(), ids=["light", "dark"])
+def test_texts_and_marks_stand_out(scheme):
+    """WCAG AA: 4.5 for text, 3 for marks; verdicts also on the tint of their own cell of a table."""
+    for ground in (scheme["paper"], scheme["ground"]):
+        for one in ("ink", "soft", "faint", "link", "good", "bad", "open", "broke"):
+            assert contrast(scheme[one], ground) >= 4.5, one
+        assert contrast(scheme["none"], ground) >= 3
+    for one in ("good", "bad", "open", "broke"):
+        tint = [0.09 * v + 0.91 * p for v, p in zip(scheme[one], scheme["paper"], strict=True)]
+        assert contrast(scheme[one], tint) >= 4.5, one
+        assert contrast(scheme["soft"], tint) >= 4.5, one
+
+
+def test_faint_colours_are_no_text():
+    """`--none` is for bars and edges; a verdict in words takes `--word` where that is set."""
+    assert "color: var(--v)" not in re.sub(r"\.shows strong \{[^}]*\}", "", css())
+    assert not re.search(r"[ ;{]color: var\(--none\)", css())
 
 
 @pytest.mark.parametrize(
