@@ -76,7 +76,7 @@ def test_places_count_claims_asked_of_one_data_set_alone(written):
 def test_each_filter_has_its_rule_and_no_script(written):
     text = written[1].read_text()
     ids = re.findall(r'id="(only-[\w-]+)"', text)
-    assert len(ids) == 4 + 2 + 3
+    assert len(ids) == 4 + 3 + 2 + 3
     for one in ids:
         assert f"#claims:has(#{one}:checked)" in text
     assert "<script" not in text
@@ -86,6 +86,26 @@ def test_links_of_claims_lead_to_figures_and_tables_of_the_page(written):
     text = written[1].read_text()
     article = text[text.index('id="claim-M01"') :].split("</article>")[0]
     assert re.findall(r'href="#([\w-]+)"', article) == ["fig_7_1", "table-b1"]
+
+
+def test_a_figure_says_how_its_claims_are_judged(written):
+    text = written[1].read_text()
+    figure = text[text.index('<figure id="fig_7_1"') :].split("</figure>")[0]
+    assert (
+        '<li class="w-holds"><a href="#claim-M01">M01</a> <strong>holds</strong>: ReLU: batch norm is ahead' in figure
+    )
+    found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-M01"()', text))
+    assert list(found) == ["holds"]
+    assert "K01" not in figure  # of another figure
+
+
+def test_main_claims_that_fail_are_named_first(written):
+    text = written[1].read_text()
+    first = text[text.index("Main claims that fail") : text.index('id="tables"')].split("</ul>")[0]
+    with written[1].with_name("claims.csv").open() as file:
+        failing = [r["id"] for r in csv.DictReader(file) if (r["verdict"], r["priority"]) == ("fails", "1")]
+    assert failing
+    assert re.findall(r'href="#claim-(\w+)"', first) == failing
 
 
 def test_a_study_of_other_data_says_that_no_claim_can_be_judged(tmp_path):

@@ -27,6 +27,7 @@ from bnstudy.report import cells, claims, layers, practicals, readings
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
+from bnstudy.tables.layout import half_up
 
 SECTIONS = {
     "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",
@@ -153,9 +154,10 @@ def context(
         "unofficial": cells.unofficial(runs),
         "verdicts": verdict_summary(found),
         "verdict_words": VERDICTS,
-        "margins": margins,
+        "margins": {name: m for name, m in margins.items() if name == "default"}
+        | {style.dataset(name): m for name, m in margins.items() if name != "default"},
         "pairs": cells.pairs(runs),
-        "tables": [_table(one, set(plan["key"])) for one in found if one.planned],
+        "tables": [_table(one, set(runs["key"])) for one in found if one.planned],
         "tables_left": [one for one in found if not one.planned],
         "table_formats": tables.FORMATS,
         "sections": sections(pictures),
@@ -193,7 +195,7 @@ def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
     ]
     numbers = pd.concat([c[c["published"].notna()] for c in contents]) if contents else pd.DataFrame()
     if numbers.empty:
-        return {"total": 0, "counts": {}, "rows": []}
+        return {"total": 0, "counts": {}, "rows": [], "differ": []}
     table = stats.counts(numbers)
     rows = [
         {
@@ -202,7 +204,20 @@ def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
         }
         for row in table.reset_index().to_dict("records")
     ]  # fmt: skip
-    return {"total": len(numbers), "counts": {v: int(n) for v, n in table.sum().items()}, "rows": rows}
+    counts = {v: int(n) for v, n in table.sum().items()}
+    return {"total": len(numbers), "counts": counts, "rows": rows, "differ": differing(numbers)}
+
+
+def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
+    """The numbers that differ: of which cell, what is printed, and ours."""
+    return [
+        {
+            "key": n.key, "published": f"{n.published:.1f}", "own": half_up(n.mean),
+            "what": f"{style.model(n.model)}, {style.dataset(n.dataset)}, {style.norm(n.norm).label}, "
+            f"{style.setting(n.setting).label}",
+        }
+        for n in stats.each(numbers[numbers["verdict"] == "differs"])
+    ]  # fmt: skip
 
 
 def _table(one: Shown, listed: set[str]) -> dict[str, Any]:

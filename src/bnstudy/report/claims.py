@@ -20,6 +20,9 @@ VERDICTS = {
     "undecided": "between the two, or too few seeds",
     "not run": "no cell that it asks for has been run",
 }
+PRIORITIES = (1, 2, 3)
+"""1 main, 2 lesser, 3 a side remark."""
+
 CHAPTERS = {
     "main": "Main findings (abstract, chapter 8)",
     "7.1.6": "MLP: time", "7.2.6": "CNN: time", "7": "Before training", "6.1.2": "Data", "3.3": "The layer itself",
@@ -37,18 +40,22 @@ def reading_of(plan: pd.DataFrame) -> str:
 def of_study(plan: pd.DataFrame, frames: Frames, timings: pd.DataFrame | None) -> dict[str, Any]:
     """What the page shows of claims: `judged` says if any claim that needs training could be asked at all.
 
-    Gives judged, reduced, counts by verdict, places (counts by model and data set) and claims, one row each.
+    Gives judged, reduced, counts by verdict, priorities (how many of each), places (counts by model and data set) and
+    claims, one row each; failing: those of priority 1 that fail.
     """
     reading = reading_of(plan)
     mine = Frames(**{name: _of(getattr(frames, name), plan) for name in ("runs", "epochs", "layers", "missing")})
     measured = measure(mine, timings, reading)
     found = judged(measured)
+    listed = [row(claim, one) for claim, one in found]
     return {
         "judged": any(one.places for _, one in found),
         "reduced": reading == "reduced",
         "counts": _counted(one.verdict for _, one in found),
+        "priorities": {p: sum(claim.priority == p for claim, _ in found) for p in PRIORITIES},
         "places": by_place(found, measured) if measured else [],
-        "claims": [row(claim, one) for claim, one in found],
+        "failing": [claim for claim in listed if claim["verdict"] == "fails" and claim["priority"] == 1],
+        "claims": listed,
     }
 
 
@@ -119,9 +126,17 @@ def group(section: str) -> str:
 
 def left_out(claim: Claim, found: ClaimVerdict) -> str:
     """The models and data sets that a partly judged claim speaks of and was not judged on."""
-    lacking = [place for place in claim.places if place not in found.places]
-    words = [f"{style.model(model)} {style.dataset(dataset)}" for model, dataset in lacking]
-    return ", ".join(words) if found.places else ""
+    if not found.places:
+        return ""
+    words = []
+    for model in dict.fromkeys(model for model, _ in claim.places):
+        spoken = [place for place in claim.places if place[0] == model]
+        lacking = [style.dataset(place[1]) for place in spoken if place not in found.places]
+        if len(lacking) == len(spoken) > 1:
+            words.append(f"the {style.model(model)}")
+        elif lacking:
+            words.append(f"{style.model(model)} {', '.join(lacking)}")
+    return "; ".join(words)
 
 
 def _part(part: PartVerdict) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def of_page(
     drawn = {figure.report: _picture(figure, mine, folder, formats) for figure in figures.REGISTRY.values()}
     reports = [
         {
-            "table": _table(one, set(plan["key"])), "picture": drawn[one.report],
+            "table": _table(one, set(mine.runs["key"])), "picture": drawn[one.report],
             "claims": [claim for claim in judged if claim["section"].startswith(one.report)],
         }
         for one in found

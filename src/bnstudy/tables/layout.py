@@ -102,10 +102,10 @@ def _accuracy_notes(content: pd.DataFrame) -> list[str]:
         notes.append(f"Difference: printed {MINUS} ours.")
     if (broken := int(ran["broken"].astype(bool).sum())) > 0:
         notes.append(f"{BROKEN} broken: more than half of the seeds answer one class ({_count(broken, 'cell')}).")
-    diverged = ran[ran["diverged"] > 0]
+    labels, diverged = {setting: label for _, setting, label in SETTING_ROWS}, ran[ran["diverged"] > 0]
     if len(diverged):
         which = "; ".join(
-            f"{setting}, {style.norm(str(norm)).label}: "
+            f"{labels[str(setting)]}, {style.norm(str(norm)).label}: "
             + ", ".join(f"{style.dataset(str(r.dataset))} {r.diverged} of {r.n}" for r in stats.each(part))
             for (setting, norm), part in diverged.groupby(["setting", "norm"], sort=False)
         )
