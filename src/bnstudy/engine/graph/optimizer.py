@@ -22,6 +22,7 @@ def make_capturable(optimizer: Optimizer, device: str) -> None:
     for group in optimizer.param_groups:
         if "capturable" in group:
             group["capturable"] = on_gpu
+            group["foreach"] = on_gpu or None  # a loop over the parameters would read the rate on the host
         if on_gpu or isinstance(optimizer, SGD):  # on a CPU only SGD takes a tensor
             group["lr"] = torch.tensor(float(group["lr"]), device=device)
     optimizer.register_step_pre_hook(_align_gradients)

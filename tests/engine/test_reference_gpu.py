@@ -1,0 +1,45 @@
+"""The reference engine on a GPU: what the graph engine leaves to it trains there, twice with the same bits."""
+
+import math
+
+import pytest
+
+from bnstudy.engine import graph
+from bnstudy.engine.reference import Reference
+from engine.on_gpu import DEVICE, NO_GPU, bits, make, one
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU, reason="no CUDA device")]
+
+ITS_OWN = [
+    {"norm": "layer"},
+    {"norm": "batch_autograd"},
+    {"norm": "batch_manual"},
+    {"norm": "layer_manual"},
+    {"norm": "none", "dropconnect": 0.3},
+    {"norm_placement": "pre_linear"},
+    {"optimizer": "adagrad", "lr": 0.01},
+    {"loss": "squared_hinge", "lr": 0.001},
+    {"augment": "flip_crop_rotation_color_jitter"},
+    {"steps": 20, "eval_every": 10},
+    {"validation_fraction": 0},
+]
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("fields", ITS_OWN, ids=lambda f: "-".join(map(str, f.values())))
+def test_what_the_graph_engine_does_not_know_trains(model, fields):
+    cell = make(model=model, **fields)
+    assert not graph.Graph().supports(cell, DEVICE)
+    trained = one(cell, engine=Reference())
+    assert math.isfinite(trained.epochs["data_loss"][-1])
+    assert bits(one(cell, engine=Reference())) == bits(trained)
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+@pytest.mark.parametrize("fields", [{"dropout": 0.5}, {"population": "exact"}, {"norm": "layer"}], ids=str)
+def test_the_first_step_is_that_of_a_cpu(model, fields):
+    """The same masks too: they are drawn on the CPU, whatever the device."""
+    cell = make(model=model, epochs=1, precision="fp32", **fields)
+    ours, cpu = one(cell, engine=Reference()), one(cell, engine=Reference(), device="cpu")
+    assert ours.first_batch_loss == pytest.approx(cpu.first_batch_loss, rel=1e-5)
+    assert ours.epochs["validation_loss"][0] == pytest.approx(cpu.epochs["validation_loss"][0], rel=1e-5)
