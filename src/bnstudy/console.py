@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from bnstudy.cell import Run
-from bnstudy.labels import name
+from bnstudy.labels import run_name
+from bnstudy.record import Record
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -92,9 +93,14 @@ def hours(value: float) -> str:
 
 def epoch_line(run: Run, row: dict[str, Any]) -> str:
     return (
-        f"{name(run.cell)} seed {run.seed} epoch {row['epoch']}/{run.cell.periods}: loss {row['data_loss']:.4f} "
+        f"{run_name(run)} epoch {row['epoch']}/{run.cell.periods}: loss {row['data_loss']:.4f} "
         f"validation {row['validation_accuracy']:.2f} % lr {row['lr']:g} {row['seconds']:.2f} s"
     )
+
+
+def record_line(record: Record) -> str:
+    at = f", diverged in epoch {record.diverged_at['epoch']}" if record.diverged_at else ""
+    return f"{run_name(record.run)}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}"
 
 
 @contextlib.contextmanager
@@ -132,14 +138,14 @@ def progress(runs: Sequence[Run]) -> Iterator[tuple[Callable[[Run, dict[str, Any
 
         def on_epoch(run: Run, row: dict[str, Any]) -> None:
             if run.id not in tasks:
-                tasks[run.id] = bars.add_task(f"{name(run.cell)} seed {run.seed}", total=run.cell.periods, now="")
+                tasks[run.id] = bars.add_task(run_name(run), total=run.cell.periods, now="")
             now = f"epoch {row['epoch']}  {row['validation_accuracy']:.2f} %"
             bars.update(tasks[run.id], completed=row["epoch"], now=now)
 
         def say_above(line: str) -> None:
             bars.console.print(line, markup=False, highlight=False)
             for run in runs:
-                if run.id in tasks and f"{name(run.cell)} seed {run.seed}:" in line:
+                if run.id in tasks and f"{run_name(run)}:" in line:
                     bars.remove_task(tasks.pop(run.id))
 
         yield on_epoch, say_above

@@ -92,7 +92,7 @@ def build(
     both = [("own", _compact(r)) for r in records] + [("published", _compact(r)) for r in published]
     both.sort(key=lambda each: (name(each[1].cell), each[1].seed))
     found = [r for _, r in both]
-    here = [Run(r.cell, r.seed) for r in found]
+    here = [r.run for r in found]
     if len(set(here)) < len(here):
         twice = next(a for a, b in pairwise(here) if a == b)
         raise DataError(
@@ -138,7 +138,7 @@ def _run_row(r: Record, origin: str) -> dict[str, Any]:
     tested = r.test[r.cell.tested_weights]
     diverged = r.diverged_at or {}
     return {
-        **_labels(Run(r.cell, r.seed)),
+        **_labels(r.run),
         **{field: plain(getattr(r.cell, field)) for field in FIELDS},
         "outcome": r.outcome,
         "stopped": r.stopped,

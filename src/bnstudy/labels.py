@@ -7,7 +7,7 @@ of the default reading, and two bundles follow the text and the author's code th
 
 from typing import Any
 
-from bnstudy.cell import FIELDS, Cell
+from bnstudy.cell import FIELDS, Cell, Run
 from bnstudy.rules import inert
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -102,3 +102,8 @@ def acting(cell: Cell, switches: dict[str, Any]) -> dict[str, Any]:
 def name(cell: Cell) -> str:
     """`<dataset>-<model>-<norm>-<setting>-<key>`, for people and file names."""
     return f"{cell.dataset}-{cell.model}-{cell.norm}-{labels(cell)[0]}-{cell.key}"
+
+
+def run_name(run: Run) -> str:
+    """`<name of the cell> seed <seed>`, for people."""
+    return f"{name(run.cell)} seed {run.seed}"

@@ -8,7 +8,6 @@ from pathlib import Path
 import pandas as pd
 
 from bnstudy import console, frames, paths, publication, selection, store
-from bnstudy.cell import Run
 from bnstudy.errors import DataError, UsageError, nearest
 from bnstudy.frames import Frames
 from bnstudy.record import Record
@@ -79,5 +78,5 @@ def own_records(study: Study, results: Path, say: Say) -> Iterator[Record]:
 
 def published_records(study: Study, results: Path, own: Sequence[Record], say: Say) -> Iterator[Record]:
     """The published records of a study, of runs without a record of their own that verifies."""
-    here = {Run(record.cell, record.seed) for record in own}
+    here = {record.run for record in own}
     return publication.records(results, [run for run in study.runs() if run not in here], say)

@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from bnstudy.cell import FIELDS, Cell, make_cell
+from bnstudy.cell import FIELDS, Cell, Run, make_cell
 from bnstudy.errors import DataError, Unreadable, UsageError
 
 SCHEMA = 1
@@ -83,6 +83,10 @@ class Record:
     layers: dict[str, Any]
     attempts: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def run(self) -> Run:
+        return Run(self.cell, self.seed)
 
     @property
     def test_accuracy(self) -> float:

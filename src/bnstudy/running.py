@@ -31,7 +31,6 @@ from bnstudy.errors import (
     UsageError,
     WriteError,
 )
-from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.study import Study
 from bnstudy.timing import timings
@@ -244,7 +243,7 @@ def _follow(process: subprocess.Popen, place: Place, todo: Sequence[Run], outcom
                 if isinstance(found, Record):
                     pending.remove(run)
                     outcomes[run] = found.outcome
-                    tell(len(todo) - len(pending), _line(found))
+                    tell(len(todo) - len(pending), console.record_line(found))
                     if not pending:
                         console.say("tables, figures and page follow")
             if process.returncode is not None:
@@ -253,11 +252,6 @@ def _follow(process: subprocess.Popen, place: Place, todo: Sequence[Run], outcom
 
 def _there(runs: Sequence[Run], results: Path) -> list[Run]:
     return [run for run in runs if paths.record(results, run.cell.key, run.seed).exists()]
-
-
-def _line(record: Record) -> str:
-    at = f", diverged in epoch {record.diverged_at['epoch']}" if record.diverged_at else ""
-    return f"{name(record.cell)} seed {record.seed}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}"
 
 
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:

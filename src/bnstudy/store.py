@@ -163,7 +163,7 @@ def put_record(results: Path, record: Record) -> Path:
     path = paths.record(results, record.cell.key, record.seed)
     _inside(results)
     write(path, record.to_text().encode())
-    get_record(results, Run(record.cell, record.seed))
+    get_record(results, record.run)
     return path
 
 

@@ -17,11 +17,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import choices, datasets, extras, lock, models, paths, publication, store
+from bnstudy import choices, console, datasets, extras, lock, models, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, Unreadable, UsageError, WriteError
-from bnstudy.labels import name
+from bnstudy.labels import run_name
 from bnstudy.lazy import torch
 from bnstudy.record import Record
 
@@ -196,8 +196,7 @@ def _train_on(
         store.put_record(results, record)
         store.drop_checkpoints(results, run)
         report.trained.append(run)
-        at = f" diverged in epoch {record.diverged_at['epoch']}" if record.diverged_at else ""
-        say(f"{name(run.cell)} seed {run.seed}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}")
+        say(console.record_line(record))
 
 
 def _record(run: Run, trained: "Trained", attempts: list[dict[str, Any]], origin: dict[str, Any]) -> Record:
@@ -229,7 +228,7 @@ class DiskKeeper(Keeper):
         self._attempts[run.id] = [*(kept["attempts"] if kept else []), this]
         self._began[run.id] = self._saved[run.id] = time.monotonic()
         if kept:
-            self._say(f"{name(run.cell)} seed {run.seed}: goes on after epoch {kept['epoch']}")
+            self._say(f"{run_name(run)}: goes on after epoch {kept['epoch']}")
         return kept["state"] if kept else None
 
     def _kept(self, run: Run) -> dict[str, Any] | None:
@@ -241,7 +240,7 @@ class DiskKeeper(Keeper):
                     return kept
             except Exception:  # torch raises nearly anything on bytes that are not its own
                 pass
-            self._say(f"{name(run.cell)} seed {run.seed}: a checkpoint is no checkpoint, left out")
+            self._say(f"{run_name(run)}: a checkpoint is no checkpoint, left out")
         return None
 
     def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
@@ -297,9 +296,8 @@ def _locked(runs: Sequence[Run], results: Path, wait: bool, asked: Callable[[], 
     """Hold the locks of all these runs, taken in one order so that two processes cannot wait for each other."""
     with contextlib.ExitStack() as stack:
         for run in sorted(runs, key=lambda r: (r.cell.key, r.seed)):
-            what = f"{name(run.cell)} seed {run.seed}"
             patience = PATIENCE_FOR_LOCKS if wait else 0.0
-            stack.enter_context(lock.held(_lock_of(run, results), what, patience, stopping=asked))
+            stack.enter_context(lock.held(_lock_of(run, results), run_name(run), patience, stopping=asked))
         yield
 
 

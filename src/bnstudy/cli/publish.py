@@ -10,7 +10,7 @@ from bnstudy.cell import Run
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, ResultsOption, SeedsOption, WhereOption
 from bnstudy.errors import UsageError
-from bnstudy.labels import name
+from bnstudy.labels import name, run_name
 
 NamesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells that have records.")
@@ -61,7 +61,7 @@ def _runs(
     for run in stored:
         if run.cell.key not in known:
             raise UsageError(
-                f"{name(run.cell)} seed {run.seed}: its cell is in no study of {config}",
+                f"{run_name(run)}: its cell is in no study of {config}",
                 f"Name it to publish it all the same: bnstudy publish {run.cell.key}; or choose by --study.",
             )
     return selection.meeting(stored, where)
@@ -72,7 +72,7 @@ def _stored(results: Path) -> list[Run]:
     from bnstudy import store
 
     keys = sorted(folder.name for folder in (results / "records").glob("*"))
-    return [Run(record.cell, record.seed) for key in keys for record in store.find_records(results, key)]
+    return [record.run for key in keys for record in store.find_records(results, key)]
 
 
 def _named(stored: list[Run], word: str) -> list[Run]:

@@ -160,7 +160,7 @@ def _record(results: Path, run: Run) -> Record:
 
 
 def _show(record: Record, results: Path) -> None:
-    run = Run(record.cell, record.seed)
+    run = record.run
     path = paths.record(results, run.cell.key, run.seed)
     where = path if path.exists() else paths.published(results, "runs")
     _show_cell(run.cell)

@@ -11,7 +11,7 @@ from typing import Any
 from bnstudy import lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
-from bnstudy.labels import name
+from bnstudy.labels import run_name
 from bnstudy.publication import files, rows, timings
 from bnstudy.publication.rows import Published
 from bnstudy.record import Record
@@ -42,7 +42,7 @@ def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = 
     with lock.held(paths.lock(results, "publish"), "published records"):
         published = files.read(results)
         for record, digest in [(r, checked(r, results)) for r in own_records(results, runs)]:
-            _take(published, rows.publish(record, digest), Run(record.cell, record.seed), replace, merged)
+            _take(published, rows.publish(record, digest), record.run, replace, merged)
         for each in published.values():
             _check_whole(each)
         _check_recipes(published.values())
@@ -65,8 +65,8 @@ def own_records(results: Path, runs: Iterable[Run]) -> list[Record]:
 
 def checked(record: Record, results: Path) -> str:
     """The digest of a record that may be published. Raises DataError naming the run if it may not."""
-    run, origin = Run(record.cell, record.seed), record.provenance
-    what = f"{name(run.cell)} seed {run.seed}"
+    run, origin = record.run, record.provenance
+    what = run_name(run)
     again = f"Commit, then train it again: bnstudy train --fresh {run.cell.key}:{run.seed}"
     check_sources(what, origin, again)
     if origin.get("recipe") != record.cell.recipe:
@@ -121,9 +121,9 @@ def _check_recipes(published: Iterable[Published]) -> None:
 
 def _tell(merged: Merged, say: Say) -> None:
     for run in merged.replaced:
-        say(f"{name(run.cell)} seed {run.seed}: own record put in place of the published run")
+        say(f"{run_name(run)}: own record put in place of the published run")
     for run in merged.stayed:
-        say(f"{name(run.cell)} seed {run.seed}: own record differs, the published run stays (--replace changes that)")
+        say(f"{run_name(run)}: own record differs, the published run stays (--replace changes that)")
 
 
 def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int:
