@@ -63,6 +63,11 @@ def lock(results: Path, name: str) -> Path:
     return results / "locks" / f"{name}.lock"
 
 
+def run_lock(results: Path, key: str, seed: int) -> Path:
+    """Who holds it trains this run."""
+    return lock(results, f"{key}-{seed:d}")
+
+
 def data_state(results: Path, name: str) -> Path:
     return results / "data" / f"{name}.json"
 

@@ -98,11 +98,8 @@ def standing(runs: Sequence[Run], results: Path) -> dict[Run, str]:
 
 def _set_aside(run: Run, results: Path) -> None:
     """Move a record that does not verify out of the way, unless somebody is at work on that run."""
-    path = paths.record(results, run.cell.key, run.seed)
-    with contextlib.suppress(TryAgain), lock.held(paths.lock(results, f"{run.cell.key}-{run.seed}"), run.id):
-        for _, found in store.get_records(results, [run]):
-            if isinstance(found, DataError):
-                console.say(f"{found.cause}; kept as {store.move_aside(path).name}, will be trained again")
+    with contextlib.suppress(TryAgain), lock.held(paths.run_lock(results, run.cell.key, run.seed), run.id):
+        training.set_aside([run], results, console.say)
 
 
 def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> None:

@@ -93,7 +93,7 @@ def train(
                 if asked():
                     raise TryAgain("stopped before the next run", "Run this again to go on.")
                 with _locked(members, results, wait, asked):
-                    _set_aside(members, results, say)
+                    set_aside(members, results, say)
                     todo = _missing(members, results, report, fresh)
                     _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
     return report
@@ -119,23 +119,24 @@ def _missing(runs: Sequence[Run], results: Path, report: Report, fresh: bool) ->
     return missing
 
 
-def _set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
-    """Move records that do not verify out of the way; only under their locks, or a good one could be hit."""
+def set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
+    """Move records that do not verify out of the way; only under their locks, or a good one could be hit.
+
+    Raises WriteError."""
     for run, found in store.get_records(results, runs):
         if isinstance(found, DataError) and not isinstance(found, Unreadable):
             aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
-            say(f"{found.cause}; kept as {aside.name}, trained again")
+            say(f"{found.cause}; kept as {aside.name}, will be trained again")
 
 
 def _tidy(run: Run, results: Path) -> None:
     """Remove checkpoints that a kill has left beside a finished record, unless somebody is at work on that run."""
     if store.has_checkpoints(results, run):
-        with contextlib.suppress(TryAgain, WriteError), lock.held(_lock_of(run, results), run.id):
+        with (
+            contextlib.suppress(TryAgain, WriteError),
+            lock.held(paths.run_lock(results, run.cell.key, run.seed), run.id),
+        ):
             store.drop_checkpoints(results, run)
-
-
-def _lock_of(run: Run, results: Path) -> Path:
-    return paths.lock(results, f"{run.cell.key}-{run.seed}")
 
 
 def _by_dataset(runs: Sequence[Run]) -> list[list[Run]]:
@@ -296,8 +297,8 @@ def _locked(runs: Sequence[Run], results: Path, wait: bool, asked: Callable[[], 
     """Hold the locks of all these runs, taken in one order so that two processes cannot wait for each other."""
     with contextlib.ExitStack() as stack:
         for run in sorted(runs, key=lambda r: (r.cell.key, r.seed)):
-            patience = PATIENCE_FOR_LOCKS if wait else 0.0
-            stack.enter_context(lock.held(_lock_of(run, results), run_name(run), patience, stopping=asked))
+            path, patience = paths.run_lock(results, run.cell.key, run.seed), PATIENCE_FOR_LOCKS if wait else 0.0
+            stack.enter_context(lock.held(path, run_name(run), patience, stopping=asked))
         yield
 
 

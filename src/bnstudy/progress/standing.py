@@ -92,7 +92,7 @@ class Watch:
         return sum(s for s in body["epochs"]["seconds"] if isinstance(s, int | float))
 
     def _unfinished(self, run: Run, damaged: bool) -> Standing:
-        owner = lock.holder(paths.lock(self._results, f"{run.cell.key}-{run.seed}"))
+        owner = lock.holder(paths.run_lock(self._results, run.cell.key, run.seed))
         if owner is None:
             return Standing(state=WAITING, damaged=damaged)
         newest = next((h["progress"] for h in store.glance(self._results, run) if h.get("progress")), {})

@@ -56,7 +56,7 @@ def what(cell: Cell, studies: Iterable[Study]) -> Row:
 
 def _state(run: Run, results: Path, data: Row) -> tuple[str, str]:
     """(state, because)."""
-    owner = lock.holder(paths.lock(results, f"{run.cell.key}-{run.seed}"))
+    owner = lock.holder(paths.run_lock(results, run.cell.key, run.seed))
     try:
         record = store.get_record(results, run)
     except DataError as error:
