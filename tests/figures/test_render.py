@@ -95,11 +95,33 @@ def test_divergence_is_said_and_marked():
     assert any(line.get_marker() == "^" for line in left.lines)
 
 
-def test_curves_that_crowd_near_the_top_are_magnified():
-    crowded, spread = ({"epochs_run": 30, "test_accuracy": a} for a in (98.0, 40.0))
-    for options, insets in ((crowded, 1), (spread, 0)):
-        page, _ = draw(find("7.1"), build(**options), ["mnist"])
-        assert len(panel(page, "mnist")[1].child_axes) == insets
+@pytest.mark.parametrize(("relu", "elu", "insets"), [(98.0, 97.0, 1), (40.0, 42.0, 1), (20.0, 60.0, 0)])
+def test_curves_that_crowd_are_magnified_and_none_is_covered(relu, elu, insets):
+    made = [
+        synthetic.record(
+            Run(Cell(dataset="mnist", model="mlp", norm="batch", activation=a), 0), epochs_run=30, test_accuracy=level
+        )
+        for a, level in (("relu", relu), ("elu", elu))
+    ]
+    page, _ = draw(find("7.4"), frames.build(made), ["mnist"])
+    (ax,) = panel(page, "mnist")
+    assert len(ax.child_axes) == insets
+    for inset in ax.child_axes:
+        (x0, y0), (x1, y1) = ax.transAxes.inverted().transform(inset.get_window_extent().get_points())
+        inset.remove()
+        x, y = panels.drawn(ax).T
+        assert not ((x > x0) & (x < x1) & (y > y0) & (y < y1)).any()
+
+
+def test_an_epoch_that_stands_alone_is_seen():
+    """The first one, if the seeds diverge in the second."""
+    first = synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm="none", lr=0.1), 0), epochs_run=8)
+    assert [np.isfinite(v) for v in first.epochs["data_loss"][1:4]] == [True, False, False]
+    calm = [synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm="batch", lr=0.1), 0), epochs_run=8)]
+    page, table = draw(find("7.5"), frames.build([first, *calm]), ["mnist"])
+    dashes = [line for line in panel(page, "mnist")[0].lines if line.get_marker() == "_"]
+    mine = table[(table.quantity == "loss") & (table.norm == "none")]
+    assert [list(line.get_ydata()) for line in dashes] == [[mine["mean"].iloc[0]]]
 
 
 def test_zero_gradients_are_marked_at_the_foot_of_a_log_axis():

@@ -116,12 +116,19 @@ def empty(ax: Axes, reasons: Sequence[str]) -> None:
 
 
 def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: Any = None, **options) -> None:
-    """A mean over seeds by epoch with its band, broken where a seed leaves the mean, a dot where one ended."""
+    """A mean over seeds by epoch with its band, broken where a seed leaves the mean, a dot where one ended; a dash
+    where one epoch stands alone, say the first before all seeds diverge."""
     curve = curve.sort_values("epoch")
     x, y = curve["epoch"].to_numpy(float), curve["mean"].to_numpy(float)
     left = np.flatnonzero(np.diff(curve["seeds"].to_numpy())) + 1
     dashes = look.line if dash is None else dash
-    ax.plot(np.insert(x, left, x[left]), np.insert(y, left, np.nan), color=look.color, linestyle=dashes, **options)
+    x_parts, y_parts = np.insert(x, left, x[left]), np.insert(y, left, np.nan)
+    ax.plot(x_parts, y_parts, color=look.color, linestyle=dashes, **options)
+    there = np.pad(np.isfinite(y_parts), 1)
+    alone = there[1:-1] & ~there[:-2] & ~there[2:]
+    if alone.any():
+        ax.plot(x_parts[alone], y_parts[alone], linestyle="none", marker="_", markersize=7, markeredgewidth=1.8,
+                color=look.color, clip_on=False)  # fmt: skip
     if curve["seeds"].max() > 1:
         low, high = curve["low"].to_numpy(float), curve["high"].to_numpy(float)
         ax.fill_between(x, low, high, color=look.color, alpha=0.18, linewidth=0)
@@ -168,12 +175,14 @@ def drawn(ax: Axes) -> np.ndarray:
 def _emptiest(boxes: Sequence[Box], points: np.ndarray) -> Box:
     """Of these boxes (x, y, width, height), the first that covers the fewest points."""
 
-    def covered(box: Box) -> int:
-        x, y, width, height = box
-        inside = (points[:, 0] > x - 0.02) & (points[:, 0] < x + width + 0.02)
-        return int((inside & (points[:, 1] > y - 0.02) & (points[:, 1] < y + height + 0.02)).sum())
+    return min(boxes, key=lambda box: _covered(box, points))
 
-    return min(boxes, key=covered)
+
+def _covered(box: Box, points: np.ndarray) -> int:
+    """How many of these points a box covers, or nearly touches."""
+    x, y, width, height = box
+    inside = (points[:, 0] > x - 0.02) & (points[:, 0] < x + width + 0.02)
+    return int((inside & (points[:, 1] > y - 0.02) & (points[:, 1] < y + height + 0.02)).sum())
 
 
 def epochs_axis(ax: Axes, last: int) -> None:
@@ -197,24 +206,33 @@ def accuracy_axis(ax: Axes) -> None:
 
 
 CROWDED_ABOVE, CROWDED_WITHIN, LEAST_EPOCHS = 70.0, 12.0, 6
-"""Curves crowd near the top if over the later epochs all are above so many percent and so close together."""
+"""Curves crowd if over the later epochs they are so close together; near the top if all are above so many percent."""
 
 INSETS: tuple[Box, ...] = tuple((x, y, 0.64, 0.42) for y in (0.4, 0.34, 0.28, 0.22, 0.16) for x in (0.33, 0.28, 0.22))
+ELSEWHERE: tuple[Box, ...] = tuple(
+    (x, y, 0.62, 0.36) for y in (0.62, 0.58, 0.05, 0.1, 0.54, 0.14) for x in (0.33, 0.24, 0.05)
+)
 LABELS = (0.1, 0.09)
-"""Where an inset may go, and the part of it that its tick labels take, left and below."""
+"""Where an inset may go if curves crowd near the top, and if they do elsewhere and it covers none; and the part of it
+that its tick labels take, left and below."""
 
 
 def magnify(ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]]) -> Axes | None:
-    """An inset over the later epochs, where accuracy curves crowd near the top; None where they do not."""
+    """An inset over the later epochs, where accuracy curves crowd; None where they do not, or where it would cover a
+    curve that is far from the top."""
     if len(curves) < 2:
         return None
     last = max(curve["epoch"].max() for curve, _ in curves)
     first = max(1, int(last * 0.3))
     later = pd.concat([curve[curve["epoch"] >= first] for curve, _ in curves])
     low, high = later["low"].min(), later["high"].max()
-    if last < LEAST_EPOCHS or low < CROWDED_ABOVE or high - low > CROWDED_WITHIN:
+    if last < LEAST_EPOCHS or not high - low <= CROWDED_WITHIN:
         return None
-    x, y, width, height = _emptiest(INSETS, drawn(ax))
+    points, top = drawn(ax), low >= CROWDED_ABOVE
+    box = _emptiest(INSETS if top else ELSEWHERE, points)
+    if not top and _covered(box, points):
+        return None
+    x, y, width, height = box
     inset = ax.inset_axes((x + LABELS[0], y + LABELS[1], width - LABELS[0], height - LABELS[1]), zorder=5)
     for curve, look in curves:
         line(inset, curve, look)

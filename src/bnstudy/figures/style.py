@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from bnstudy import datasets
 
-VERSION = 2
+VERSION = 3
 """Part of every drawn figure's digest: raise it when the same data shall look different."""
 
 
