@@ -78,9 +78,9 @@ REGISTRY: dict[str, Background] = {one.id: one for one in _ALL}
 
 _LAYERS = (
     Background("L1", "3.3", "layers", "scaled", "A layer whose weights are scaled",
-               "The second hidden layer of the MLP at initialization on digits, its weights W times a. Batch norm "
-               "without epsilon: BN(aWu) and the gradient of u stay to rounding, that of aW falls as 1/a. The epsilon "
-               "of training ends this where the outputs' variance is no longer far above it.",
+               "The second hidden layer of the MLP at initialization on digits: inputs u, weights W times a. With "
+               "batch norm without epsilon output and gradient of u stay the same, to rounding; the gradient of the "
+               "weights falls as 1/a. The epsilon of training ends this where the variance of aWu nears it.",
                kind="layers", table="scaling"),
     Background("L2", "3.3", "layers", "spectrum", "Singular values of a layer's Jacobian",
                "From what the second hidden layer's nonlinearity gets to what the third's gets, at initialization. "
