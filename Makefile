@@ -9,10 +9,14 @@ export OMP_NUM_THREADS ?= 1
 WHERE ?=
 SEEDS ?=
 YES ?=
+# uv's progress where somebody is looking
+QUIET := $(shell test -t 2 || echo --quiet)
 STUDY ?= thesis
-FAULTS := tests/faults $(addprefix tests/test_, store.py lock.py record.py record_text.py config.py) tests/datasets
+TRUSTED := store lock record config
+TRUSTED_TESTS := $(addprefix tests/test_, store.py lock.py record.py record_text.py config.py)
+FAULTS := tests/faults $(TRUSTED_TESTS) tests/datasets
 
-.PHONY: setup setup-slurm demo test test-slow test-cluster test-faults check format replicate report archive docs lock clean
+.PHONY: setup setup-slurm demo test test-slow test-cluster test-faults coverage check format replicate report archive docs lock clean
 
 setup: $(VENV)/ready
 
@@ -22,7 +26,8 @@ $(UV):
 
 $(VENV)/ready: requirements.lock pyproject.toml | $(UV)
 	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	$(UV) pip sync --quiet --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+	@echo "Installing requirements.lock into $(VENV): once, several GB with the CUDA libraries of Linux"
+	$(UV) pip sync $(QUIET) --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -55,6 +60,10 @@ test-cluster: setup-slurm
 
 test-faults: setup
 	$(BIN)/python -m pytest -q $(FAULTS) -m "" -n 2 --dist loadfile --timeout 3600
+
+# Every statement and branch of the modules that all trust rests on, by their own tests.
+coverage: setup
+	$(BIN)/python -m pytest -q $(TRUSTED_TESTS) -m "" $(TRUSTED:%=--cov=bnstudy.%) --cov-branch --cov-report=term-missing --cov-fail-under=100
 
 check: setup
 	$(BIN)/ruff format --check src tests docs workflow
