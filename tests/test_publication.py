@@ -28,6 +28,7 @@ from bnstudy.publication import files, merge, rows
 from bnstudy.record import Record
 from bnstudy.timing import frame, timings
 from bnstudy.timing import record as timing_record
+from command_line import call
 from test_timing import body
 
 COMMIT = {"commit": "a" * 40, "dirty": False, "recipe": 1, "precision": "default", "torch": "2.15.0", "cpu": "a CPU",
@@ -293,6 +294,14 @@ def test_too_much_is_refused(results, monkeypatch):
 
 
 TOY = Run(Cell(dataset="toy", model="mlp", norm="none", width=0.05, epochs=1), 0)
+TINY = """\
+seeds: 1
+studies:
+  tiny:
+    question: Is it done?
+    cells:
+      - {dataset: toy, model: mlp, norm: none, width: 0.05, epochs: 1}
+"""
 
 
 @pytest.fixture
@@ -316,6 +325,19 @@ def test_training_leaves_published_runs_alone(toy, tmp_path, capsys):
     assert store.get_record(toy, TOY) is not None
 
 
+def test_who_trains_is_told_that_published_runs_stand(toy, tmp_path, capsys):
+    words = ["--results", str(toy)]
+    cells = tmp_path / "cells.json"
+    cells.write_text(json.dumps([{"key": TOY.cell.key, **TOY.cell.non_default(), "seeds": [0]}]))
+    told = "1 stood already, 1 of them as published (--fresh trains them)"
+    assert f"0 trained, {told}" in call(capsys, "train", "--cells", str(cells), *words).err
+    config = tmp_path / "config.yaml"
+    config.write_text(TINY)
+    words += ["--study", "tiny", "--config", str(config), "--estimate"]
+    assert f"of 1 runs {told}" in call(capsys, "run", *words).err
+    assert "stood" not in call(capsys, "run", *words, "--fresh").err
+
+
 def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):
     edit(toy, "epochs", "data_loss", 1, 0.125)
     assert training.train([TOY], toy, tmp_path / "data").trained == [TOY]
@@ -324,10 +346,7 @@ def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):
 
 def test_a_manifest_with_published_runs_is_no_gap(toy, tmp_path, monkeypatch):
     config = tmp_path / "small.yaml"
-    config.write_text(
-        "seeds: 1\nmargins: {default: 1.0}\nstudies:\n  tiny:\n    question: Is it done?\n    cells:\n"
-        "      - {dataset: toy, model: mlp, norm: none, width: 0.05, epochs: 1}\n"
-    )
+    config.write_text(TINY)
     monkeypatch.setenv("BNSTUDY_RESULTS", str(toy))
     plan = Dag.plan(config, {})
     (pack,) = plan.packs["tiny"]

@@ -70,6 +70,8 @@ def run(
     with lock.held(paths.lock(place.results, "run"), str(place.results)):
         outcomes = {} if fresh else standing(study.runs(), place.results)
         todo = [r for r in study.runs() if r not in outcomes]
+        if outcomes:
+            console.say(f"of {len(study.runs())} runs {publication.stand_words(outcomes, place.results)}")
         if todo and profile:
             console.say(f"{len(todo)} runs to train, by {profile}")
         elif todo:

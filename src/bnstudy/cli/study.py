@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths
+from bnstudy import console, paths, publication
 from bnstudy.cell import Run
 from bnstudy.cli import options
 from bnstudy.cli.options import (
@@ -57,7 +57,11 @@ def run(
     count = options.processes(cores)
     folder = paths.results_root(results)
     if estimate:
-        return put_estimate(chosen.runs() if fresh else running.missing(chosen.runs(), folder), "auto", count)
+        todo = chosen.runs() if fresh else running.missing(chosen.runs(), folder)
+        put_estimate(todo, "auto", count)
+        if done := set(chosen.runs()).difference(todo):
+            console.say(f"of {len(chosen.runs())} runs {publication.stand_words(done, folder)}")
+        return None
     place = running.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
     narrowed = {"only_where": " ".join(where or []), "only_seeds": seeds or ""}
     running.run(place, chosen, narrowed, count, yes, fresh, profile)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, selection, training
+from bnstudy import console, paths, publication, selection, training
 from bnstudy.cell import Cell, Run
 from bnstudy.cli import options
 from bnstudy.cli.options import (
@@ -64,7 +64,7 @@ def train(
         console.say(f"bnstudy: {error.cause}")
     if report.absent and not (report.trained or report.stood):
         raise next(iter(report.absent.values()))
-    console.say(f"{len(report.trained)} trained, {len(report.stood)} stood already, records in {folder}")
+    console.say(f"{len(report.trained)} trained, {publication.stand_words(report.stood, folder)}, records in {folder}")
 
 
 def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> training.Report:
@@ -143,7 +143,7 @@ def show(
 
 def records_of(results: Path, word: str) -> list[Record]:
     """The records of the cell of this name or key, by seed: its own, and published ones of other seeds."""
-    from bnstudy import publication, store
+    from bnstudy import store
 
     key = word.rpartition("-")[2]
     own = {record.seed: record for record in store.find_records(results, key)}

@@ -5,7 +5,7 @@ Importing this imports no pyarrow, and where nothing is published nothing is rea
 """
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,6 +59,14 @@ def standing(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> 
 
     published = files.read(results)
     return {run: each for run in wanted if _is_whole(each := published[run.cell.key, run.seed], say)}
+
+
+def stand_words(runs: Collection[Run], results: Path) -> str:
+    """Of runs that stand: how many, and how many of them only as published."""
+    published = sum(not paths.record(results, run.cell.key, run.seed).exists() for run in runs)
+    return f"{len(runs)} stood already" + (
+        f", {published} of them as published (--fresh trains them)" if published else ""
+    )
 
 
 def _is_whole(published: "Published", say: Callable[[str], None]) -> bool:
