@@ -164,13 +164,6 @@ def test_the_clock_tells_waiting_from_working():
     assert idle.wall >= 0.05 > 5 * idle.cpu
 
 
-@pytest.mark.gpu
-def test_the_rows_on_a_gpu(short):
-    found = rows(device="cuda:0", norms=("none",))
-    assert {"plain", "tensor_loader", "reference"} <= {row["engine"] for row in found}
-    assert all(row["us_per_step"] > 0 and row["device"] == "cuda:0" for row in found)
-
-
 def test_bench_train_needs_neither_snakemake_nor_pydantic(tmp_path):
     """From the sources alone, as rows on stdout and nothing else there."""
     code = (

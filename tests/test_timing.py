@@ -81,11 +81,6 @@ def test_a_busy_machine_ends_with_nothing():
         Bench(lambda norm, call: (1.2, 1.0)).measure()
 
 
-@pytest.mark.gpu
-def test_processor_time_says_nothing_on_a_gpu():
-    assert Bench(lambda norm, call: (1.2, 1.0)).measure(device="cuda:0").rejected == []
-
-
 # ---- the statistics
 
 

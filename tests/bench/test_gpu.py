@@ -1,93 +1,272 @@
-"""The GPU script without a GPU: what it needs, what it makes of its measurements."""
+"""The GPU script without a GPU: what it needs, what its parts do on a CPU, what it makes of its measurements."""
 
 import json
 import signal
 import subprocess
 import sys
 import tarfile
-from argparse import Namespace
+import time
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from bnstudy import training
-from bnstudy.bench import gpu, gpu_parts
-from bnstudy.engine.graph import Graph
+from bnstudy import datasets, training
+from bnstudy.bench.gpu import __main__ as gpu
+from bnstudy.bench.gpu import loops, parts, runs, session
+from bnstudy.bench.gpu.summary import ANSWERS, family_hours, summary
+from bnstudy.engine import numerics
+from bnstudy.engine.graph.resident import Resident
+from bnstudy.engine.inputs import prepare
 
 
 def test_it_needs_neither_snakemake_nor_pydantic():
-    barred = "('snakemake', 'pydantic', 'ruamel', 'torchvision', 'pandas', 'matplotlib')"
-    code = f"import sys, bnstudy.bench.gpu; print([m for m in {barred} if m in sys.modules])"
+    barred = "('snakemake', 'pydantic', 'ruamel', 'torchvision', 'pandas', 'matplotlib', 'typer')"
+    code = f"import sys, bnstudy.bench.gpu.__main__; print([m for m in {barred} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
 
+# the command
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="would measure")
-def test_without_a_gpu_it_says_so(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path)])
-    assert gpu.main() == 75
+def test_without_a_gpu_it_says_so(tmp_path, capsys):
+    assert gpu.main(["--out", str(tmp_path / "new")]) == gpu.NO_DEVICE
     assert "no CUDA device" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture
+def supervised(monkeypatch):
+    """What `supervise` is asked for, on a machine with a GPU."""
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(gpu, "supervise", lambda *given: asked.append(given) or 0)
+    return asked
+
+
+def test_the_worker_is_asked_for_the_same(tmp_path, supervised, monkeypatch):
+    words = [
+        "--out",
+        str(tmp_path),
+        "--device",
+        "cuda:1",
+        "--data",
+        "d",
+        "--cells",
+        "c",
+        "--reserve",
+        "7",
+        "--skip",
+        "a",
+    ]
+    assert gpu.main([*words, "--minutes", "3"]) == 0
+    ((command, file, skip, left, reserve),) = supervised
+    assert (file, skip, reserve) == (tmp_path / "gpu.json", ["a"], 7.0)
+    assert 170 < left() <= 180
+    assert command[:3] == [sys.executable, "-m", "bnstudy.bench.gpu"]
+    worked = []
+    monkeypatch.setattr(gpu, "work", lambda *given: worked.append(given) or 0)
+    assert gpu.main([*command[3:], "--minutes", "1", "--skip", "a", "b"]) == 0
+    ((made, file, skip, left, reserve),) = worked
+    assert (file, skip, reserve) == (tmp_path / "gpu.json", ["a", "b"], 7.0)
+    assert list(made)[-2:] == ["summary", "trained"]
+
+
+def test_parts_are_measured_again_if_asked(tmp_path, supervised):
+    file = tmp_path / "gpu.json"
+    for words, left in (([], {"a", "b"}), (["--fresh", "a"], {"b"}), (["--fresh"], set())):
+        session.write(file, {"a": {}, "b": {}})
+        gpu.main(["--out", str(tmp_path), *words])
+        assert session.read(file).keys() == left
+
+
+# the parts
+
+
+class Event:
+    """A CUDA event, by the host's clock."""
+
+    def __init__(self, enable_timing: bool):
+        assert enable_timing
+
+    def record(self):
+        self.at = time.perf_counter()
+
+    def synchronize(self):
+        pass
+
+    def elapsed_time(self, after) -> float:
+        return 1000 * (after.at - self.at)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """The parts' own code on a CPU: tiny networks, few images, a clock instead of events."""
+    data = prepare(parts.make("mlp", "none", "toy"), 0, datasets.load("toy", None))
+    count = 200
+    few = {n: getattr(data, n) for n in data.__dataclass_fields__}
+    few |= {"train_images": data.train_images[:count], "train_labels": data.train_labels[:count]}
+    make = parts.make
+    for module in (parts, loops):
+        monkeypatch.setattr(module, "random_inputs", lambda dataset: data.__class__(**few))
+        monkeypatch.setattr(module, "make", lambda model, norm, **f: make(model, norm, "toy", **f, width=1 / 32))
+    parts._resident.cache_clear()
+    for name, value in {
+        "WARM": 1, "COMPARED": 2, "BATCH_SIZES": (64,), "WIDTHS": {"mlp": (1, 2)}, "PRODUCT": 16,
+    }.items():  # fmt: skip
+        monkeypatch.setattr(parts, name, value)
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda: SimpleNamespace(wait_stream=lambda stream: None))
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+    parts._resident.cache_clear()
+
+
+def positive(numbers) -> bool:
+    return all(number > 0 for number in numbers)
+
+
+def test_epochs_of_both_norms(small, monkeypatch):
+    found = parts.epochs("cpu", "mlp", timed=1)
+    assert {row["steps"] for row in found.values()} == {3}
+    assert positive(row["seconds_per_epoch"] for row in found.values())
+    assert all(row["with_validation"] >= row["all"][0] for row in found.values())
+
+
+def test_the_bits_are_compared_with_those_of_called_steps(small, monkeypatch):
+    """And a difference is seen."""
+    found = parts.bits("cpu")
+    assert [found[f"{m}_{n}"]["same"] for m in ("cnn", "mlp") for n in ("none", "batch")] == [True] * 4
+    assert summary({"bits": found})["replayed_has_the_bits_of_called"] is True
+    found["mlp_none"]["same"] = False
+    assert summary({"bits": found})["replayed_has_the_bits_of_called"] is False
+
+
+def test_called_steps_are_not_captured(small, monkeypatch):
+    def capture(*_):
+        raise AssertionError("captured")
+
+    monkeypatch.setattr("bnstudy.engine.graph.training.capture", capture)
+    cell = parts.make("mlp", "none")
+    with pytest.raises(AssertionError, match="captured"):
+        parts.start(cell, "cpu").begin()
+    with parts.called():
+        assert parts.us_per_step([parts.start(cell, "cpu")]) > 0
+
+
+def test_the_other_parts(small, monkeypatch):
+    assert set(parts.precisions("cpu")) == {f"{p}_{n}" for p in ("default", "fp32", "bf16") for n in ("none", "batch")}
+    assert positive(parts.batch_sizes("cpu").values())
+    assert set(parts.streams("cpu")) == {f"mlp_{n}_{k}" for n in ("none", "batch") for k in (1, 2)}
+    assert set(parts.rates("cpu")) == {"tf32", "fp32", "bf16", "copy_gb_per_s"}
+    found = parts.determinism("cpu")
+    assert isinstance(found.pop("warned_of"), list)
+    assert positive(found.values())
+    assert not torch.are_deterministic_algorithms_enabled()
+    assert numerics.settle is parts.SETTLE
+
+
+def test_the_loops_it_is_held_against(small, monkeypatch):
+    monkeypatch.setattr(loops, "WARM", 1)
+    monkeypatch.setattr(loops, "STEPS", 2)
+    names = [f"{m}_{n}" for m in ("cnn", "mlp") for n in ("none", "batch")]
+    assert set(loops.usual("cpu")) == {f"{k}_{name}" for k in ("plain", "tensor_loader") for name in names}
+    found = loops.reference("cpu")
+    assert set(found) == {f"reference_{name}" for name in names}
+    assert positive(found.values())
+
+
+def test_random_pixels_are_standardized_bytes():
+    data = parts.random_inputs.__wrapped__("mnist")
+    assert data.train_images.shape == (54_000, 1, 32, 32)
+    few = data.__class__(
+        **{n: getattr(data, n) for n in data.__dataclass_fields__} | {"train_images": data.train_images[:100]}
+    )
+    assert Resident(few, "cpu").is_bytes
+    assert np.isclose(data.train_images.std().item(), 1, atol=1e-3)
+
+
+# the summary
+
+
 def test_the_hours_of_a_family_follow_from_its_steps():
     """One second a step: the hours are the steps of 112 cells and 100 epochs."""
-    us = {f"{m}_{n}_{b}": 1e6 for m in ("mlp", "cnn") for n in ("none", "batch") for b in (32, 64, 128, 256, 512, 1024)}
+    us = {f"{m}_{n}_{b}": 1e6 for m in ("mlp", "cnn") for n in ("none", "batch") for b in parts.BATCH_SIZES}
     images = (54_000, 65_931, 45_000, 45_000)
     steps = 200 * sum(9 * (n // 64) + sum(n // b for b in (32, 128, 256, 512, 1024)) for n in images)
-    assert gpu_parts.family_hours(us) == {
+    assert family_hours(us) == {
         "mlp": pytest.approx(steps / 3600, abs=0.01),
         "cnn": pytest.approx(steps / 3600, abs=0.01),
     }
 
 
-def test_parts_that_stand_are_not_measured_again_and_one_that_fails_costs_no_other(tmp_path, monkeypatch):
-    asked = []
-    monkeypatch.setattr(sys, "argv", ["gpu", "--out", str(tmp_path), "--skip", "left"])
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
-
-    def parts(options, left):
-        return {name: lambda found, n=name: asked.append(n) or {"n": n, "x": 1 / (n != "fails")} for name in names}
-
-    names = ["good", "fails", "left", "late"]
-    monkeypatch.setattr(gpu, "_parts", parts)
-    for _ in range(2):
-        assert gpu.main() == 0
-    assert asked == ["good", "fails", "late", "fails"]
-    found = json.loads((tmp_path / "gpu.json").read_text())
-    assert found["good"] == {"n": "good", "x": 1.0}
-    assert "ZeroDivisionError" in found["fails"]["error"]
-    assert "left" not in found
-
-
-def test_the_summary_compares_with_the_plain_loop_and_the_roofline():
+def test_the_summary_answers_what_there_is_to_know():
     epoch = {"seconds_per_epoch": 0.5, "steps": 500, "tflop_per_s": 100.0}
     found = {
         "epochs": {"none": epoch, "batch": epoch | {"seconds_per_epoch": 0.6}}, "rates": {"tf32": 400.0},
-        "others": {"plain_cnn_none": 4000.0, "plain_cnn_batch": 6000.0},
-        "batch_sizes": {f"{m}_{n}_{b}": 1.0 for m in ("mlp", "cnn") for n in ("none", "batch")
-                        for b in (32, 64, 128, 256, 512, 1024)},
+        "usual": {"plain_cnn_none": 4000.0, "plain_cnn_batch": 6000.0}, "tests": {"exit": 0},
+        "determinism": {f"{k}_{n}": us for n in ("none", "batch")
+                        for k, us in (("deterministic", 110.0), ("free", 105.0), ("autotuned", 100.0))},
+        "streams": {"mlp_none_1": 100.0, "mlp_none_4": 40.0},
     }  # fmt: skip
-    made = gpu.summary(found)
-    assert made["cnn_none"] == {
-        "seconds_per_epoch": 0.5, "share_of_tf32_roofline": 0.25, "plain_seconds_per_epoch": 2.0, "times_plain": 4.0,
-    }  # fmt: skip
-    assert made["cnn_batch"]["times_plain"] == 5.0
+    made = summary(found)
+    assert made["cnn_seconds_per_epoch"] == {"none": 0.5, "batch": 0.6}
+    assert made["cnn_plain_seconds_per_epoch"] == {"none": 2.0, "batch": 3.0}
+    assert made["cnn_times_plain"] == {"none": 4.0, "batch": 5.0}
+    assert made["cnn_share_of_tf32_roofline"] == {"none": 0.25, "batch": 0.25}
     assert made["batch_norm_costs_percent"] == 20.0
+    assert made["determinism_costs_percent"] == {"none": 10.0, "batch": 10.0}
+    assert made["streams_gain"] == {"mlp_none": {"1": 1.0, "4": 2.5}}
+    assert made["tests_passed"] is True
+    assert made["family_hours_one_seed"] is None
+
+
+def test_a_part_that_failed_costs_its_own_answers_alone():
+    assert summary({}) == dict.fromkeys(ANSWERS)
+    assert summary({"epochs": {"error": "x"}, "tests": {"exit": 1}}) == dict.fromkeys(ANSWERS) | {"tests_passed": False}
+
+
+# tests and real runs
+
+
+@pytest.mark.slow
+def test_the_tests_for_a_gpu_are_found_and_what_they_say_is_kept(tmp_path, monkeypatch):
+    """Here each is skipped for want of a GPU, or passes."""
+    found = runs.run_tests(tmp_path / "tests.txt")
+    said = (tmp_path / "tests.txt").read_text()
+    assert found["exit"] == 0, said
+    assert found["failed"] == []
+    for file in ("test_graph_gpu", "test_reference_gpu", "test_paths_gpu"):
+        assert file in said
+
+
+def test_tests_that_hang_are_ended(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "TESTS_SECONDS", 0.5)
+    monkeypatch.setattr(
+        runs, "_command", lambda files: [sys.executable, "-c", "print('FAILED x', flush=True); input()"]
+    )
+    began = time.monotonic()
+    found = runs.run_tests(tmp_path / "tests.txt")
+    assert time.monotonic() - began < 10
+    assert found["exit"] != 0
 
 
 def test_real_runs_end_in_time_and_are_packed_for_the_way_home(tmp_path, monkeypatch):
     rows = [{"dataset": "toy", "model": "mlp", "norm": "batch", "train_size": 300, "epochs": e, "seeds": [0]}
             for e in (1, 100_000)]  # fmt: skip
-    monkeypatch.setattr(Graph, "supports", lambda self, cell, device: True)
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", training.CHECKPOINT_SECONDS)
-    options = Namespace(out=tmp_path, data=tmp_path, cells=tmp_path / "cells.json", device="cpu")
     before = signal.getsignal(signal.SIGTERM)
     try:
         for asked, seconds in ((rows[:1], 100.0), (rows, 1.0)):  # the second call goes on from the first
             (tmp_path / "cells.json").write_text(json.dumps([row | {"stop_patience": 0} for row in asked]))
-            made = gpu.train(options, seconds)
+            made = runs.train(tmp_path / "cells.json", tmp_path, tmp_path, "cpu", seconds)
             assert (made["asked"], len(made["done"])) == (len(asked), 1)
     finally:
         signal.signal(signal.SIGTERM, before)

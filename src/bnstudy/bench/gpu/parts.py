@@ -6,28 +6,27 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 
-from bnstudy import datasets, inits, models, optimizers
+from bnstudy import datasets
 from bnstudy.cell import Cell, Run
 from bnstudy.engine import graph, numerics
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.digests import weights_digest
+from bnstudy.engine.graph import training as graph_training
 from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import Inputs, moments
-from bnstudy.engine.reference import Training as ReferenceTraining
 from bnstudy.estimate import flops_per_image
-from bnstudy.labels import SETTINGS
 
 NORMS = ("none", "batch")
 WARM = 30  # steps before a measurement
-DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
-EPOCHS = 100
+COMPARED = 100  # steps after which weights are compared
+BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+WIDTHS = {"cnn": (1, 2, 4), "mlp": (1, 2, 4, 8)}  # runs side by side
+PRODUCT = 8192  # rows and columns of the matrices that show the roof
 SETTLE = numerics.settle
 K40C = {"none": 87.0, "batch": 104.0}  # seconds per epoch, CNN, CIFAR-10, batch 64 (tables B.3, B.4)
 
@@ -98,7 +97,7 @@ def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 def called():
     """Steps are called instead of captured and replayed."""
-    return replaced(graph, "capture", lambda step, *_: step)
+    return replaced(graph_training, "capture", lambda step, *_: step)
 
 
 def loose(autotune: bool):
@@ -115,13 +114,13 @@ def loose(autotune: bool):
 
 
 def rates(device: str) -> dict[str, float]:
-    """TFLOP/s of a product of 8192 x 8192 matrices, by precision; copies in GB/s, read and written."""
-    a, b = (torch.randn(8192, 8192, device=device) for _ in range(2))
+    """TFLOP/s of a product of square matrices, by precision; copies in GB/s, read and written."""
+    a, b = (torch.randn(PRODUCT, PRODUCT, device=device) for _ in range(2))
     out = {}
     for precision, dtype in (("tf32", torch.float32), ("fp32", torch.float32), ("bf16", torch.bfloat16)):
         SETTLE(device, "fp32" if precision == "fp32" else "default")
         x, y = a.to(dtype), b.to(dtype)
-        out[precision] = round(2 * 8192**3 / _seconds(lambda x=x, y=y: x @ y) / 1e12, 1)
+        out[precision] = round(2 * PRODUCT**3 / _seconds(lambda x=x, y=y: x @ y) / 1e12, 1)
     out["copy_gb_per_s"] = round(2 * a.nbytes / _seconds(a.clone) / 1e9, 0)
     return out
 
@@ -162,25 +161,25 @@ def epochs(device: str, model: str = "cnn", timed: int = 3) -> dict[str, Any]:
 
 
 def bits(device: str) -> dict[str, Any]:
-    """Weights after 100 steps: replayed, replayed again, called, beside another run; and what calling costs."""
+    """Weights after COMPARED steps: replayed, replayed again, called, beside another run; and what calling costs."""
     out: dict[str, Any] = {}
     for model in ("cnn", "mlp"):
         for norm in NORMS:
             cell = make(model, norm, dropout=0.5)
-            found = {"replayed": _after_100(cell, device), "again": _after_100(cell, device)}
-            found["beside_another"] = _after_100(cell, device, beside=True)
+            found = {"replayed": _weights_after(cell, device), "again": _weights_after(cell, device)}
+            found["beside_another"] = _weights_after(cell, device, beside=True)
             with called():
-                found["called"] = _after_100(cell, device)
+                found["called"] = _weights_after(cell, device)
                 out[f"{model}_{norm}_called_us"] = us_per_step([start(make(model, norm), device)], 100)
             out[f"{model}_{norm}"] = {"same": len(set(found.values())) == 1, **found}
     return out
 
 
-def _after_100(cell: Cell, device: str, beside: bool = False) -> str:
+def _weights_after(cell: Cell, device: str, beside: bool = False) -> str:
     trainings = [start(cell, device), *([start(cell, device, seed=1)] if beside else [])]
     for training in trainings:
         training.begin()
-    _launch(trainings, range(100))
+    _launch(trainings, range(COMPARED))
     torch.cuda.synchronize()
     return weights_digest(trainings[0].model.state_dict())
 
@@ -208,17 +207,19 @@ def _warned_of(device: str) -> list[str]:
     with warnings.catch_warnings(record=True) as told, called():
         warnings.simplefilter("always")
         torch.use_deterministic_algorithms(True, warn_only=True)
-        training.begin()
-        training.launch(0)
-        torch.cuda.synchronize()
-        torch.use_deterministic_algorithms(False)
+        try:
+            training.begin()
+            training.launch(0)
+            torch.cuda.synchronize()
+        finally:
+            torch.use_deterministic_algorithms(False)
     return sorted({str(w.message).partition(".")[0][:200] for w in told if "determin" in str(w.message)})
 
 
 def streams(device: str) -> dict[str, float]:
     """us per run and step with K runs side by side."""
     out = {}
-    for model, widths in (("cnn", (1, 2, 4)), ("mlp", (1, 2, 4, 8))):
+    for model, widths in WIDTHS.items():
         for norm in NORMS:
             trainings = [start(make(model, norm), device, seed) for seed in range(max(widths))]
             for k in widths:
@@ -231,79 +232,6 @@ def batch_sizes(device: str) -> dict[str, float]:
     out = {}
     for model in ("mlp", "cnn"):
         for norm in NORMS:
-            for size in (32, 64, 128, 256, 512, 1024):
+            for size in BATCH_SIZES:
                 out[f"{model}_{norm}_{size}"] = us_per_step([start(make(model, norm, batch_size=size), device)], 40)
     return out
-
-
-def family_hours(us: dict[str, float]) -> dict[str, float]:
-    """Hours of training steps for the 112 cells of a model, 100 epochs, one seed, one run at a time: an estimate
-    from `batch_sizes` (CIFAR-10), taken for every data set."""
-    totals = {"mlp": 0.0, "cnn": 0.0}
-    for model in totals:
-        for dataset in DATASETS:
-            images = datasets.REGISTRY[dataset].train * 9 // 10
-            for setting in [s for s in SETTINGS if s != "relu_norm_after"]:
-                size = SETTINGS[setting].get("batch_size", 64)
-                totals[model] += sum(us[f"{model}_{norm}_{size}"] for norm in NORMS) * (images // size) * EPOCHS
-    return {model: round(total / 3.6e9, 2) for model, total in totals.items()}
-
-
-def others(device: str) -> dict[str, float]:
-    """us per step of the plain loop and of the reference engine on this GPU."""
-    out = {}
-    for model in ("cnn", "mlp"):
-        for norm in NORMS:
-            out[f"reference_{model}_{norm}"] = _reference_us(make(model, norm), device)
-            out[f"plain_{model}_{norm}"] = _plain_us(make(model, norm), device)
-    return out
-
-
-def _reference_us(cell: Cell, device: str, steps: int = 100) -> float:
-    data = random_inputs(cell.dataset)
-    part = data.train_images[: 64 * steps], data.train_labels[: 64 * steps]
-    few = replace(data, train_images=part[0], train_labels=part[1])
-    training = ReferenceTraining(Run(cell, 0), few, device)
-    seconds = [training.epoch(Keeper())["seconds"] for _ in range(2)]
-    return round(1e6 * seconds[1] / steps, 1)
-
-
-class Pictures(torch.utils.data.Dataset):
-    """PIL images through ToTensor and Normalize, one by one, as a usual data set does it."""
-
-    def __init__(self, dataset: str, count: int):
-        from PIL import Image
-        from torchvision import transforms
-
-        rng, spec = np.random.default_rng(0), datasets.REGISTRY[dataset]
-        pixels = rng.integers(0, 256, (count, 32, 32, spec.channels), dtype=np.uint8)
-        self.images = [Image.fromarray(image.squeeze()) for image in pixels]
-        self.labels = rng.integers(0, spec.classes, count).tolist()
-        self.transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize(0.5, 0.25)])
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def __getitem__(self, index: int) -> tuple[Any, int]:
-        return self.transform(self.images[index]), self.labels[index]
-
-
-def _plain_us(cell: Cell, device: str, steps: int = 60) -> float:
-    """The usual loop: PIL images, DataLoader without workers, eager steps, `loss.item()`, torch's own defaults."""
-    torch.backends.cudnn.deterministic = False
-    model = models.build(cell, random_inputs(cell.dataset).shape)
-    inits.initialize(model, cell, 0)
-    model.to(device).train()
-    optimizer = optimizers.REGISTRY[cell.optimizer](model.parameters(), cell)
-    loader = torch.utils.data.DataLoader(Pictures(cell.dataset, 64 * (steps + WARM)), 64, shuffle=True, drop_last=True)
-    began, total = 0.0, 0.0
-    for index, (images, labels) in enumerate(loader):
-        if index == WARM:
-            torch.cuda.synchronize()
-            began = time.perf_counter()
-        loss = F.cross_entropy(model(images.to(device)), labels.to(device))
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        total += loss.item()
-    return round(1e6 * (time.perf_counter() - began) / steps, 1)

@@ -1,0 +1,87 @@
+"""What else a session on a GPU does: the tests that need one, and real runs."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from bnstudy import selection, store, training
+from bnstudy.bench.gpu.session import Found
+from bnstudy.errors import TryAgain
+from bnstudy.labels import name
+from bnstudy.record import Record
+
+TESTS = Path(__file__).parents[4] / "tests"
+TESTS_SECONDS = 170.0
+WORKERS = 4  # processes that test
+CHECKPOINT_SECONDS = 15.0
+TEXT = 4000  # characters kept of what the tests say
+
+
+def run_tests(log: Path) -> Found:
+    """The tests marked `gpu`, in processes of their own; `log` holds all that they say, however they end."""
+    files = sorted(TESTS.rglob("test_*gpu.py"))
+    if not files or not _there("pytest"):
+        return {"error": f"{TESTS}: no tests there, or no pytest"}
+    with log.open("w") as out:
+        process = subprocess.Popen(
+            _command(files), stdout=out, stderr=subprocess.STDOUT, cwd=TESTS.parent,
+            env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
+        )  # fmt: skip
+        try:
+            code = process.wait(TESTS_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            code = process.wait()
+    said = log.read_text(errors="replace")
+    failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return {"exit": code, "failed": failed[:60], "tail": said[-TEXT:]}
+
+
+def _command(files: Sequence[Path]) -> list[str]:
+    """Plugins by name: others that are installed may warn, and warnings are errors here."""
+    side_by_side = ["-p", "xdist", "-n", str(WORKERS)] if _there("xdist") else []
+    timeout = ["-p", "pytest_timeout", "--timeout", "100"] if _there("pytest_timeout") else ["-o", "addopts=-ra"]
+    return [sys.executable, "-m", "pytest", "-v", "-m", "gpu", "--tb", "short", "--durations", "10",
+            "-p", "no:cacheprovider", *timeout, *side_by_side, *map(str, files)]  # fmt: skip
+
+
+def _there(module: str) -> bool:
+    return importlib.util.find_spec(module) is not None
+
+
+def train(cells: Path, data: Path, out: Path, device: str, seconds: float) -> Found:
+    """Real runs until the time is over, by data set in the order of `cells`; the run at work keeps a checkpoint.
+
+    Records stand in out/results, and for the way home in out/records.tar.gz.
+    """
+    runs, results = selection.runs_in(cells, None, None), out / "results"
+    training.CHECKPOINT_SECONDS = CHECKPOINT_SECONDS
+    lines: list[str] = []
+    ended = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: None)  # ours may come when training does not listen
+    threading.Thread(target=_ask_to_stop, args=(seconds, ended), daemon=True).start()
+    try:
+        training.train(runs, results, data, device=device, say=lines.append)
+    except TryAgain as error:
+        lines.append(error.cause)
+    finally:
+        ended.set()
+        with tarfile.open(out / "records.tar.gz", "w:gz") as tar:
+            if (results / "records").exists():
+                tar.add(results / "records", "records")
+    done = [run for run, record in store.get_records(results, runs) if isinstance(record, Record)]
+    return {"asked": len(runs), "done": [f"{name(run.cell)}:{run.seed}" for run in done], "said": lines[-60:]}
+
+
+def _ask_to_stop(seconds: float, ended: threading.Event) -> None:
+    """After so many seconds send this process SIGTERM, as a scheduler would, until training has ended."""
+    wait = max(seconds, 0.0)
+    while not ended.wait(wait):
+        os.kill(os.getpid(), signal.SIGTERM)
+        wait = 1.0
