@@ -11,9 +11,9 @@ import pytest
 
 from bnstudy import devices, lock
 from bnstudy.cell import Cell, Run
+from bnstudy.checkpoints import DiskKeeper, fingerprint
 from bnstudy.engine import choose_device
 from bnstudy.errors import TryAgain, UsageError, WriteError
-from bnstudy.training import DiskKeeper, fingerprint
 
 # A process that says which device it got, and holds it until its input ends.
 HOLD = """

@@ -1,34 +1,30 @@
-"""From runs to stored records: what is done already, data, device, engine, locks, checkpoints, progress.
+"""From runs to stored records: what is done already, data, device, engine, locks.
 
 torch is imported only when something is left to train, so a job whose records stand ends in a moment.
 """
 
 import contextlib
-import io
 import os
 import signal
-import socket
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnstudy import choices, console, datasets, extras, lock, models, paths, publication, store
 from bnstudy.cell import Run
-from bnstudy.engine.contract import Keeper
-from bnstudy.errors import DataError, TryAgain, Unreadable, UsageError, WriteError
+from bnstudy.checkpoints import DiskKeeper
+from bnstudy.errors import DataError, TryAgain, Unreadable, WriteError
 from bnstudy.labels import run_name
 from bnstudy.lazy import torch
 from bnstudy.record import Record
 
 if TYPE_CHECKING:
+    from bnstudy.datasets import Arrays
     from bnstudy.engine.contract import Engine, Trained
 
-CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a run; a kill costs at most this and one epoch
 THREADS = 1  # of a training process
 PATIENCE_FOR_LOCKS = 24 * 3600.0
 
@@ -81,21 +77,13 @@ def train(
         return report
     store.check_locks(results)
     with _signals() as asked, on_device(device, say, asked) as device:
-        for data_runs in _by_dataset(missing):
-            try:
-                arrays = datasets.load(data_runs[0].cell.dataset, data_root)
-            except DataError as error:
-                if paths.dataset(data_root, data_runs[0].cell.dataset).exists():
-                    raise
-                report.absent[data_runs[0].cell.dataset] = error
-                continue
-            for chosen, members in _by_engine(_with_weights(data_runs, report), engine, device):
-                if asked():
-                    raise TryAgain("stopped before the next run", "Run this again to go on.")
-                with _locked(members, results, wait, asked):
-                    set_aside(members, results, say)
-                    todo = _missing(members, results, report, fresh)
-                    _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
+        for arrays, chosen, members in _ready(missing, data_root, engine, device, report):
+            if asked():
+                raise TryAgain("stopped before the next run", "Run this again to go on.")
+            with _locked(members, results, wait, asked):
+                set_aside(members, results, say)
+                todo = _missing(members, results, report, fresh)
+                _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
     return report
 
 
@@ -139,11 +127,27 @@ def _tidy(run: Run, results: Path) -> None:
             store.drop_checkpoints(results, run)
 
 
-def _by_dataset(runs: Sequence[Run]) -> list[list[Run]]:
+def _ready(
+    runs: Sequence[Run], data_root: Path, engine: str, device: str, report: Report
+) -> "Iterator[tuple[Arrays, Engine, list[Run]]]":
+    """The runs whose data and weights are here, by data set and engine; what is absent is noted in the report."""
+    for dataset, data_runs in _by_dataset(runs).items():
+        try:
+            arrays = datasets.load(dataset, data_root)
+        except DataError as error:
+            if paths.dataset(data_root, dataset).exists():
+                raise
+            report.absent[dataset] = error
+            continue
+        for chosen, members in _by_engine(_with_weights(data_runs, report), engine, device):
+            yield arrays, chosen, members
+
+
+def _by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
     groups: dict[str, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.cell.dataset, []).append(run)
-    return list(groups.values())
+    return groups
 
 
 def _with_weights(runs: Sequence[Run], report: Report) -> list[Run]:
@@ -180,17 +184,18 @@ def on_device(
 
 
 def _train_on(
-    engine: "Engine", runs: list[Run], arrays: Any, results: Path, device: str, asked: Callable[[], bool],
+    engine: "Engine", runs: list[Run], arrays: "Arrays", results: Path, device: str, asked: Callable[[], bool],
     report: Report, say: Say, on_epoch: Callable[[Run, dict[str, Any]], None], weights: bool,
 ) -> None:  # fmt: skip
     from bnstudy import provenance
     from bnstudy.engine.inputs import prepare
 
-    origin: dict[str, dict[str, Any]] = {}
-    for run in runs:
-        origin[run.id] = provenance.of_run(
+    origin = {
+        run.id: provenance.of_run(
             run.cell.recipe, engine.name, device, run.cell.precision, arrays.digest, arrays.source
         )
+        for run in runs
+    }
     keeper = DiskKeeper(results, origin, asked, say, on_epoch, weights)
     for run, trained in engine.train(runs, lambda r: prepare(r.cell, r.seed, arrays), keeper, device):
         record = _record(run, trained, keeper.attempts(run), origin[run.id])
@@ -203,93 +208,6 @@ def _train_on(
 def _record(run: Run, trained: "Trained", attempts: list[dict[str, Any]], origin: dict[str, Any]) -> Record:
     held = {n: getattr(trained, n) for n in trained.__dataclass_fields__}
     return Record(cell=run.cell, seed=run.seed, **held, attempts=attempts, provenance=origin)
-
-
-class DiskKeeper(Keeper):
-    """The engine's `Keeper` on disk: checkpoints when due, lines of progress, requests to stop."""
-
-    def __init__(
-        self, results: Path, origin: dict[str, dict[str, Any]], asked: Callable[[], bool], say: Say,
-        on_epoch: Callable[[Run, dict[str, Any]], None], weights: bool = False,
-    ):  # fmt: skip
-        self._results, self._origin, self._asked, self._say, self._on_epoch = results, origin, asked, say, on_epoch
-        self._weights = weights
-        self._began: dict[str, float] = {}
-        self._attempts: dict[str, list[dict[str, Any]]] = {}
-        self._saved: dict[str, float] = {}
-        self._interval = checkpoint_seconds()
-
-    def stopping(self) -> bool:
-        return self._asked()
-
-    def restore(self, run: Run) -> dict[str, Any] | None:
-        kept = self._kept(run)
-        now = datetime.now(UTC).isoformat(timespec="seconds")
-        this = {"start": now, "host": socket.gethostname(), "first_epoch": 1 + (kept["epoch"] if kept else 0)}
-        self._attempts[run.id] = [*(kept["attempts"] if kept else []), this]
-        self._began[run.id] = self._saved[run.id] = time.monotonic()
-        if kept:
-            self._say(f"{run_name(run)}: goes on after epoch {kept['epoch']}")
-        return kept["state"] if kept else None
-
-    def _kept(self, run: Run) -> dict[str, Any] | None:
-        """The newest checkpoint that verifies and loads as plain values and tensors: nothing in it is executed."""
-        for payload in store.get_checkpoints(self._results, run, self._fingerprint(run)):
-            try:
-                kept = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
-                if isinstance(kept, dict) and kept.keys() == {"epoch", "attempts", "state"}:
-                    return kept
-            except Exception:  # torch raises nearly anything on bytes that are not its own
-                pass
-            self._say(f"{run_name(run)}: a checkpoint is no checkpoint, left out")
-        return None
-
-    def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
-        self._on_epoch(run, row)
-        if time.monotonic() - self._saved[run.id] < self._interval:
-            return
-        buffer = io.BytesIO()
-        torch.save({"epoch": row["epoch"], "attempts": self.attempts(run), "state": state()}, buffer)
-        progress = {"epoch": row["epoch"], "epoch_seconds": row["seconds"]}
-        store.put_checkpoint(self._results, run, self._fingerprint(run), buffer.getvalue(), progress)
-        self._saved[run.id] = time.monotonic()
-
-    def finished(self, run: Run, weights: Callable[[], dict[str, Any]]) -> None:
-        if self._weights:
-            from bnstudy.weights import content
-
-            store.write(paths.weights(self._results, run.cell.key, run.seed), content(run, weights()))
-
-    def attempts(self, run: Run) -> list[dict[str, Any]]:
-        """All attempts at this run; the seconds of the present one are those until now."""
-        *earlier, this = self._attempts[run.id]
-        return [*earlier, this | {"seconds": round(time.monotonic() - self._began[run.id], 3)}]
-
-    def _fingerprint(self, run: Run) -> dict[str, Any]:
-        return fingerprint(run, self._origin[run.id])
-
-
-def fingerprint(run: Run, origin: dict[str, Any]) -> dict[str, Any]:
-    """What must be equal for a checkpoint to go on with the same bits, from a run's provenance.
-
-    The kind of device and the GPU's model, not its number: a run may go on with another GPU of one box.
-    """
-    wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "cpu", "instruction_set", "gpu", "threads",
-              "precision")  # fmt: skip
-    kind = str(origin.get("device")).partition(":")[0]
-    return {"key": run.cell.key, "seed": run.seed, "device": kind} | {k: origin.get(k) for k in wanted}
-
-
-def checkpoint_seconds() -> float:
-    """Seconds between two checkpoints: BNSTUDY_CHECKPOINT_SECONDS, else 30; 0 is every epoch. Raises UsageError."""
-    given = os.environ.get("BNSTUDY_CHECKPOINT_SECONDS", "")
-    try:
-        seconds = float(given or CHECKPOINT_SECONDS)
-    except ValueError:
-        seconds = -1.0
-    if not seconds >= 0:
-        raise UsageError(f"BNSTUDY_CHECKPOINT_SECONDS: {given!r} is not a duration", "Give seconds, or leave it out.")
-    return seconds
 
 
 @contextlib.contextmanager

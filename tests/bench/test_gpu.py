@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnstudy import datasets, training
+from bnstudy import datasets
 from bnstudy.bench.gpu import __main__ as gpu
 from bnstudy.bench.gpu import loops, parts, runs, session
 from bnstudy.bench.gpu.summary import ANSWERS, family_hours, summary
@@ -261,7 +261,7 @@ def test_tests_that_hang_are_ended(tmp_path, monkeypatch):
 def test_real_runs_end_in_time_and_are_packed_for_the_way_home(tmp_path, monkeypatch):
     rows = [{"dataset": "toy", "model": "mlp", "norm": "batch", "train_size": 300, "epochs": e, "seeds": [0]}
             for e in (1, 100_000)]  # fmt: skip
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", training.CHECKPOINT_SECONDS)
+    monkeypatch.setenv("BNSTUDY_CHECKPOINT_SECONDS", runs.CHECKPOINT_SECONDS)
     before = signal.getsignal(signal.SIGTERM)
     try:
         for asked, seconds in ((rows[:1], 100.0), (rows, 1.0)):  # the second call goes on from the first

@@ -141,7 +141,7 @@ def jump(seconds: float) -> None:
     """The wall clock jumps back and forth by so much at every look; the monotonic clock does not."""
     import datetime as module
 
-    from bnstudy import training
+    from bnstudy import checkpoints
 
     sign = iter(range(10**9))
 
@@ -150,7 +150,7 @@ def jump(seconds: float) -> None:
         def now(cls, tz=None):
             return module.datetime.now(tz) + module.timedelta(seconds=seconds * (-1) ** next(sign))
 
-    training.datetime = Jumping
+    checkpoints.datetime = Jumping
     real = time.time
     time.time = lambda: real() + seconds * (-1) ** next(sign)
 
