@@ -56,7 +56,22 @@ NAMES = "names"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Record:
+class Trained:
+    """What an engine hands over of a finished training: the measured part of a `Record`, which tells the fields."""
+
+    outcome: str
+    diverged_at: dict[str, Any] | None
+    stopped: str
+    epochs_run: int
+    best_epoch: int
+    first_batch_loss: float
+    test: dict[str, Any]
+    epochs: dict[str, list[Any]]
+    layers: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record(Trained):
     """One trained run. Accuracies in percent, losses in nats (mean over images), durations in seconds.
 
     outcome       finished, or diverged: the training loss was not finite at some step
@@ -72,15 +87,6 @@ class Record:
 
     cell: Cell
     seed: int
-    outcome: str
-    diverged_at: dict[str, Any] | None
-    stopped: str
-    epochs_run: int
-    best_epoch: int
-    first_batch_loss: float
-    test: dict[str, Any]
-    epochs: dict[str, list[Any]]
-    layers: dict[str, Any]
     attempts: list[dict[str, Any]] = field(default_factory=list)
     provenance: dict[str, Any] = field(default_factory=dict)
 

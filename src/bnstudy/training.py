@@ -23,7 +23,7 @@ from bnstudy.record import Record
 
 if TYPE_CHECKING:
     from bnstudy.datasets import Arrays
-    from bnstudy.engine.contract import Engine, Trained
+    from bnstudy.engine.contract import Engine
 
 THREADS = 1  # of a training process
 PATIENCE_FOR_LOCKS = 24 * 3600.0
@@ -56,7 +56,7 @@ def train(
     fresh: bool = False,
     wait: bool = False,
     weights: bool = False,
-    say: Say = lambda line: print(line, file=sys.stderr, flush=True),
+    say: Say = console.say,
     on_epoch: Callable[[Run, dict[str, Any]], None] = lambda run, row: None,
 ) -> Report:
     """Train every run that has no valid record and is not published, and store each record as it is finished.
@@ -120,10 +120,8 @@ def set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
 def _tidy(run: Run, results: Path) -> None:
     """Remove checkpoints that a kill has left beside a finished record, unless somebody is at work on that run."""
     if store.has_checkpoints(results, run):
-        with (
-            contextlib.suppress(TryAgain, WriteError),
-            lock.held(paths.run_lock(results, run.cell.key, run.seed), run.id),
-        ):
+        held = lock.held(paths.run_lock(results, run.cell.key, run.seed), run.id)
+        with contextlib.suppress(TryAgain, WriteError), held:
             store.drop_checkpoints(results, run)
 
 
@@ -198,16 +196,12 @@ def _train_on(
     }
     keeper = DiskKeeper(results, origin, asked, say, on_epoch, weights)
     for run, trained in engine.train(runs, lambda r: prepare(r.cell, r.seed, arrays), keeper, device):
-        record = _record(run, trained, keeper.attempts(run), origin[run.id])
+        told = {"attempts": keeper.attempts(run), "provenance": origin[run.id]}
+        record = Record(cell=run.cell, seed=run.seed, **vars(trained), **told)
         store.put_record(results, record)
         store.drop_checkpoints(results, run)
         report.trained.append(run)
         say(console.record_line(record))
-
-
-def _record(run: Run, trained: "Trained", attempts: list[dict[str, Any]], origin: dict[str, Any]) -> Record:
-    held = {n: getattr(trained, n) for n in trained.__dataclass_fields__}
-    return Record(cell=run.cell, seed=run.seed, **held, attempts=attempts, provenance=origin)
 
 
 @contextlib.contextmanager

@@ -4,28 +4,13 @@
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bnstudy.cell import Cell, Run
+from bnstudy.record import Trained
 
 if TYPE_CHECKING:
     from bnstudy.engine.inputs import Inputs
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """A finished training: the fields of `Record` of the same names."""
-
-    outcome: str
-    diverged_at: dict[str, Any] | None
-    stopped: str
-    epochs_run: int
-    best_epoch: int
-    first_batch_loss: float
-    test: dict[str, Any]
-    epochs: dict[str, list[Any]]
-    layers: dict[str, Any]
 
 
 class Keeper:
