@@ -15,7 +15,7 @@ from bnstudy.engine.contract import Keeper
 from bnstudy.engine.digests import weights_digest
 from bnstudy.engine.graph import Graph
 from bnstudy.engine.inputs import prepare
-from bnstudy.engine.reference import evaluate
+from bnstudy.engine.observation import evaluate
 from bnstudy.labels import name
 from command_line import call, process, two_lines
 from faults.small import cell, put

@@ -12,7 +12,8 @@ from bnstudy.cell import Cell, Run
 from bnstudy.engine import reference
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.reference import Reference, Training, evaluate
+from bnstudy.engine.observation import dead_share, evaluate
+from bnstudy.engine.reference import Reference, Training
 from bnstudy.errors import TryAgain
 from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS
 
@@ -340,7 +341,7 @@ def test_dead_units_are_seen():
     training = Training(Run(make(), 0), SMALL, "cpu")
     with torch.no_grad():
         training.model.blocks[1].layer.bias[:] = -1e4
-    shares = training._dead_share()[0].tolist()
+    shares = dead_share(training.model, training.validation[0])[0].tolist()
     assert shares[1] == 1.0
     assert shares[0] < 0.5
     assert math.isnan(shares[-1])  # the output layer has no nonlinearity

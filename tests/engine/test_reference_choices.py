@@ -8,7 +8,8 @@ from bnstudy import augmentations, datasets, engine, losses, models
 from bnstudy.cell import Cell, Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import prepare
-from bnstudy.engine.reference import Training, evaluate
+from bnstudy.engine.observation import evaluate
+from bnstudy.engine.reference import Training
 from bnstudy.errors import UsageError
 from bnstudy.models.block import DropConnect, set_step, without_dropout
 

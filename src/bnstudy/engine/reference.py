@@ -21,13 +21,11 @@ from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.digests import weights_digest
 from bnstudy.engine.history import History
 from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.observation import EVALUATION_BATCH, dead_share, evaluate, measure_parameters, watch
 from bnstudy.engine.protocol import Protocol
 from bnstudy.engine.statistics import Sampled, sampled_steps
 from bnstudy.errors import TryAgain
 from bnstudy.models.block import set_step, without_dropout
-
-EVALUATION_BATCH = 500
-PROBE = 256  # validation images on which a unit that is always zero counts as dead
 
 State = dict[str, Any]
 
@@ -109,7 +107,7 @@ class Training:
             finite = math.isfinite(row["data_loss"] + row["penalty"])
             if self.protocol.after_epoch(self.cell, accuracy, finite):
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
-            dead = self._dead_share()
+            dead = dead_share(self.model, self.validation[0])
         columns = statistics.columns(dead, self.cell.activation == "sigmoid")
         self.history.add_layers({name: values[0] for name, values in columns.items()})
         self.history.add_epoch(row, finite)
@@ -141,12 +139,12 @@ class Training:
 
     def _update(self, images: Tensor, labels: Tensor, statistics: Sampled | None) -> Tensor:
         """One training step, measured if `statistics` is given: data loss, penalty, share of right answers."""
-        hooks = self._watch(statistics) if statistics else []
+        hooks = watch(self.model, statistics) if statistics else []
         logits, loss, penalty = self._loss(images, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()
         if statistics:
-            self._measure_parameters(statistics)
+            measure_parameters(self.model, statistics)
         for hook in hooks:
             hook.remove()
         if self.cell.grad_clip:
@@ -211,48 +209,6 @@ class Training:
             "validation_accuracy": accuracy, "validation_loss": validation_loss, "lr": self.protocol.lr,
             "seconds": 0.0, "weights_digest": weights_digest(before),
         }  # fmt: skip
-
-    def _watch(self, statistics: Sampled) -> list[Any]:
-        """Hooks that put one step's pre-activations and activations into the statistics."""
-
-        def hook(position: int, is_output: bool):
-            def put(_module: nn.Module, before: tuple[Tensor, ...], after: Tensor) -> None:
-                statistics.add("pre_activation", position, before[0].detach().float().reshape(1, -1))
-                if not is_output:
-                    statistics.add("activation", position, after.detach().float().reshape(1, -1))
-
-            return put
-
-        last = len(self.model.blocks) - 1
-        return [b.activation.register_forward_hook(hook(i, i == last)) for i, b in enumerate(self.model.blocks)]
-
-    def _measure_parameters(self, statistics: Sampled) -> None:
-        for position, block in enumerate(self.model.blocks):
-            weight, bias = block.layer.weight, block.layer.bias
-            statistics.add("weight", position, weight.detach().reshape(1, -1))
-            if weight.grad is not None:
-                statistics.add("weight_grad", position, weight.grad.reshape(1, -1))
-            if bias is not None and bias.grad is not None:
-                statistics.add("bias_grad", position, bias.grad.reshape(1, -1))
-
-    @torch.no_grad()
-    def _dead_share(self) -> Tensor:
-        """Per layer the share of units (or feature maps) that are zero on every image of a fixed batch; (1, layers)."""
-        shares = torch.full((1, len(self.model.blocks)), torch.nan, device=self.device)
-
-        def hook(position: int):
-            def put(_module: nn.Module, _before: Any, after: Tensor) -> None:
-                zero = after == 0
-                shares[0, position] = zero.transpose(0, 1).flatten(1).all(1).float().mean()
-
-            return put
-
-        hooks = [b.activation.register_forward_hook(hook(i)) for i, b in enumerate(self.model.blocks[:-1])]
-        self.model.eval()
-        self.model(self.validation[0][:PROBE])
-        for h in hooks:
-            h.remove()
-        return shares
 
     @torch.no_grad()
     def _exact_population(self) -> None:
@@ -321,24 +277,3 @@ class Training:
 
     def _restore_optimizer(self, state: State) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
-
-
-@torch.no_grad()
-def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy"
-) -> tuple[float, float, list[int]]:
-    """(accuracy in percent, mean of this loss, count of each predicted class), in evaluation mode.
-
-    A network whose logits are all NaN answers class 0: argmax takes the first NaN.
-    """
-    model.eval()
-    criterion = losses.REGISTRY[loss]("sum")
-    answers, sums = [], []  # read once at the end: a GPU need not wait for the host between batches
-    for batch, classes in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-        logits = model(batch).float()
-        answers.append(logits.argmax(1))
-        sums.append(criterion(logits, classes))
-    predicted = torch.cat(answers)
-    counts = torch.bincount(predicted, minlength=logits.shape[1]).tolist()
-    accuracy = 100 * int((predicted == labels).sum()) / len(labels)
-    return accuracy, sum(torch.stack(sums).double().tolist()) / len(labels), counts

@@ -10,10 +10,11 @@ from bnstudy import optimizers
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.observation import dead_share, evaluate
 from bnstudy.engine.packed.member import Member
 from bnstudy.engine.packed.stack import Stack
 from bnstudy.engine.packed.step import Network
-from bnstudy.engine.reference import Training, evaluate
+from bnstudy.engine.reference import Training
 from bnstudy.engine.statistics import Sampled
 
 ENGINES = ("packed", "graph", "reference")
@@ -31,12 +32,8 @@ class Pass(Training):
 
     measuring = False
 
-    def _watch(self, statistics: Sampled) -> list[Any]:
-        return super()._watch(statistics) if self.measuring else []
-
-    def _measure_parameters(self, statistics: Sampled) -> None:
-        if self.measuring:
-            super()._measure_parameters(statistics)
+    def _update(self, images: Tensor, labels: Tensor, statistics: Sampled | None) -> Tensor:
+        return super()._update(images, labels, statistics if self.measuring else None)
 
     def over(self, measuring: bool) -> None:
         """One pass over the training part."""
@@ -47,7 +44,7 @@ class Pass(Training):
         return {
             "training": lambda: self.over(False),
             "sampled": lambda: self.over(True),
-            "probe": self._dead_share,
+            "probe": lambda: dead_share(self.model, self.validation[0]),
             "validation": lambda: evaluated(self),
         }
 

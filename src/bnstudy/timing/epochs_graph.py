@@ -4,6 +4,7 @@ from bnstudy.cell import Run
 from bnstudy.engine import graph
 from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.observation import dead_share
 from bnstudy.timing.epochs import Parts, evaluated
 
 
@@ -27,7 +28,7 @@ class GraphPass(graph.Training):
 
     def _probe(self) -> None:
         with self._on_stream():
-            self._dead_share()
+            dead_share(self.model, self.validation[0])
 
     def _validate(self) -> None:
         with self._on_stream():

@@ -6,11 +6,9 @@ import torch
 from torch import Tensor
 
 from bnstudy.cell import Cell
+from bnstudy.engine.observation import EVALUATION_BATCH, PROBE
 from bnstudy.engine.packed.layout import Layout
 from bnstudy.engine.packed.step import Network
-
-EVALUATION_BATCH = 500
-PROBE = 256  # images on which a unit that is always zero counts as dead
 
 
 class Evaluator:
