@@ -13,9 +13,9 @@ from bnstudy.cell import Cell, Run
 from bnstudy.lazy import torch
 
 TYPICAL_SHARE = 0.45  # of the 100 epochs; early stops came after 35 to 47 on MNIST and CIFAR-10
-# Share of the matrix product's rate that training reaches; on a CPU measured with the packed and the plain loop.
+# Share of the matrix product's rate that training reaches: on a CPU as measured with the packed and the plain loop, on
+# a GPU assumed.
 EFFICIENCY = {("cpu", "mlp"): 0.4, ("cpu", "cnn"): 0.9, ("cuda", "mlp"): 0.02, ("cuda", "cnn"): 0.25}
-START_UP = 5.0  # seconds of one process
 
 
 @dataclass(frozen=True, slots=True)

@@ -223,11 +223,11 @@ def put(frames: Frames, results: Path, study: str) -> Path:
         content = io.BytesIO()
         getattr(frames, kept).to_parquet(content, index=False)
         store.write(folder / f"{kept}.parquet", content.getvalue())
-    store.write(folder / "runs.csv", inert(frames.runs).to_csv(index=False, lineterminator="\n").encode())
+    store.write(folder / "runs.csv", for_spreadsheets(frames.runs).to_csv(index=False, lineterminator="\n").encode())
     return folder
 
 
-def inert(frame: pd.DataFrame) -> pd.DataFrame:
+def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
     """For CSV: a text that a spreadsheet would take for a formula gets an apostrophe in front of it."""
     texts = frame.select_dtypes(include="str")
     return frame.assign(**{name: texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})

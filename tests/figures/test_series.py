@@ -124,8 +124,6 @@ def test_two_reduced_protocols_are_not_averaged():
     selection = series.select(find("7.1"), built, ["mnist"], "reduced")
     assert set(selection.runs["key"]) == {large.cell.key}
     assert series.protocol(selection) == "reduced protocol: width 1/4, at most 10 epochs"
-    assert series.reading_for(find("7.1"), built, ["mnist"]) == "reduced"
-    assert series.reading_for(find("7.16"), built, ["mnist"]) == "default"
 
 
 def test_notes_say_what_diverged_and_what_was_not_run():

@@ -11,7 +11,7 @@ rule train:
     threads: 1
     resources:
         gpu=PLAN.gpus,
-        mem_mb=6000,  # 2,200 for 18 MLPs or a CNN on CIFAR-10; SVHN is half as large again, a GPU's libraries take 2,500
+        mem_mb=6000,  # over twice what was measured on a CPU (docs/guide/cluster.md); on a GPU it was not measured
         runtime=240,  # minutes; a pack that needs longer goes on from its checkpoints when it is tried again
     params:
         config=workflow.configfiles[0],

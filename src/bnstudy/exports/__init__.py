@@ -20,7 +20,7 @@ GRAINS = (*frames.KEPT, "timings")
 
 def write_csv(results: Results, margins: Margins, folder: Path) -> list[Path]:
     """Every frame, and the tidy content of every table of the study."""
-    contents = {name: frames.inert(_frame(results, name)) for name in GRAINS}
+    contents = {name: frames.for_spreadsheets(_frame(results, name)) for name in GRAINS}
     contents |= {f"table_{one.stem}": one.content for one in _tables(results, margins)}
     return [_put(folder / f"{name}.csv", _csv(frame)) for name, frame in contents.items()]
 

@@ -69,14 +69,6 @@ def _of_figure(frame: pd.DataFrame, figure: Figure, datasets: Sequence[str]) -> 
     ]
 
 
-def reading_for(figure: Figure, frames: Frames, datasets: Sequence[str]) -> str:
-    """The reading to draw this figure in: the default one, or `reduced` where only smaller runs are there."""
-    readings = set(_of_figure(frames.runs, figure, datasets)["reading"])
-    if not readings:
-        readings = set(_of_figure(frames.missing, figure, datasets)["reading"])
-    return "reduced" if "default" not in readings and "reduced" in readings else "default"
-
-
 def state(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str = "default") -> str:
     """complete (every curve is there, with every seed asked for), partial, or not run."""
     runs = select(figure, frames, datasets, reading).runs
