@@ -228,7 +228,14 @@ def test_a_checkpoint_shortens_what_is_left():
     running = standing(state="running", epoch=4, epoch_seconds=10.0)
     assert status.remaining({run: running, peer: standing(state="done", seconds=100.0)}) == {run: 60.0}
     assert status.remaining({run: running, peer: standing(state="done", seconds=30.0)}) == {run: 10.0}
-    assert status.remaining({run: running, peer: standing()}) == {run: 410.0, peer: 450.0}  # 45 of 100 epochs
+    assert status.remaining({run: running, peer: standing()}) == {run: 460.0, peer: 500.0}  # 50 of 100 epochs
+
+
+def test_a_training_by_steps_is_measured_by_its_periods():
+    run = Run(Cell(dataset="digits", model="mlp", norm="none", steps=1500, eval_every=100), 0)
+    running = standing(state="running", epoch=4, epoch_seconds=10.0)
+    assert status.remaining({run: running}) == {run: 110.0}  # 11 of 15 periods
+    assert status._in_training(run, running)["epochs"] == 15
 
 
 def test_what_was_never_measured_is_counted():

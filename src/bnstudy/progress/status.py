@@ -15,7 +15,7 @@ from typing import Any
 
 from bnstudy import paths, provenance
 from bnstudy.cell import Cell, Run
-from bnstudy.estimate import TYPICAL_SHARE
+from bnstudy.estimate import typical_share
 from bnstudy.labels import name
 from bnstudy.progress.standing import DONE, RUNNING, WAITING, Standing, Watch
 from bnstudy.study import Study
@@ -110,7 +110,7 @@ def _row(study: str, model: str, own: Standings, seconds: Seconds) -> Row:
 def _in_training(run: Run, standing: Standing) -> Row:
     pid, host = standing.owner or (None, None)
     label = {"name": name(run.cell), "key": run.cell.key, "seed": run.seed}
-    return label | {"epoch": standing.epoch, "epochs": run.cell.epochs, "pid": pid, "host": host}
+    return label | {"epoch": standing.epoch, "epochs": run.cell.periods, "pid": pid, "host": host}
 
 
 def _timed(study: Study, results: Path) -> list[Row]:
@@ -153,8 +153,7 @@ def _projected(cell: Cell, standing: Standing) -> float | None:
     """Seconds that a run with a checkpoint will have taken in the end."""
     if standing.epoch is None or not standing.epoch_seconds:
         return None
-    share = TYPICAL_SHARE if cell.stop_patience and cell.epochs >= 50 else 1.0
-    return max(standing.epoch + 1, cell.epochs * share) * standing.epoch_seconds
+    return max(standing.epoch + 1, cell.periods * typical_share(cell)) * standing.epoch_seconds
 
 
 def _rest(whole: float, standing: Standing) -> float:
