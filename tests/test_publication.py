@@ -25,9 +25,10 @@ from bnstudy.cli import main
 from bnstudy.dag import Dag
 from bnstudy.errors import DataError, UsageError
 from bnstudy.publication import files, merge, rows
+from bnstudy.publication.timings import collect
 from bnstudy.record import Record
-from bnstudy.timing import frame, timings
 from bnstudy.timing import record as timing_record
+from bnstudy.timing import timings
 from command_line import call
 from test_timing import body
 
@@ -426,7 +427,7 @@ def test_timings_are_published_as_they_were_recorded(tmp_path):
     cells = [Cell(dataset="mnist", model="mlp", norm=norm) for norm in ("none", "batch")]
     key = timings(cells)[0].key("reference", "cpu")
     timing_record.put(tmp_path, body([(1.0, 1.5), (2.0, 3.1)] * 3, key=key, provenance=PLACE | COMMIT))
-    own = frame.collect(tmp_path, cells, pytest.fail)
+    own = collect(tmp_path, cells, pytest.fail)
     assert merge.merge_timings(tmp_path) == 1
     first = paths.published(tmp_path, "timings").read_bytes()
     assert merge.merge_timings(tmp_path) == 1
@@ -436,7 +437,7 @@ def test_timings_are_published_as_they_were_recorded(tmp_path):
     merge.merge_timings(tmp_path, say=said.append)
     assert "the published one stays" in said[0]
     paths.timing(tmp_path, key).unlink()
-    assert_frame_equal(frame.collect(tmp_path, cells, pytest.fail), own)
+    assert_frame_equal(collect(tmp_path, cells, pytest.fail), own)
     assert len(own) == len(pq.read_table(paths.published(tmp_path, "timings"))) == 6
     timing_record.put(tmp_path, body([(1.0, 1.9)] * 6, key=key, provenance=PLACE | COMMIT | {"dirty": True}))
     with pytest.raises(DataError, match=f"timing {key}.*differ from commit"):

@@ -16,7 +16,8 @@ from bnstudy.dag import Dag
 from bnstudy.engine import ENGINES
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, UsageError
-from bnstudy.timing import KINDS, NORMS, epochs, frame, measure, pixels, record, run, shown, timings
+from bnstudy.publication.timings import collect
+from bnstudy.timing import KINDS, NORMS, PARTS, epochs, frame, measure, pixels, record, run, shown, timings
 
 ROOT = Path(__file__).parents[1]
 STUDIES = load(ROOT / "config.yaml").studies
@@ -34,7 +35,7 @@ class Bench:
 
     def __init__(self, seconds=lambda norm, call: (1.0, 1.0)):
         self.calls, self.wall, self.cpu, self.seconds = [], 0.0, 0.0, seconds
-        self.subjects = {norm: {p: self._part(norm, p) for p in epochs.PARTS} for norm in NORMS}
+        self.subjects = {norm: {p: self._part(norm, p) for p in PARTS} for norm in NORMS}
 
     def _part(self, norm, part):
         def run():
@@ -52,7 +53,7 @@ class Bench:
     @property
     def order(self):
         """Who ran, epoch by epoch; the parts of an epoch come one after the other."""
-        assert all([p for _, p in self.calls[i : i + 4]] == list(epochs.PARTS) for i in range(0, len(self.calls), 4))
+        assert all([p for _, p in self.calls[i : i + 4]] == list(PARTS) for i in range(0, len(self.calls), 4))
         return "".join(norm[0] for norm, part in self.calls if part == "training")
 
 
@@ -93,7 +94,7 @@ def body(norm_seconds, **changes):
     extent = {"images": 540, "steps": 4, "sampled": 4, "validation": 60}
     return {
         "key": TIMING.key("reference", "cpu"), "model": "mlp", "dataset": "mnist", "batch_size": 64,
-        "engine": "reference", "device": "cpu", "cells": {}, "pixels": "random", "parts": list(epochs.PARTS),
+        "engine": "reference", "device": "cpu", "cells": {}, "pixels": "random", "parts": list(PARTS),
         "timed": extent, "full": extent, "scaled": False, "pairs": pairs, "rejected": [], "load": 0.1,
         "provenance": {"cpu": "abacus", "threads": 1, "torch": "2"},
     } | changes  # fmt: skip
@@ -213,7 +214,7 @@ def test_a_timing_is_measured_once_on_each_engine(tmp_path, quiet):
     assert (len(said), [p.read_bytes() for p in made]) == (2, before)
     run.time([TIMING], tmp_path, tmp_path, said.append, "cpu", fresh=True)
     assert made[0].read_bytes() != before[0]
-    rows = frame.collect(tmp_path, TIMING.cells.values(), said.append)
+    rows = collect(tmp_path, TIMING.cells.values(), said.append)
     assert (len(rows), set(rows["engine"]), set(rows["pixels"])) == (12, {"packed", "reference"}, {"real"})
     assert (rows["median_seconds"] > 0).all()
     shown = {one.id: one for one in tables.shown(tables.planned((), ()), empty_runs(), rows)}
@@ -234,7 +235,7 @@ def test_a_record_that_was_altered_is_moved_aside_and_timed_again(tmp_path, quie
     with pytest.raises(DataError, match="digest"):
         record.get(path)
     said = []
-    assert len(frame.collect(tmp_path, TIMING.cells.values(), said.append)) == 6
+    assert len(collect(tmp_path, TIMING.cells.values(), said.append)) == 6
     assert "digest" in said[0]
     run.time([TIMING], tmp_path, tmp_path, said.append, "cpu")
     assert "timed again" in said[1]
@@ -271,8 +272,8 @@ def test_a_report_of_the_thesis_tells_the_times_of_small_batches_too(tmp_path):
     assert {timing.id for timing in small} <= {timing.id for timing in shown(STUDIES["thesis"].cells)}
     one = next(timing for timing in small if timing.none.batch_size == 8)
     record.put(tmp_path, body([(1.0, 1.2)] * 6, key=one.key("reference", "cpu")))
-    assert len(frame.collect(tmp_path, STUDIES["thesis"].cells, print)) == len(NORMS) * len(KINDS)
-    assert frame.collect(tmp_path, STUDIES["reduced_cnn"].cells, print).empty
+    assert len(collect(tmp_path, STUDIES["thesis"].cells, print)) == len(NORMS) * len(KINDS)
+    assert collect(tmp_path, STUDIES["reduced_cnn"].cells, print).empty
 
 
 def test_cells_without_a_counterpart_make_no_timing(tmp_path):

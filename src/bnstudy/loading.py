@@ -10,9 +10,9 @@ import pandas as pd
 from bnstudy import console, frames, paths, publication, selection, store
 from bnstudy.errors import DataError, UsageError, nearest
 from bnstudy.frames import Frames
+from bnstudy.publication.timings import collect as collect_timings
 from bnstudy.record import Record
 from bnstudy.study import Study
-from bnstudy.timing import frame as timing_frame
 
 Say = Callable[[str], None]
 
@@ -63,7 +63,7 @@ def collect(study: Study, results: Path, say: Say) -> Results:
     """The frames of a study from the records there are."""
     own = list(own_records(study, results, say))
     built = frames.build(own, study.runs(), published=published_records(study, results, own, say))
-    timings = timing_frame.collect(results, study.cells, say)
+    timings = collect_timings(results, study.cells, say)
     return Results(built.runs, built.epochs, built.layers, built.missing, study, timings)
 
 

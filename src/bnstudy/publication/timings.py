@@ -4,16 +4,21 @@ The rows are for people; what is read back is the record, whose own digest guard
 """
 
 import io
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bnstudy import paths
+from bnstudy.cell import Cell
 from bnstudy.errors import DataError
-from bnstudy.timing import record
+from bnstudy.timing import record, shown
 from bnstudy.timing.record import Body
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 TEXT = "record"
 """Column with the timing record's text: the same in all of its rows."""
@@ -42,6 +47,21 @@ def bodies(results: Path, keys: Collection[str], say: Callable[[str], None]) -> 
             except DataError as error:
                 say(f"bnstudy: {error.cause}")
     return found
+
+
+def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> "pd.DataFrame":
+    """`timing.frame.COLUMNS` of the timing records that a report on these cells shows, own ones before published ones;
+    one that does not verify is said and left out."""
+    from bnstudy.timing import frame
+
+    found, wanted = [], shown(cells)
+    for file in record.stored(results, wanted):
+        try:
+            found.append(record.get(file))
+        except DataError as error:
+            say(f"bnstudy: {error.cause}")
+    rest = {key for timing in wanted for key in timing.record_keys()} - {body["key"] for body in found}
+    return frame.build([*found, *bodies(results, rest, say)])
 
 
 def content(published: dict[str, str]) -> bytes:

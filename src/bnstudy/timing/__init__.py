@@ -18,6 +18,10 @@ NORMS = ("none", "batch")
 KINDS = ("training", "with_statistics", "with_validation")
 """What an epoch holds: training; and the statistics of layers; and validation. The thesis's epoch holds all three."""
 
+PARTS = ("training", "sampled", "probe", "validation")
+"""What is timed of an epoch: one pass over the training part; the same with the statistics of its sampled steps; what
+is measured once an epoch on a fixed batch; validation."""
+
 DEVICE_KINDS = ("cpu", "cuda")
 SMALL_BATCHES = (8, 16)
 """Batch sizes that no table holds and the thesis speaks of (7.1.5, claim M48); the study `timing_small` times them."""

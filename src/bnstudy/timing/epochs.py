@@ -9,6 +9,8 @@ from torch import Tensor
 from bnstudy import optimizers
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
+from bnstudy.engine.graph.resident import Resident
+from bnstudy.engine.graph.training import Training as GraphTraining
 from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.observation import dead_share, evaluate
 from bnstudy.engine.packed.member import Member
@@ -19,10 +21,6 @@ from bnstudy.engine.statistics import Sampled
 
 ENGINES = ("packed", "graph", "reference")
 """Those that can be timed."""
-
-PARTS = ("training", "sampled", "probe", "validation")
-"""One pass over the training part; the same with the statistics of its sampled steps; what is measured once an epoch
-on a fixed batch; validation."""
 
 Parts = dict[str, Callable[[], Any]]
 
@@ -86,6 +84,39 @@ class StackPass(Stack):
         }
 
 
+class GraphPass(GraphTraining):
+    """A training of the graph engine whose passes may go without statistics."""
+
+    def __init__(self, run: Run, data: Inputs, device: str):
+        super().__init__(run, Resident(data, device), device)
+        self._all_kinds = self._kinds
+        self.protocol.epoch = 1  # the row of the untrained network is no part of an epoch
+
+    def over(self, measuring: bool) -> None:
+        """One pass over the training part."""
+        self._kinds = self._all_kinds if measuring else [(size, False) for size, _ in self._all_kinds]
+        self.begin()
+        for index in range(self.batches):
+            self.launch(index)
+        with self._on_stream():
+            self._means(self._totals)
+        self.step += self.batches
+
+    def _probe(self) -> None:
+        with self._on_stream():
+            dead_share(self.model, self.validation[0])
+
+    def _validate(self) -> None:
+        with self._on_stream():
+            evaluated(self)
+
+    def parts(self) -> Parts:
+        return {
+            "training": lambda: self.over(False), "sampled": lambda: self.over(True),
+            "probe": self._probe, "validation": self._validate,
+        }  # fmt: skip
+
+
 @torch.inference_mode()
 def stack(runs: list[Run], data: Inputs) -> StackPass:
     """These runs of one shape side by side, at their start."""
@@ -97,7 +128,5 @@ def alone(engine: str, run: Run, data: Inputs, device: str):
     if engine == "packed":
         return stack([run], data)
     if engine == "graph":
-        from bnstudy.timing.epochs_graph import GraphPass
-
         return GraphPass(run, data, device)
     return Pass(run, data, device)

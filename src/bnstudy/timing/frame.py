@@ -1,7 +1,7 @@
 """The frame `timings`: a row per timing record, norm and kind of epoch, for tables B.3 and B.4."""
 
 import io
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +10,10 @@ import pandas as pd
 from scipy import stats
 
 from bnstudy import paths, store
-from bnstudy.cell import Cell
 from bnstudy.errors import DataError
 from bnstudy.tables import TIMING_COLUMNS
-from bnstudy.timing import KINDS, NORMS, shown
-from bnstudy.timing.record import Body, stored
-from bnstudy.timing.record import get as get_record
+from bnstudy.timing import KINDS, NORMS, PARTS
+from bnstudy.timing.record import Body
 
 COLUMNS = [
     *TIMING_COLUMNS, "epochs", "rejected", "scaled", "timed_images", "wall_over_cpu", "hardware", "threads", "torch",
@@ -27,23 +25,6 @@ the median over pairs of batch by none, with its 95 % interval, and the same in 
 TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_images": "int64", "scaled": "bool"} | (
     dict.fromkeys(("median_seconds", "iqr", "ratio", "ratio_low", "ratio_high", "wall_over_cpu"), "float64")
 )
-
-
-def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> pd.DataFrame:
-    """COLUMNS of the timing records that a report on these cells shows, own ones before published ones; one that does
-    not verify is said and left out."""
-    found, wanted = [], shown(cells)
-    for file in stored(results, wanted):
-        try:
-            found.append(get_record(file))
-        except DataError as error:
-            say(f"bnstudy: {error.cause}")
-    if paths.published(results, "timings").exists():
-        from bnstudy.publication.timings import bodies
-
-        rest = {key for timing in wanted for key in timing.record_keys()} - {body["key"] for body in found}
-        found += bodies(results, rest, say)
-    return build(found)
 
 
 def build(records: Iterable[Body]) -> pd.DataFrame:
@@ -80,14 +61,11 @@ def full_epochs(body: Body, norm: str) -> np.ndarray:
     """Seconds of a full epoch of each of KINDS: (epochs, 3). What was timed in part is scaled by its extent: passes by
     steps, statistics by sampled steps, validation by images; the probe is the same in any epoch."""
     wall = np.array([pair[norm]["wall"] for pair in body["pairs"]])
-    training, sampled, probe, validation = (wall[:, body["parts"].index(part)] for part in _PARTS)
+    training, sampled, probe, validation = (wall[:, body["parts"].index(part)] for part in PARTS)
     steps, samples, images = (body["full"][n] / body["timed"][n] for n in ("steps", "sampled", "validation"))
     bare = training * steps
     statistics = (sampled - training) * samples + probe
     return np.stack([bare, bare + statistics, bare + statistics + validation * images], axis=1)
-
-
-_PARTS = ("training", "sampled", "probe", "validation")
 
 
 def median_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:

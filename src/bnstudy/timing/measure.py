@@ -1,6 +1,6 @@
 """The timing rule of tables B.3 and B.4: both norms in one process in ABBA order, after a warm-up, alone.
 
-A timed epoch is the parts of `epochs.PARTS`, each between two readings of a synchronised clock. On a CPU an
+A timed epoch is the parts of `timing.PARTS`, each between two readings of a synchronised clock. On a CPU an
 epoch whose wall time exceeds its processor time by more than a twentieth was disturbed: it is rejected,
 counted and, with its partner, repeated.
 """
@@ -14,7 +14,8 @@ from typing import Any
 import torch
 
 from bnstudy.errors import TryAgain
-from bnstudy.timing.epochs import PARTS, Parts
+from bnstudy.timing import PARTS
+from bnstudy.timing.epochs import Parts
 
 PAIRS = 6  # epochs timed of each norm: the fewest that give a median a 95 % interval by order statistics
 PATIENCE = 4  # so many times PAIRS are tried

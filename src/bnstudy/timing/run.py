@@ -8,7 +8,7 @@ from pathlib import Path
 from bnstudy import lock, paths, provenance, store, training
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
-from bnstudy.timing import Timing, record
+from bnstudy.timing import PARTS, Timing, record
 
 Say = Callable[[str], None]
 PATIENCE_FOR_OTHERS = 24 * 3600.0
@@ -69,7 +69,7 @@ def measured(timing: Timing, engine: str, device: str, data_root: Path) -> recor
     return {
         "key": timing.key(engine, device), "model": cell.model, "dataset": cell.dataset,
         "batch_size": cell.batch_size, "engine": engine, "device": device.partition(":")[0],
-        "cells": {norm: c.key for norm, c in timing.cells.items()}, "pixels": source, "parts": list(epochs.PARTS),
+        "cells": {norm: c.key for norm, c in timing.cells.items()}, "pixels": source, "parts": list(PARTS),
         "timed": asdict(part), "full": asdict(whole), "scaled": part != whole,
         "pairs": [{norm: asdict(epoch) for norm, epoch in pair.items()} for pair in found.pairs],
         "rejected": found.rejected, "load": load,
