@@ -314,7 +314,7 @@ def test_links_lead_nothing_outside(tmp_path):
 WRITES = re.compile(
     r"\.write_(text|bytes)\(|\bopen\([^)\n]*[\"'][wax]b?\+?[\"']|\bos\.(replace|rename|link|symlink|truncate)\("
 )
-MAY_WRITE = {"cli/__init__.py", "running.py"}  # logs: what failed, for `bnstudy run`, and Snakemake's words
+MAY_WRITE = {"cli/__init__.py", "launch.py"}  # logs: what failed, for `bnstudy run`, and Snakemake's words
 
 
 def test_no_other_module_writes():

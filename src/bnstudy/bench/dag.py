@@ -15,7 +15,7 @@ from pathlib import Path
 from bnstudy import datasets
 from bnstudy.bench.timed import Row, timed, total
 from bnstudy.errors import UsageError
-from bnstudy.running import workflow_file
+from bnstudy.launch import workflow_file
 from bnstudy.study import plan
 
 SEEDS = 3
