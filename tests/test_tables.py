@@ -14,7 +14,7 @@ from bnstudy import frames, published, tables
 from bnstudy.cell import Cell, Run
 from bnstudy.labels import SETTINGS
 from bnstudy.tables import formats
-from bnstudy.tables.layout import half_up
+from bnstudy.tables.layout import half_up, with_spread
 
 THESIS_ROWS = ["sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", "dropout", "weight_decay"]
 
@@ -150,6 +150,14 @@ def test_seconds_beside_the_printed_ones():
     assert (found["B.3"].state, found["B.4"].state) == ("partial", "not run")
     assert "Random pixels" in " ".join(found["B.3"].grid.notes)
     assert found["B.3 packed cpu"].content["engine"].dropna().unique().tolist() == ["packed"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "half", "text"),
+    [(0.66, 0.019, "0.660 ± 0.019"), (1.468, 0.0069, "1.47 ± 0.01"), (47.31, 0.2, "47.3 ± 0.2"), (153.4, 2, "153 ± 2")],
+)
+def test_a_time_and_its_spread_have_the_same_decimals(seconds, half, text):
+    assert with_spread(seconds, half) == text
 
 
 def test_no_timings_are_not_run():

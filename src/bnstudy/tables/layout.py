@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+import numpy as np
 import pandas as pd
 
 from bnstudy import stats
@@ -138,7 +139,7 @@ def _seconds_entry(timed) -> Entry:
         return Entry(published, hint="not run")
     return Entry(
         published,
-        f"{timed.own:.3g} ± {timed.iqr / 2:.2g}",
+        with_spread(timed.own, timed.iqr / 2),
         "",
         "",
         f"{timed.engine} on {timed.device}, {timed.pixels} pixels",
@@ -169,6 +170,12 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
     if len(ran) < len(times):
         notes.append(f"{NOT_RUN} not run ({len(times) - len(ran)} of {len(times)} numbers).")
     return notes
+
+
+def with_spread(seconds: float, half: float) -> str:
+    """Seconds to three digits, and their spread to the same decimal: 0.660 ± 0.019, 1.47 ± 0.01, 153 ± 2."""
+    decimals = max(0, 2 - int(np.floor(np.log10(seconds)))) if seconds > 0 else 3
+    return f"{seconds:.{decimals}f} ± {half:.{decimals}f}"
 
 
 def half_up(value: float) -> str:
