@@ -67,8 +67,8 @@ class Words:
     footer: str
 
 
-HALF_NARROW = 20
-"""Letters of a legend's label that half a narrow page holds."""
+HALF_NARROW, NARROW_TITLE = 20, 34
+"""Letters that a narrow page holds: of a legend's label in half its width, and of a panel's title."""
 
 
 def page(
@@ -99,7 +99,7 @@ def page(
     fig.text(x, 0.1 / height, footer, size=8.5 if narrow else 9.5, color=style.GREY, va="bottom", linespacing=1.3)
     axes = [fig.add_axes(plan.place(i, len(datasets))) for i in range(len(datasets))]
     for ax, dataset in zip(axes, datasets, strict=True):
-        ax.set_title(style.dataset(dataset), loc="left", pad=6)
+        ax.set_title(textwrap.fill(style.dataset(dataset), NARROW_TITLE if narrow else 99), loc="left", pad=6)
         ax.set_label(dataset)
     return fig, axes
 

@@ -20,16 +20,16 @@ from bnstudy import store
 from bnstudy.figures import panels, style
 from bnstudy.figures.render import content
 from bnstudy.figures.series import over_seeds
-from bnstudy.figures.style import DASH_DOT, Look
+from bnstudy.figures.style import DASH_DOT, DOTTED, Look
 from bnstudy.frames import Frames
 from bnstudy.published.practicals import homes, placed
 from bnstudy.published.practicals import rows as printed_rows
 
 LOOKS: tuple[tuple[str, Any], ...] = (
-    ("#222222", "solid"), ("#D55E00", "solid"), ("#3D9BD9", "solid"), ("#17A062", "solid"), ("#CC79A7", DASH_DOT),
-    ("#E69F00", DASH_DOT),
+    ("#222222", "solid"), ("#D55E00", "solid"), ("#3D9BD9", DASH_DOT), ("#17A062", DOTTED), ("#7A3E9D", "solid"),
+    ("#CC79A7", DOTTED),
 )  # fmt: skip
-"""Colour and line of a panel's systems, in their order."""
+"""Colour and line of a panel's systems, in their order; what is as light as another differs in its line, for print."""
 
 PRINTED: Any = style.DASHED
 
