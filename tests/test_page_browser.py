@@ -87,3 +87,38 @@ def test_nothing_is_wider_than_the_window(request, tmp_path, width, which):
     probe.unlink()
     wide, room = dom.split("<title>")[1].split("</title>")[0].split(" of ")
     assert int(wide) <= int(room) == width
+
+
+def probed(page, folder, script):
+    """What `script` gives of the page's document `d`, as text; the page's own policy allows no script in it."""
+    probe = page.with_name("probe.html")
+    probe.write_text(
+        f'<body><iframe id="f" src="{page.name}" style="width:1200px;height:900px"></iframe><script>'
+        f"onload = () => setTimeout(() => {{ const d = f.contentDocument; document.title = {script}; }}, 300)</script>"
+    )
+    flags = ("--allow-file-access-from-files", "--virtual-time-budget=4000", "--dump-dom")
+    _, dom = browse(probe.as_uri(), folder, *flags)
+    probe.unlink()
+    return dom.split("<title>")[1].split("</title>")[0]
+
+
+@pytest.mark.parametrize(("choice", "kind"), [("only-verdict-holds", "w-holds"), ("only-priority-3", "p-3")])
+def test_a_filter_leaves_the_claims_of_its_kind(page, tmp_path, choice, kind):
+    seen = "[...d.querySelectorAll('article.claim')].filter(c => c.offsetParent).map(c => c.classList.contains('{}'))"
+    script = f"(d.getElementById('{choice}').checked = true, {seen.format(kind)}.join(' '))"
+    left = probed(page, tmp_path, script).split()
+    assert left
+    assert set(left) == {"true"}
+    assert len(left) < page.read_text().count('<article class="claim ')
+
+
+def test_a_link_to_a_cell_opens_the_list_it_stands_in(page, tmp_path):
+    text = page.read_text()
+    key = text.split('href="#cell-')[1].split('"')[0]
+    closed = text.replace("<details open>", "<details>")
+    other = page.with_name("closed.html")
+    other.write_text(closed)
+    _, dom = browse(f"{other.as_uri()}#cell-{key}", tmp_path, "--virtual-time-budget=3000", "--dump-dom")
+    other.unlink()
+    assert closed.count("<details open") == 0
+    assert dom.count("<details open") == 1
