@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -304,6 +305,22 @@ def test_a_dry_run_of_the_thesis(tmp_path):
     assert ended.cpu_seconds < 15
 
 
+def test_a_scheduler_killed_as_a_data_set_was_noted_still_trains(tmp_path):
+    """Snakemake holds the note for incomplete then, and runs its job again; all that follows must run, too."""
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    shutil.copytree(ROOT / "workflow", tmp_path / "workflow")
+    rule = tmp_path / "workflow" / "rules" / "data.smk"
+    right = rule.read_text()
+    rule.write_text(right.replace("2>&1", "2>&1; kill -9 $PPID"))
+    words = ("snakemake", "tiny", "--cores", "1", "--configfile", "small.yaml", "--rerun-incomplete", "--nolock")
+    assert process(tmp_path, *words).code == -signal.SIGKILL
+    assert (tmp_path / "results" / "data" / "toy.json").exists()
+    rule.write_text(right)
+    planned = process(tmp_path, *words, "-n").out
+    assert re.search(r"^data +1$", planned, re.MULTILINE) and re.search(r"^train +[1-9]", planned, re.MULTILINE)
+
+
 def test_the_snakefile_lints(tmp_path):
     done = subprocess.run(
         [sys.executable, "workflow/lint.py"],
@@ -371,6 +388,7 @@ def test_gaps_are_cleared_by_stat_alone(tmp_path, monkeypatch):
     dag.clear_gaps()
     assert [f.stem for f in (tmp_path / "results" / "packs").iterdir()] == [whole.id]
     assert [f.name for f in notes.iterdir()] == ["toy.json"]
+    assert (notes / "toy.json").stat().st_mtime < (tmp_path / "results" / "packs" / f"{whole.id}.json").stat().st_mtime
 
 
 def test_a_plain_snakemake_is_for_demo_or_the_first_study(folder):

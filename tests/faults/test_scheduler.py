@@ -84,13 +84,14 @@ def test_the_job_is_killed(front, calm):
     ends_calm(front, calm)
 
 
-@pytest.mark.parametrize("phase", ["start", "train", "aggregate", "report"])
+@pytest.mark.parametrize("phase", ["start", "data", "train", "aggregate", "report"])
 def test_everything_is_killed(front, calm, phase):
     """Twice, as a machine that loses power would; then the same command."""
     for _ in range(2):
         process = front.start()
         ready = {
             "start": lambda: True,
+            "data": lambda: bool(front.processes("bnstudy data")),
             "train": lambda: bool(front.processes("bnstudy train")),
             "aggregate": lambda: bool(front.processes("bnstudy aggregate")),
             "report": lambda: bool(front.processes("bnstudy report")),

@@ -3,7 +3,7 @@
 
 rule train:
     input:
-        ancient(PLAN.data_state),
+        PLAN.data_state,
     output:
         PLAN.results / "packs" / "{pack}.json",
     log:
