@@ -318,7 +318,8 @@ def test_a_scheduler_killed_as_a_data_set_was_noted_still_trains(tmp_path):
     assert (tmp_path / "results" / "data" / "toy.json").exists()
     rule.write_text(right)
     planned = process(tmp_path, *words, "-n").out
-    assert re.search(r"^data +1$", planned, re.MULTILINE) and re.search(r"^train +[1-9]", planned, re.MULTILINE)
+    assert re.search(r"^data +1$", planned, re.MULTILINE)
+    assert re.search(r"^train +[1-9]", planned, re.MULTILINE)
 
 
 def test_the_snakefile_lints(tmp_path):
