@@ -1,8 +1,9 @@
 """The checkable sentences of the thesis: each a predicate with a verdict (rules: docs/claims.md)."""
 
-from bnstudy.claims.catalogue import Claim, registry
+from bnstudy.claims.catalogue import Claim
 from bnstudy.claims.listing import judged, measure, rows
 from bnstudy.claims.measured import Measured
+from bnstudy.claims.thesis import registry
 from bnstudy.claims.verdicts import ClaimVerdict, PartVerdict, published_support, verdict
 
 REGISTRY: dict[str, Claim] = registry()

@@ -1,4 +1,4 @@
-"""The 120 claims as data (catalogue.csv), and the decorators that give each its predicate.
+"""Claims as data, read from CSV files, and the decorators that give each its predicate.
 
 A predicate's name begins with its claim's id: `m27` is part of M27, and so is `m27_slower`. A claim holds if
 all its parts hold. Its docstring says what is computed; the section is in the catalogue.
@@ -7,11 +7,10 @@ all its parts hold. Its docstring says what is computed; the section is in the c
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from bnstudy.claims.terms import DATASETS, Place
+from bnstudy.claims.terms import Place
 
 Predicate = Callable[[Any], Any]
 
@@ -82,24 +81,23 @@ data = _decorator(DATA)
 layer = _decorator(LAYER)
 
 
-@cache
-def registry() -> dict[str, Claim]:
-    """id -> claim, in the order of the catalogue."""
-    import bnstudy.claims.predicates  # noqa: F401 (they register themselves)
+def claims_of(file: str, places_of: Callable[[dict[str, str]], tuple[Any, ...]]) -> dict[str, Claim]:
+    """id -> claim, in the order of a CSV file beside this module. The modules of its predicates must be imported.
 
-    with files("bnstudy.claims").joinpath("catalogue.csv").open(encoding="utf-8") as file:
-        return {row["id"]: _claim(row) for row in csv.DictReader(file)}
+    Raises KeyError on a claim without a predicate.
+    """
+    with files("bnstudy.claims").joinpath(file).open(encoding="utf-8") as rows:
+        return {row["id"]: _claim(row, places_of(row)) for row in csv.DictReader(rows)}
 
 
-def _claim(row: dict[str, str]) -> Claim:
-    datasets = DATASETS if row["datasets"] == "all" else row["datasets"].split()
+def _claim(row: dict[str, str], places: tuple[Any, ...]) -> Claim:
     return Claim(
         id=row["id"],
         priority=int(row["priority"]),
         section=row["section"],
         title=row["title"],
-        places=tuple((model, dataset) for model in row["models"].split() for dataset in datasets),
-        figures=tuple(row["figures"].split()),
+        places=places,
+        figures=tuple(row.get("figures", "").split()),
         published=row["published"],
         parts=tuple(PARTS[row["id"]]),
     )

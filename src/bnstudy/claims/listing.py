@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnstudy.claims.catalogue import PER_SEED, Claim, registry
+from bnstudy.claims.catalogue import PER_SEED, Claim
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NORMS
+from bnstudy.claims.thesis import registry
 from bnstudy.claims.verdicts import (
     ENOUGH_SEEDS,
     NOT_RUN,

@@ -3,14 +3,13 @@
 They are none of the thesis's 120 claims and have a registry of their own.
 """
 
-import csv
 from collections.abc import Collection, Iterable
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any
 
+import bnstudy.claims.predicates.practicals  # noqa: F401 (they register themselves)
 from bnstudy.claims.by_row import DATASET, Group, RowCurves, Rows
-from bnstudy.claims.catalogue import ACCURACY, PARTS, Claim
+from bnstudy.claims.catalogue import ACCURACY, Claim, claims_of
 from bnstudy.claims.listing import evidence
 from bnstudy.claims.measured import Mean, Measured, accuracies
 from bnstudy.claims.terms import NotGiven
@@ -25,18 +24,7 @@ NOT_PRINTED = "not printed"
 @cache
 def registry() -> dict[str, Claim]:
     """id -> claim, in the order of practicals.csv. Its places are the groups of rows that it compares."""
-    import bnstudy.claims.predicates.practicals  # noqa: F401 (they register themselves)
-
-    with files("bnstudy.claims").joinpath("practicals.csv").open(encoding="utf-8") as file:
-        return {row["id"]: _claim(row) for row in csv.DictReader(file)}
-
-
-def _claim(row: dict[str, str]) -> Claim:
-    groups: Any = tuple(tuple(group.split("/")) for group in row["rows"].split())
-    return Claim(
-        id=row["id"], priority=int(row["priority"]), section=row["section"], title=row["title"], places=groups,
-        figures=(), published=row["published"], parts=tuple(PARTS[row["id"]]),
-    )  # fmt: skip
+    return claims_of("practicals.csv", lambda row: tuple(tuple(group.split("/")) for group in row["rows"].split()))
 
 
 def printed_support(claim: Claim) -> str:

@@ -1,0 +1,18 @@
+"""The 120 claims of the thesis (catalogue.csv), each with its predicates."""
+
+from functools import cache
+
+import bnstudy.claims.predicates  # noqa: F401 (they register themselves)
+from bnstudy.claims.catalogue import Claim, claims_of
+from bnstudy.claims.terms import DATASETS, Place
+
+
+@cache
+def registry() -> dict[str, Claim]:
+    """id -> claim, in the order of the catalogue."""
+    return claims_of("catalogue.csv", _places)
+
+
+def _places(row: dict[str, str]) -> tuple[Place, ...]:
+    datasets = DATASETS if row["datasets"] == "all" else row["datasets"].split()
+    return tuple((model, dataset) for model in row["models"].split() for dataset in datasets)
