@@ -34,10 +34,11 @@ def trained(runs, results, **options) -> list[Record]:
     return found
 
 
-def content(record: Record) -> dict:
+def content(record: Record) -> str:
+    """All of a record that does not tell when and where; as text, in which a number that is none equals itself."""
     body = asdict(record)
     del body["attempts"], body["provenance"], body["epochs"]["seconds"]
-    return body
+    return repr(body)
 
 
 def test_a_study_stops_on_the_gpu_and_goes_on_with_the_same_bits(tmp_path, monkeypatch):

@@ -31,7 +31,8 @@ COLOUR, GREY = pixels(), pixels(channels=1)
 
 def make(**fields) -> Cell:
     width = {"width": 1 / 8} if fields.get("model") == "cnn" else {}
-    return Cell(**{"dataset": "toy", "model": "mlp", "norm": "batch", "epochs": 2, **width, **fields})
+    length = {} if "steps" in fields else {"epochs": 2}
+    return Cell(**{"dataset": "toy", "model": "mlp", "norm": "batch", **length, **width, **fields})
 
 
 def train(*runs: Run, engine=None, keeper=None, arrays=COLOUR, device=DEVICE) -> dict[str, Trained]:

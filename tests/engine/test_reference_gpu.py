@@ -21,7 +21,7 @@ ITS_OWN = [
     {"loss": "squared_hinge", "lr": 0.001},
     {"augment": "flip_crop_rotation_color_jitter"},
     {"steps": 20, "eval_every": 10},
-    {"validation_fraction": 0},
+    {"validation_fraction": 0, "schedule": "constant"},
 ]
 
 

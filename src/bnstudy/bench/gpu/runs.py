@@ -39,7 +39,7 @@ def run_tests(log: Path) -> Found:
             process.kill()
             code = process.wait()
     said = log.read_text(errors="replace")
-    failed = [line for line in said.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    failed = [line for line in said.splitlines() if "FAILED " in line or "ERROR " in line]
     return {"exit": code, "failed": failed[:60], "tail": said[-TEXT:]}
 
 

@@ -78,7 +78,7 @@ def work(parts: dict[str, Part], file: Path, skip: Sequence[str], left: Callable
 
 
 def _tried(part: Part, found: Found) -> Found:
-    faulthandler.dump_traceback_later(part.limit, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(part.limit, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         return part.work(found)
     except Exception as error:
