@@ -73,8 +73,9 @@ def live(look: Callable[[], tuple[Sequence[Content], Sequence[str]]], every: flo
 
     def shown() -> Group:
         tables, lines = look()
-        apart = (each for content in tables for each in (table_of("", *content), Text()))
-        return Group(*apart, *(Text(line) for line in lines), Text("Ctrl-C to leave", "dim"))
+        first, *others = (table_of("", *content) for content in tables)
+        apart = (each for table in others for each in (Text(), table))
+        return Group(first, *apart, *(Text(line) for line in lines), Text("Ctrl-C to leave", "dim"))
 
     with contextlib.suppress(KeyboardInterrupt), Live(shown(), console=Console(), auto_refresh=False) as screen:
         while True:

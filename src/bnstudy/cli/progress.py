@@ -56,9 +56,9 @@ def status(
     if watch and sys.stdout.isatty():
         return console.live(lambda: (_tables(now := look()), _words(now)), AGAIN)
     now = look()
-    for columns, rows in _tables(now):
+    for number, (columns, rows) in enumerate(_tables(now)):
+        console.put("\n" * bool(number))
         console.put_table("", columns, rows)
-        console.put("\n")
     console.put("".join(f"{line}\n" for line in _words(now)))
 
 
@@ -114,7 +114,7 @@ def _words(now: progress.Now) -> list[str]:
         lines.append(f"{now.total['damaged']} records do not verify; `bnstudy why NAME` says which and why")
     if now.total["running"] + now.total["waiting"]:
         lines += _outlook(now)
-    return lines
+    return ["", *lines] if lines else []
 
 
 def _training_row(run: progress.Row) -> list[Any]:
