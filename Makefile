@@ -16,7 +16,7 @@ TRUSTED := store lock record config
 TRUSTED_TESTS := $(addprefix tests/test_, store.py lock.py record.py record_text.py config.py)
 FAULTS := tests/faults $(TRUSTED_TESTS) tests/datasets
 
-.PHONY: setup setup-slurm demo test test-slow test-cluster test-faults coverage check format replicate report archive docs lock clean
+.PHONY: setup setup-slurm demo test test-slow test-gpu test-cluster test-faults coverage check format replicate report archive docs lock clean
 
 setup: $(VENV)/ready
 
@@ -53,6 +53,9 @@ test: setup
 
 test-slow: setup
 	$(BIN)/python -m pytest -q -m slow
+
+test-gpu: setup
+	$(BIN)/python -m pytest -q -m gpu
 
 # A real one-node cluster of Debian's slurmctld, slurmd, slurm-client and munge (apt-get install them).
 test-cluster: setup-slurm
