@@ -122,38 +122,35 @@ def number_verdicts(
         from bnstudy.published import is_chance
     margins = {"default": DEFAULT_MARGIN, **MARGINS, **(margins or {})}
     cells = cell_means(runs[runs["reading"] == reading])
-    rows = []
-    columns = pooled_by(published)
+    rows, columns = [], pooled_by(published)
     for alike, group in published.groupby(columns, sort=False):
         here = cells[(cells[columns] == list(alike)).all(axis=1)]
-        s, freedom = pooled_std(here)
-        dataset = str(alike[1])
-        margin = margins.get(dataset, margins["default"])
-        single = bool((here["n"] <= 1).all())
-        own = here.set_index(["norm", "setting"])
-        if not own.index.is_unique:
-            twice = here[here.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
-            raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
-        for at, number in group.iterrows():
-            error = float(number.get("standard_error", 0.0))
-            wide = margin + float(number.get("rounded", 0.0)) + error
-            row = {
-                "at": at, "s": s, "freedom": freedom, "margin": wide,
-                "published_broken": is_chance(number["published"], dataset),
-            }  # fmt: skip
-            slot = (number["norm"], number["setting"])
-            rows.append(
-                row
-                | _verdict(
-                    number["published"],
-                    own.loc[slot] if slot in own.index else None,
-                    row,
-                    partial(half_width, s, freedom, level=level, error=error),
-                    single,
-                )
-            )
+        rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]), is_chance, level)
     found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
     return published.join(found)
+
+
+def _pool_verdicts(
+    printed: pd.DataFrame, cells: pd.DataFrame, margin: float, is_chance: Callable[[float, str], bool], level: float
+) -> list[dict[str, Any]]:
+    """A row for each of these printed numbers, whose cells share one deviation s."""
+    s, freedom = pooled_std(cells)
+    single = bool((cells["n"] <= 1).all())
+    own = cells.set_index(["norm", "setting"])
+    if not own.index.is_unique:
+        twice = cells[cells.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
+        raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
+    rows = []
+    for at, number in printed.iterrows():
+        error = float(number.get("standard_error", 0.0))
+        row = {
+            "at": at, "s": s, "freedom": freedom, "margin": margin + float(number.get("rounded", 0.0)) + error,
+            "published_broken": is_chance(number["published"], number["dataset"]),
+        }  # fmt: skip
+        slot, width = (number["norm"], number["setting"]), partial(half_width, s, freedom, level=level, error=error)
+        cell = own.loc[slot] if slot in own.index else None
+        rows.append(row | _verdict(number["published"], cell, row, width, single))
+    return rows
 
 
 def _verdict(
