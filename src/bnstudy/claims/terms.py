@@ -24,7 +24,6 @@ ROWS = ("sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", 
 NORMS = ("none", "batch")
 DIGITS, OBJECTS = ("mnist", "svhn"), ("cifar10", "cifar100")
 DATASETS = (*DIGITS, *OBJECTS)
-CLASSES = {"mnist": 10, "svhn": 10, "cifar10": 10, "cifar100": 100}
 
 
 class NotGiven(Exception):
