@@ -330,7 +330,7 @@ def test_who_trains_is_told_that_published_runs_stand(toy, tmp_path, capsys):
     words = ["--results", str(toy)]
     cells = tmp_path / "cells.json"
     cells.write_text(json.dumps([{"key": TOY.cell.key, **TOY.cell.non_default(), "seeds": [0]}]))
-    told = "1 stood already, 1 of them as published (--fresh trains them)"
+    told = "1 stood already, all of them as published (--fresh trains them)"
     assert f"0 trained, {told}" in call(capsys, "train", "--cells", str(cells), *words).err
     config = tmp_path / "config.yaml"
     config.write_text(TINY)

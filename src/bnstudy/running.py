@@ -81,7 +81,7 @@ def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> 
     )
     if total > HOPELESS_HOURS and not yes:
         slow = max(rows, key=lambda row: row.typical_hours)
-        remedy = "Add --yes to start all the same, or take a part: --where model=mlp, or make replicate WHERE=model=mlp"
+        remedy = "Add --yes to start all the same, or take a part: --where model=mlp (make: YES=1, WHERE=model=mlp)"
         raise UsageError(
             f"{slow.model} on {slow.dataset} alone would take about {console.hours(slow.typical_hours)} here, "
             f"all of it {console.hours(total)}",

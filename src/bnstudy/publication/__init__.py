@@ -64,9 +64,8 @@ def standing(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> 
 def stand_words(runs: Collection[Run], results: Path) -> str:
     """Of runs that stand: how many, and how many of them only as published."""
     published = sum(not paths.record(results, run.cell.key, run.seed).exists() for run in runs)
-    return f"{len(runs)} stood already" + (
-        f", {published} of them as published (--fresh trains them)" if published else ""
-    )
+    which = "all" if published == len(runs) else published
+    return f"{len(runs)} stood already" + (f", {which} of them as published (--fresh trains them)" if published else "")
 
 
 def _is_whole(published: "Published", say: Callable[[str], None]) -> bool:
