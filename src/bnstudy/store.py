@@ -26,6 +26,7 @@ disk: Any = os
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in place of a file reads as empty instead of waiting
 CHUNK = 1 << 24
+HEADER = 1 << 16  # bytes of the longest header of a checkpoint
 
 
 def write(path: Path, content: bytes) -> None:
@@ -264,7 +265,7 @@ def get_checkpoints(results: Path, run: Run, fingerprint: dict[str, Any]) -> Ite
             header, _, payload = _read(path).partition(b"\n")
         except OSError:
             continue
-        found = _claims(header)
+        found = _parsed(header)
         if found.get("digest") != _checkpoint_digest(payload, found.get("progress")):
             remove(path)
         elif found.get("fingerprint") == fingerprint:
@@ -276,14 +277,12 @@ def glance(results: Path, run: Run) -> list[dict[str, Any]]:
     found = []
     for path in paths.checkpoints(results, run.cell.key, run.seed):
         with contextlib.suppress(OSError), path.open("rb") as file:
-            found.append(_claims(file.readline(HEADER)) | {"path": str(path)})
+            found.append(_parsed(file.readline(HEADER)) | {"path": str(path)})
     return found
 
 
-HEADER = 1 << 16  # bytes of the longest header
-
-
-def _claims(header: bytes) -> dict[str, Any]:
+def _parsed(header: bytes) -> dict[str, Any]:
+    """What the header of a checkpoint says; nothing if it is none."""
     try:
         found = json.loads(header)
     except (ValueError, RecursionError):
