@@ -154,10 +154,24 @@ def test_seconds_beside_the_printed_ones():
 
 @pytest.mark.parametrize(
     ("seconds", "half", "text"),
-    [(0.66, 0.019, "0.660 ± 0.019"), (1.468, 0.0069, "1.47 ± 0.01"), (47.31, 0.2, "47.3 ± 0.2"), (153.4, 2, "153 ± 2")],
+    [
+        (0.0512, 0.0019, "0.0512 ± 0.0019"),
+        (0.66, 0.019, "0.66 ± 0.02"),
+        (1.468, 0.0069, "1.47 ± 0.01"),
+        (47.31, 0.2, "47.3 ± 0.2"),
+        (153.4, 2, "153 ± 2"),
+    ],
 )
 def test_a_time_and_its_spread_have_the_same_decimals(seconds, half, text):
     assert with_spread(seconds, half) == text
+
+
+def test_printed_times_have_the_decimals_of_the_thesis():
+    found = by_id(tables.shown(tables.planned([], (0,)), runs_of({})))
+    texts = {id: [entry.published for entry in found[id].grid.rows[0].entries] for id in ("B.3", "B.4")}
+    assert texts["B.3"] == ["2.6", "3.1", "3.7", "4.4", "2.5", "3.0", "2.5", "3.1", "20"]
+    assert (texts["B.4"][0], texts["B.4"][-1]) == ("141", "19.7")
+    assert found["B.4"].grid.rows[1].entries[-1].published == "19.0"
 
 
 def test_no_timings_are_not_run():

@@ -118,6 +118,7 @@ def _accuracy_notes(content: pd.DataFrame) -> list[str]:
 
 def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
     """The layout of B.3 and B.4, with the mean overhead as the last column."""
+    content = content.assign(printed=_as_printed(content))
     times = content[content["quantity"] == "seconds"]
     names = list(dict.fromkeys(times["dataset"]))
     by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in stats.each(content)}
@@ -133,12 +134,23 @@ def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
     )  # fmt: skip
 
 
+def _as_printed(content: pd.DataFrame) -> pd.Series:
+    """The printed numbers as texts: all of one quantity with a decimal, as 3.0 beside 2.5, if any has one."""
+    tenths = content.groupby("quantity")["published"].transform(lambda numbers: (numbers % 1 > 0).any())
+    return pd.Series(
+        [
+            "" if pd.isna(value) else f"{value:.{int(tenth)}f}"
+            for value, tenth in zip(content["published"], tenths, strict=True)
+        ],
+        index=content.index,
+    )
+
+
 def _seconds_entry(timed) -> Entry:
-    published = "" if pd.isna(timed.published) else f"{timed.published:g}"
     if pd.isna(timed.own):
-        return Entry(published, hint="not run")
+        return Entry(timed.printed, hint="not run")
     return Entry(
-        published,
+        timed.printed,
         with_spread(timed.own, timed.iqr / 2),
         "",
         "",
@@ -147,10 +159,10 @@ def _seconds_entry(timed) -> Entry:
 
 
 def _overhead_entry(overhead) -> Entry:
-    published = "" if pd.isna(overhead.published) else f"{overhead.published:g}"
     if pd.isna(overhead.own):
-        return Entry(published, hint="not run")
-    return Entry(published, f"{overhead.own:.1f}", signed(overhead.published - overhead.own) if published else "", "")
+        return Entry(overhead.printed, hint="not run")
+    difference = signed(overhead.published - overhead.own) if overhead.printed else ""
+    return Entry(overhead.printed, f"{overhead.own:.1f}", difference, "")
 
 
 def _seconds_notes(times: pd.DataFrame) -> list[str]:
@@ -173,8 +185,10 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
 
 
 def with_spread(seconds: float, half: float) -> str:
-    """Seconds to three digits, and their spread to the same decimal: 0.660 ± 0.019, 1.47 ± 0.01, 153 ± 2."""
+    """Seconds to three digits, from 0.1 s on to a hundredth at most, and their spread to the same decimal: 0.66 ± 0.02,
+    47.3 ± 0.2, 153 ± 2. The CSV has all digits."""
     decimals = max(0, 2 - int(np.floor(np.log10(seconds)))) if seconds > 0 else 3
+    decimals = min(2, decimals) if seconds >= 0.1 else decimals
     return f"{seconds:.{decimals}f} ± {half:.{decimals}f}"
 
 
