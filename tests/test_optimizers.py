@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from bnstudy.cell import Cell
-from bnstudy.optimizers import REGISTRY, rescale_velocity, stored_parameters
+from bnstudy.optimizers import REGISTRY, align_gradients, rescale_velocity, stored_parameters
 
 MU = 0.9
 RATES = [0.05] * 7 + [0.025] * 5 + [0.0125] * 5 + [0.1] * 3  # two cuts and a rise
@@ -130,3 +130,17 @@ def test_the_mark_survives_a_checkpoint():
 def test_descent_without_squares_uses_the_fused_kernel(name):
     _, optimizer = stepped(name)
     assert optimizer.param_groups[0]["fused"] is True
+
+
+def test_gradients_take_the_strides_of_their_parameters():
+    """A 1x1 kernel's layout can be written in two ways, of which a fused kernel wants the parameter's."""
+    kernel = torch.nn.Parameter(torch.arange(12.0).reshape(4, 3, 1, 1))
+    kernel.grad = torch.randn(4, 3, 1, 1).as_strided((4, 3, 1, 1), (3, 1, 3, 3))
+    before = kernel.grad.clone()
+    optimizer = torch.optim.SGD([kernel], lr=0.5)
+    optimizer.register_step_pre_hook(align_gradients)
+    optimizer.step()
+    assert kernel.grad.stride() == kernel.stride() == (3, 1, 1, 1)
+    assert torch.equal(kernel.grad, before)
+    assert not kernel.grad.requires_grad
+    assert torch.equal(kernel.detach(), torch.arange(12.0).reshape(4, 3, 1, 1) - 0.5 * before)

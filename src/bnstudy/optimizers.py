@@ -97,6 +97,18 @@ def stored_parameters(optimizer: torch.optim.Optimizer) -> Iterator[None]:
                 parameter.copy_(point)
 
 
+def align_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
+    """Give gradients the strides of their parameters; a hook before a step.
+
+    The layout of a convolution of one map, or of a 1x1 kernel, can be written in two ways, and CUDA's fused kernels
+    refuse a gradient that is not written as its parameter is.
+    """
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
+                parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
+
+
 def _lookahead(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor, float, torch.Tensor]]:
     """(p, mu * lr, b) of every parameter that stands at a look-ahead point."""
     for group in optimizer.param_groups:

@@ -6,7 +6,7 @@ import pytest
 
 from bnstudy.engine import graph
 from bnstudy.engine.reference import Reference
-from engine.on_gpu import DEVICE, NO_GPU, bits, make, one
+from engine.on_gpu import DEVICE, GREY, NO_GPU, bits, make, one
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU, reason="no CUDA device")]
 
@@ -33,6 +33,18 @@ def test_what_the_graph_engine_does_not_know_trains(model, fields):
     trained = one(cell, engine=Reference())
     assert math.isfinite(trained.epochs["data_loss"][-1])
     assert bits(one(cell, engine=Reference())) == bits(trained)
+
+
+def test_a_cnn_of_one_channel_trains():
+    """Its first convolution has two ways to write its memory layout."""
+    assert math.isfinite(one(make(model="cnn", norm="layer"), engine=Reference(), arrays=GREY).epochs["data_loss"][-1])
+
+
+@pytest.mark.parametrize("model", ["resnet_course", "vgg_course", "numpy_mlp"])
+def test_the_course_reports_networks_train(model):
+    """1x1 convolutions in one; formulas in numpy in another, which computes on the CPU."""
+    cell = make(model=model, epochs=1, lr=0.001)
+    assert math.isfinite(one(cell, engine=Reference()).epochs["data_loss"][-1])
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])

@@ -64,6 +64,8 @@ class Training:
         self.loss = losses.REGISTRY[self.cell.loss]("mean")
         self.penalized = penalties.penalized(self.model, self.cell)
         self.optimizer = optimizers.REGISTRY[self.cell.optimizer](list(self.model.parameters()), self.cell)
+        if device.startswith("cuda"):
+            self.optimizer.register_step_pre_hook(optimizers.align_gradients)
         self.protocol = Protocol.of(self.cell)
         self._place(data)
         n = len(data.train_labels)

@@ -17,7 +17,7 @@ def is_capturable(cell: Cell) -> bool:
 
 
 def make_capturable(optimizer: Optimizer, device: str) -> None:
-    """Prepare an optimizer that has made no step: rate as a tensor, all state in place, gradients in their layout."""
+    """Prepare an optimizer that has made no step: rate as a tensor, all state in place."""
     on_gpu = device.startswith("cuda")
     for group in optimizer.param_groups:
         if "capturable" in group:
@@ -25,7 +25,6 @@ def make_capturable(optimizer: Optimizer, device: str) -> None:
             group["foreach"] = on_gpu or None  # a loop over the parameters would read the rate on the host
         if on_gpu or isinstance(optimizer, SGD):  # on a CPU only SGD takes a tensor
             group["lr"] = torch.tensor(float(group["lr"]), device=device)
-    optimizer.register_step_pre_hook(_align_gradients)
     _prime(optimizer)
 
 
@@ -66,13 +65,3 @@ def _prime(optimizer: Optimizer) -> None:
         tensor.zero_()
     for tensor, value in before:
         tensor.copy_(value)
-
-
-@torch.no_grad()
-def _align_gradients(optimizer: Optimizer, *_: Any) -> None:
-    """Gradients with the strides of their parameters: a convolution of one map has two ways to write its layout,
-    and the fused kernels want one."""
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            if parameter.grad is not None and parameter.grad.stride() != parameter.stride():
-                parameter.grad = torch.empty_like(parameter).copy_(parameter.grad)
