@@ -389,7 +389,7 @@ def test_gaps_are_cleared_by_stat_alone(tmp_path, monkeypatch):
     dag.clear_gaps()
     assert [f.stem for f in (tmp_path / "results" / "packs").iterdir()] == [whole.id]
     assert [f.name for f in notes.iterdir()] == ["toy.json"]
-    assert (notes / "toy.json").stat().st_mtime < (tmp_path / "results" / "packs" / f"{whole.id}.json").stat().st_mtime
+    assert (notes / "toy.json").stat().st_mtime <= (tmp_path / "results" / "packs" / f"{whole.id}.json").stat().st_mtime
 
 
 def test_a_plain_snakemake_is_for_demo_or_the_first_study(folder):

@@ -22,11 +22,6 @@ from bnstudy.study import Pack, Study, plan, wants_gpu
 from bnstudy.timing import Timing, shown, timings
 from bnstudy.timing.record import stored
 
-NOTED = 86400.0
-"""Time given to the notes on data sets, 2 January 1970: no pack is trained again because its note is the newer file.
-`ancient()` would say so too, but then Snakemake 9.27 leaves `train` out where it makes a note that stands again, as
-after a kill in that job."""
-
 
 @dataclass(frozen=True, slots=True)
 class Dag:
@@ -53,7 +48,7 @@ class Dag:
 
     def clear_gaps(self) -> None:
         """Remove each manifest that names a run neither recorded nor published, and each note that a data set is
-        absent, so that their jobs run again; make the other notes old. A stat per record."""
+        absent, so that their jobs run again. A stat per record."""
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
             if manifest.exists() and not any(stored(self.results, [timing])):
@@ -69,9 +64,24 @@ class Dag:
             with contextlib.suppress(OSError, ValueError):
                 if json.loads(note.read_text()).get("state") != "present":
                     note.unlink()
-                else:
-                    os.utime(note, (NOTED, NOTED))
+        self._age_notes(manifests)
         self._set_back()
+
+    def _age_notes(self, manifests: Iterable[Path]) -> None:
+        """Make no note on a data set newer than a manifest, as a copy may: its packs would run again for nothing.
+
+        `ancient()` in the rule would do, but Snakemake 9.27 then leaves `train` out where it makes a note that stands
+        once more, as after a kill in that job.
+        """
+        times = []
+        for manifest in manifests:
+            with contextlib.suppress(FileNotFoundError):
+                times.append(manifest.stat().st_mtime)
+        for name in datasets.REGISTRY if times else ():
+            note = paths.data_state(self.results, name)
+            with contextlib.suppress(OSError):
+                if note.stat().st_mtime > min(times):
+                    os.utime(note, (min(times), min(times)))
 
     def _set_back(self) -> None:
         """Give what stands and claims to be of the future, as after a clock that was ahead, the present time:
