@@ -75,7 +75,7 @@ class Dag:
         """
         times = []
         for manifest in manifests:
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(OSError):
                 times.append(manifest.stat().st_mtime)
         for name in datasets.REGISTRY if times else ():
             note = paths.data_state(self.results, name)
