@@ -335,8 +335,11 @@ def test_who_trains_is_told_that_published_runs_stand(toy, tmp_path, capsys):
     config = tmp_path / "config.yaml"
     config.write_text(TINY)
     words += ["--study", "tiny", "--config", str(config), "--estimate"]
-    assert f"of 1 runs {told}" in call(capsys, "run", *words).err
-    assert "stood" not in call(capsys, "run", *words, "--fresh").err
+    for verb in ("run", "train"):
+        here = call(capsys, verb, *words)
+        assert f"of 1 runs {told}" in here.err
+        assert here.out.splitlines()[-1].split() == ["all", "0", "0", "s", "0", "s"]
+        assert "stood" not in call(capsys, verb, *words, "--fresh").err
 
 
 def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):

@@ -1,5 +1,6 @@
 """Verbs on whole studies: cells, run."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -57,27 +58,27 @@ def run(
     count = options.processes(cores)
     folder = paths.results_root(results)
     if estimate:
-        todo = chosen.runs() if fresh else running.missing(chosen.runs(), folder)
-        put_estimate(todo, "auto", count)
-        if done := set(chosen.runs()).difference(todo):
-            console.say(f"of {len(chosen.runs())} runs {publication.stand_words(done, folder)}")
-        return None
+        return put_estimate(chosen.runs(), folder, fresh, "auto", count)
     place = running.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
     narrowed = {"only_where": " ".join(where or []), "only_seeds": seeds or ""}
     running.run(place, chosen, narrowed, count, yes, fresh, profile)
 
 
-def put_estimate(runs: list[Run], device: str, processes: int) -> None:
-    """A table of hours by model and data set, for so many processes at a time."""
-    from bnstudy import devices
+def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, processes: int) -> None:
+    """A table of hours by model and data set, of what is missing, for so many processes at a time; and what stands."""
+    from bnstudy import devices, running
     from bnstudy.estimate import estimate
 
+    todo = runs if fresh else running.missing(runs, results)
     device = devices.choose_device(device, console.say)
     processes = devices.at_a_time(device, processes)
-    rows = estimate(runs, device, processes)
+    rows = estimate(todo, device, processes)
     table = [[r.model, r.dataset, r.runs, console.hours(r.typical_hours), console.hours(r.hours)] for r in rows]
     table.append(
-        ["all", "", len(runs), *(console.hours(sum(getattr(r, f) for r in rows)) for f in ("typical_hours", "hours"))]
+        ["all", "", len(todo), *(console.hours(sum(getattr(r, f) for r in rows)) for f in ("typical_hours", "hours"))]
     )
-    where = f"{processes} processes on " + ("the CPU" if device == "cpu" else device.partition(":")[0])
+    count = "1 process" if processes == 1 else f"{processes} processes"
+    where = f"{count} on " + ("the CPU" if device == "cpu" else device.partition(":")[0])
     console.put_table(f"to train, with {where}", ("model", "data set", "runs", "with early stops", "all epochs"), table)
+    if done := set(runs).difference(todo):
+        console.say(f"of {len(runs)} runs {publication.stand_words(done, results)}")

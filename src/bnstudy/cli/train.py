@@ -54,7 +54,7 @@ def train(
     runs = list(dict.fromkeys(_runs_to_train(names or [], study, cells_file, where, seeds, config)))
     folder = paths.results_root(results)
     if estimate:
-        return put_estimate(runs, device, 1)
+        return put_estimate(runs, folder, fresh, device, 1)
     if not manifest and not yes:
         _check_long(runs, folder, device, fresh)
     report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh, wait=wait, weights=weights)
