@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnstudy.closeness import closeness, conclusion, paired
+from bnstudy.closeness import by_number, closeness, conclusion, paired
 
 SLOTS = [("mlp", d, n, "relu") for d in ("mnist", "cifar10") for n in ("none", "batch")]
 PUBLISHED = pd.DataFrame(
@@ -72,3 +72,28 @@ def test_reduced_cells_and_other_data_are_no_reading():
     assert closeness(runs({"default": 88.0, "reduced": 89.0, "adhoc": 1.0}), PUBLISHED).empty
     digits = [("mlp", "digits", "none", "relu")]
     assert closeness(runs({"default": 88.0, "code": 89.0}, slots=digits), PUBLISHED).empty
+
+
+def outcomes(frame):
+    return frame.assign(outcome="finished", broken=False)
+
+
+def test_a_number_that_the_default_misses_is_told_with_its_nearest_reading_first():
+    levels = {"default": 88.0, "code": 90.2, "text": 86.0, "no_stop": 91.5, "adhoc": 90.0}
+    near = runs({"default": 90.0, "code": 90.0}, slots=SLOTS[1:], noise=0.05)
+    found = by_number(outcomes(pd.concat([runs(levels, slots=SLOTS[:1], noise=0.05), near])), PUBLISHED)
+    assert found["reading"].tolist() == ["code", "no_stop", "text"]
+    assert found["within"].tolist() == [True, False, False]
+    assert set(found["norm"]) == {"none"}
+    assert set(found["verdict"]) == {"differs"}
+    assert found["default"].unique() == pytest.approx(88.0, abs=0.1)
+    assert found["n"].tolist() == [3, 3, 3]
+
+
+def test_the_margin_says_what_is_near():
+    frame = outcomes(runs({"default": 88.0, "code": 89.5}, slots=SLOTS[:1], noise=0.01))
+    assert [by_number(frame, PUBLISHED, {"mnist": m})["within"].tolist() for m in (0.3, 0.6)] == [[False], [True]]
+
+
+def test_a_number_without_another_reading_is_not_listed():
+    assert by_number(outcomes(runs({"default": 88.0})), PUBLISHED).empty

@@ -139,5 +139,10 @@ def test_the_section_of_readings_names_the_closest(tmp_path):
     text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
     assert "Closer to the printed numbers than the default: code (" in text
     assert 'class="r-closer">closer<' in text
+    told = re.findall(r"<th scope=.row.>MLP, (.*?)</th>.*?<td><strong>(.*?)</strong></td>", text)
+    assert told == [
+        ("CIFAR10, vanilla, ReLU baseline", "code 50.6"),
+        ("CIFAR10, batch norm, ReLU baseline", "code 51.6"),
+    ]
     without = page_of(study_of("cifar10"), tmp_path)[0].read_text()
     assert 'id="readings"' not in without

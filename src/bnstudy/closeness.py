@@ -2,14 +2,20 @@
 seed.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bnstudy.stats import SLOT, each
+from bnstudy.stats import EXACT, SLOT, cell_means, each, number_verdicts
 
 COLUMNS = ["reading", "numbers", "seeds", "deviation", "default", "difference", "half_width", "verdict"]
+NUMBER_COLUMNS = [*SLOT, "published", "verdict", "default", "default_n", "reading", "own", "n", "within"]
 CLOSER, FARTHER, UNDECIDED = "closer", "farther", "undecided"
+UNREAD = ("default", "adhoc", "reduced")
+"""What cells may have in place of a reading beside the default."""
+
 LEVEL = 0.95
 """Probability that all intervals of a table hold together (Bonferroni)."""
 
@@ -43,9 +49,32 @@ def paired(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     known = known.assign(own=(known["test_accuracy"] - known["published"]).abs())
     columns = [*SLOT, "seed", "own"]
     default = known.loc[known["reading"] == "default", columns].rename(columns={"own": "default"})
-    others = known.loc[~known["reading"].isin(["default", "adhoc", "reduced"]), [*columns, "reading"]]
+    others = known.loc[~known["reading"].isin(UNREAD), [*columns, "reading"]]
     pairs = others.merge(default, on=[*SLOT, "seed"])
     return pairs.assign(difference=pairs["own"] - pairs["default"])
+
+
+def by_number(runs: pd.DataFrame, published: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """NUMBER_COLUMNS: what the other readings give for each printed number that the default does not reproduce.
+
+    runs, published, margins   as for `stats.number_verdicts`
+    One row per number and reading, numbers in the order of `published`, the nearest reading first: `verdict` is the
+    default's, `default` and `own` are the means of either (percent) over `default_n` and `n` seeds; `within`: the
+    reading's mean is no farther from the printed number than the margin. Nothing is tested here: of many readings one
+    may come near by chance.
+    """
+    judged = number_verdicts(runs, published, margins)
+    missed = judged[judged["verdict"].isin(["differs", "undecided"])]
+    left = missed.rename(columns={"mean": "default", "n": "default_n"})
+    means = cell_means(runs[~runs["reading"].isin(UNREAD)]).rename(columns={"mean": "own"})
+    both = left[[*SLOT, "published", "verdict", "default", "default_n", "margin"]].merge(
+        means[[*SLOT, "reading", "own", "n"]], on=SLOT
+    )
+    off = (both["published"] - both["own"]).abs()
+    both = both.assign(within=off.round(EXACT) <= both["margin"], off=off)
+    number = both.groupby(SLOT, sort=False, observed=True).ngroup()
+    order = both.assign(number=number).sort_values(["number", "off"], kind="stable").index
+    return both.loc[order, NUMBER_COLUMNS].reset_index(drop=True)
 
 
 def _spread(pairs: pd.DataFrame) -> tuple[pd.Series, int]:

@@ -21,7 +21,7 @@ MARGINS = {"mnist": 0.3}
 POOL = ["model", "dataset"]
 """Rows that agree in these share one deviation of a run; a frame may divide them further by a column `pool`."""
 
-_EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
+EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
 
 
 def each(frame: pd.DataFrame) -> Iterator[Any]:
@@ -90,8 +90,8 @@ def number_verdict(difference: float, h: float, margin: float, ours_broken: bool
         return "differs"
     if np.isnan(h):
         return "undecided"
-    distance = round(abs(difference), _EXACT)
-    if distance > max(margin, round(h, _EXACT)):
+    distance = round(abs(difference), EXACT)
+    if distance > max(margin, round(h, EXACT)):
         return "differs"
     return "reproduced" if distance <= margin and h <= 2 * margin else "undecided"
 

@@ -162,7 +162,7 @@ def context(
         "table_formats": tables.FORMATS,
         "sections": sections(pictures),
         "figures_left": [p["figure"] for p in pictures if not p["files"]],
-        "readings": readings.of_study(plan, runs),
+        "readings": readings.of_study(plan, runs, margins),
         "groups": cells.listing(plan, runs, frames.missing),
         "seconds": float(runs["seconds"].sum()),
         "gaps": cells.gaps(frames.missing),

@@ -1,27 +1,32 @@
 """What the page says of readings: which one comes closest to the printed numbers, and how sure that is."""
 
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from bnstudy import published
-from bnstudy.closeness import LEVEL, closeness, conclusion, signed
+from bnstudy.closeness import LEVEL, by_number, closeness, conclusion, signed
+from bnstudy.figures import style
 from bnstudy.labels import READINGS
-from bnstudy.stats import each
+from bnstudy.stats import SLOT, each
+from bnstudy.tables.layout import half_up
 
 
-def of_study(plan: pd.DataFrame, runs: pd.DataFrame) -> dict[str, Any] | None:
-    """conclusion, level (percent) and rows of a study with other readings than the default; None without any."""
+def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]) -> dict[str, Any] | None:
+    """conclusion, level (percent), rows and numbers of a study that asks for more than the default reading, or None."""
     printed = plan[plan["setting"] != "adhoc"]  # a cell that no table has is nearer to no number
     asked = [r for r in READINGS if r != "default" and (printed["reading"] == r).any()]
     if not asked:
         return None
-    table = closeness(runs[runs["key"].isin(plan["key"])], published.accuracy())
+    mine, accuracies = runs[runs["key"].isin(plan["key"])], published.accuracy()
+    table = closeness(mine, accuracies)
     left = [r for r in asked if r not in set(table["reading"])]
     return {
         "conclusion": conclusion(table) if len(table) else "No reading has been run beside the default yet.",
         "level": round(100 * LEVEL),
         "rows": [_row(row) for row in each(table)],
+        "numbers": list(_numbers(by_number(mine, accuracies, margins))),
         "left": left,
     }
 
@@ -33,6 +38,19 @@ def _row(row: Any) -> dict[str, Any]:
         "default": f"{row.default:.2f}", "difference": signed(row.difference), "interval": interval,
         "verdict": row.verdict, "what": ", ".join(f"{k}={_plain(v)}" for k, v in READINGS[row.reading].items()),
     }  # fmt: skip
+
+
+def _numbers(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
+    """Each printed number that the default does not reproduce, and what the other readings give for it."""
+    for _, group in table.groupby(SLOT, sort=False):
+        number = next(each(group))
+        where = (style.model(number.model), style.dataset(number.dataset), style.norm(number.norm).label,
+                 style.setting(number.setting).label)  # fmt: skip
+        yield {
+            "where": ", ".join(where),
+            "published": f"{number.published:.1f}", "default": half_up(number.default), "verdict": number.verdict,
+            "readings": [{"reading": r.reading, "own": half_up(r.own), "within": r.within} for r in each(group)],
+        }  # fmt: skip
 
 
 def _plain(value: Any) -> str:
