@@ -44,6 +44,19 @@ def test_epochs_count_from_one_and_epoch_0_does_not_count():
     assert ev.last_accuracy(*AT) == 85
 
 
+def test_a_level_is_reached_between_epochs():
+    ev = history(validation_accuracy=[10, 50, 90, 80, 95])
+    assert ev.epochs_to(*AT, 70.0) == 1.5
+    assert ev.epochs_to(*AT, 20.0) == 0.25
+    assert ev.epochs_to(*AT, 94.0) == pytest.approx(4 - 1 / 15)
+    assert history(validation_accuracy=[60, 40, 80]).epochs_to(*AT, 50.0) == 1.25  # not before training
+    losses = history(data_loss=[9, 4, 2, 1], penalty=[0, 1, 1, 1])
+    assert losses.epochs_to_loss(*AT, 4.0) == 1.5  # 5, 3, 2 with the penalty
+    assert losses.epochs_to_loss(*AT, 6.0) == 1.0
+    assert losses.epochs_to_loss(*AT, 1.0) == np.inf
+    assert history(data_loss=[11, 1, 1]).epochs_to_flat(*AT) == pytest.approx(0.95)
+
+
 def test_loss_includes_the_penalty_and_no_number_is_infinite():
     ev = history(data_loss=[2, 1, np.nan], penalty=[0, 0.5, 0.5])
     assert ev.loss(*AT).tolist() == [1.5, np.inf]
@@ -86,6 +99,10 @@ def test_numbers_asked_for_are_kept_as_evidence():
     ev = history(validation_accuracy=[0, 50, 80])
     ev.epochs_to(*AT, 80.0)
     assert ev.used == {("epochs_to", *AT): 2.0}
+    ev = history(gradient=[[1.0, 2.0, 0.0]], dead=[[0.5, 0.5, 0.0]])
+    for column in ("weight_grad.mean_abs", "dead_share"):
+        ev.trend_with_depth(*AT, column)
+    assert set(ev.used) == {(f"trend_with_depth {c}", *AT) for c in ("weight_grad.mean_abs", "dead_share")}
 
 
 @pytest.mark.parametrize(

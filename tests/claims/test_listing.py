@@ -60,7 +60,6 @@ def test_an_empty_study_is_as_good_as_none():
         ("K05", "holds"),  # vanilla's gradients vanish
         ("M09", "holds"),  # batch norm rises faster
         ("M25", "fails"),
-        ("M21", "fails"),  # no dead units
         ("M04", "fails"),  # the rate is never cut
         ("M43", "holds"),
         ("K44", "holds"),
@@ -99,7 +98,15 @@ def test_every_priority_1_claim_with_its_cells_gets_a_verdict(listed):
     """Of the 56, those that need CNN settings this study leaves out stay not run."""
     left_out = {r["id"] for r in listed.values() if r["priority"] == 1 and r["verdict"] == "not run"}
     assert all(claim[0] in "GK" for claim in left_out), left_out
-    assert not [r for r in listed.values() if r["id"][0] == "M" and r["priority"] == 1 and r["state"] != "complete"]
+    first = [r for r in listed.values() if r["id"][0] == "M" and r["priority"] == 1]
+    partial = {r["id"] for r in first if r["state"] != "complete"}
+    assert partial == {"M21"}  # of its networks, which diverge, nothing is left to look at
+
+
+def test_of_a_diverged_network_the_end_is_not_asked(listed):
+    """M21: vanilla's gradients explode (they end as no number), and vanish (there are none)."""
+    assert [part["verdict"] for part in listed["M21"]["evidence"]["parts"]] == ["holds", "not run"]
+    assert listed["M21"]["verdict"] == "undecided"
 
 
 def test_with_a_third_of_the_records_gone_verdicts_stay_or_become_partial(records, listed):
@@ -123,7 +130,7 @@ def test_all_verdicts_take_under_ten_seconds(records):
 
 def test_single_seeds_have_no_share_of_redraws():
     def told(*offsets):
-        values = {cell: [50 + 3 * (cell.norm == "batch") + o for o in offsets] for cell in cells(settings=("sigmoid",))}
+        values = {cell: [50 + 9 * (cell.norm == "batch") + o for o in offsets] for cell in cells(settings=("sigmoid",))}
         return next(row for row in rows(accuracies_only(values)) if row["id"] == "M07")
 
     assert told(0.0)["verdict"] == "undecided"

@@ -8,6 +8,8 @@ import pytest
 
 from bnstudy.cell import make_cell
 from bnstudy.claims import REGISTRY, Measured, verdict
+from bnstudy.claims.curves import History
+from bnstudy.claims.listing import true_in
 from bnstudy.claims.measured import accuracies, extra
 from bnstudy.claims.terms import DATASETS, NORMS
 from bnstudy.claims.verdicts import decide, together, unanimous
@@ -190,6 +192,36 @@ def test_cells_of_no_table_are_found_by_their_fields(values, name):
 )
 def test_seeds_must_agree_and_be_three(answers, expected):
     assert unanimous(answers) == expected
+
+
+class Curves:
+    """Validation accuracies by data set and norm, in place of measured ones; `of` says which data sets a seed has."""
+
+    def __init__(self, curves: dict, of: dict):
+        self.seeds, self.histories, self._curves, self._of = tuple(of), self, curves, of
+
+    def history(self, places, seed):
+        return History(places, self, seed)
+
+    def epochs(self, slot, seed):
+        if slot[2] not in self._of[seed]:
+            raise KeyError(slot)
+        return {"validation_accuracy": np.array([0.0, *self._curves[slot[2], slot[3]]])}
+
+    def lacks(self, asked):
+        return False
+
+
+def test_a_curve_does_not_hold_where_a_seed_elsewhere_speaks_against_it():
+    """M03, batch norm saves at most an epoch: so on MNIST, which all seeds have, but not on CIFAR10, which one has."""
+    same, slow, fast = [50.0, 90.0, 91.0, 92.0], [30.0, 50.0, 70.0, 92.0], [90.0, 91.0, 91.0, 92.0]
+    curves = {("mnist", n): same for n in NORMS} | {("cifar10", "none"): slow, ("cifar10", "batch"): fast}
+    one, more = ("mnist",), ("mnist", "cifar10")
+    assert verdict(REGISTRY["M03"], Curves(curves, {0: one, 1: one, 2: one})).verdict == "holds"
+    found = verdict(REGISTRY["M03"], Curves(curves, {0: more, 1: one, 2: one}))
+    assert (found.verdict, found.places) == ("undecided", (("mlp", "mnist"),))
+    assert true_in(found.parts[0]) == "true for 3 of 3 seeds, but false where fewer seeds are"
+    assert verdict(REGISTRY["M03"], Curves(curves, {0: more, 1: more, 2: more})).verdict == "fails"
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from bnstudy.claims.thesis import registry
 from bnstudy.claims.verdicts import (
     ENOUGH_SEEDS,
     NOT_RUN,
+    UNDECIDED,
     ClaimVerdict,
     PartVerdict,
     decide,
@@ -103,8 +104,10 @@ def true_in(part: PartVerdict) -> str:
             return f"{'true' if share > 0.5 else 'false'} of these runs, whose spread is not known"
         return f"true in {100 * share:.1f} % of redraws"
     if part.kind in PER_SEED:
-        few = ", too few to decide" if len(part.true_in) < ENOUGH_SEEDS else ""
-        return f"true for {sum(part.true_in.values())} of {len(part.true_in)} seeds{few}"
+        true, asked = sum(part.true_in.values()), len(part.true_in)
+        against = ", but false where fewer seeds are" if part.verdict == UNDECIDED and true == asked else ""
+        few = ", too few to decide" if asked < ENOUGH_SEEDS else against
+        return f"true for {true} of {asked} seeds{few}"
     return part.verdict
 
 

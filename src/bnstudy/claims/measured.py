@@ -43,7 +43,7 @@ class Mean:
     """A measured mean. `error` is its standard error; NaN if it is not known.
 
     broken   whether the cell is broken: more than half its seeds are
-    freedom  degrees of freedom of the error where they are few; infinite: as good as known
+    freedom  degrees of freedom of the error; infinite: it is known
     seeds    (accuracy, broken) of each seed, if the seeds disagree about being broken; else empty
     """
 
@@ -62,9 +62,9 @@ class Mean:
 def redraws(at: Any, of: Mean, count: int = REDRAWS) -> tuple[np.ndarray, Any]:
     """`count` redraws of a mean, and whether the cell is broken in each.
 
-    From Normal(mean, error^2), or Student's t of few degrees of freedom; all equal to the mean if the error is 0 or not
-    known. Where seeds disagree about being broken, no normal distribution has such seeds: they themselves are drawn
-    anew, with replacement.
+    From Student's t with the error's degrees of freedom, around the mean and scaled by the error; all equal to the mean
+    if the error is 0 or not known. Where seeds disagree about being broken, no such distribution has them: they
+    themselves are drawn anew, with replacement.
     """
     stream = np.random.default_rng([STREAM, crc32(repr(at).encode())])
     if of.seeds and of.known:
@@ -87,7 +87,7 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
     """Mean accuracy of each cell with the error of that mean.
 
     The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken; if
-    `runs` has a column `pool`, over those that share it too: such pools are small, and their freedom counts.
+    `runs` has a column `pool`, over those that share it too.
     A cell with a broken seed has its own instead: 0 if all its seeds answer alike, not known for one seed. If no cell
     of those that are pooled has two seeds, no deviation is known.
     Of several cells with one name in EXTRAS, the one with the best mean counts.
@@ -99,12 +99,13 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
     found: dict[Slot, Mean] = {}
     for _, group in cells.groupby(pool, sort=False):
         s, freedom = pooled_std(group[group["broken_seeds"] == 0])
-        few = freedom if "pool" in pool and freedom else np.inf
         for row in each(group):
             deviation = row.std if row.broken_seeds else s
             slot = (str(row.model), str(row.setting), str(row.dataset), str(row.norm))
             seeds = _seeds(runs, row.key) if 0 < row.broken_seeds < row.n else ()
-            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), few, seeds)
+            found[slot] = Mean(
+                row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), freedom or np.inf, seeds
+            )
     return found
 
 

@@ -113,7 +113,7 @@ def _computed(part: Part) -> PartVerdict:
 
 
 def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
-    """Redraw every cell mean from Normal(mean, s^2 / n) and see how often the predicate is true."""
+    """Redraw every cell mean with its standard error and see how often the predicate is true."""
     means = measured.means(part.kind)
     found = _on_what_is_there(part.predicate, claim.places, lambda places: measured.evidence(part.kind, places))
     if found is None:
@@ -142,7 +142,10 @@ def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     for _, ev in asked.values():
         for at, value in ev.used.items():
             numbers.setdefault(at, []).append(value)
-    return PartVerdict(part.kind, part.check, unanimous(list(answers.values())), places, answers, numbers)
+    decided = unanimous(list(answers.values()))
+    if decided == HOLDS and not all(answer for answer, _ in first.values()):
+        decided = UNDECIDED  # a seed speaks against it at a place that too few seeds have
+    return PartVerdict(part.kind, part.check, decided, places, answers, numbers)
 
 
 def unanimous(answers: Collection[bool]) -> str:
