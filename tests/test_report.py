@@ -5,13 +5,15 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 import synthetic
-from bnstudy import frames, report
+from bnstudy import frames, report, selection
 from bnstudy.cell import Cell, Run
 from bnstudy.labels import SETTINGS, name
 from bnstudy.study import Study
+from bnstudy.tables import TIMING_COLUMNS
 
 MARGINS = {"default": 1.0, "mnist": 0.3}
 HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)> "'=cmd|'/c calc'!A1 {{ 7*7 }} {% raw %} http://evil.test/"""
@@ -140,6 +142,27 @@ def test_same_records_same_bytes(written, tmp_path):
     again = report.write(study, frames_of(study), None, MARGINS, tmp_path)
     for file in sorted(p for p in path.parent.rglob("*") if p.is_file()):
         assert (again.parent / file.relative_to(path.parent)).read_bytes() == file.read_bytes(), file.name
+
+
+def timings_of(*datasets):
+    rows = [
+        dict.fromkeys(TIMING_COLUMNS, 1.0)
+        | {"model": "mlp", "dataset": d, "norm": n, "batch_size": 64, "engine": "reference", "device": "cpu",
+           "kind": "with_validation", "pixels": "float32", "epochs": 10, "timed_images": 100}
+        for d in datasets for n in ("none", "batch")
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def test_a_narrowed_page_is_that_of_a_study_with_no_more(tmp_path):
+    study = study_of([*cells_of(), *cells_of("cifar10")])
+    narrow = selection.narrow(study, "dataset=mnist setting=relu", "2,")
+    built = frames_of(study, study.runs()[1:])  # one outside the part is missing
+    path = report.write(narrow, built, timings_of("mnist", "cifar10"), MARGINS, tmp_path / "narrowed")
+    alone = report.write(narrow, frames_of(narrow), timings_of("mnist"), MARGINS, tmp_path / "alone")
+    for file in sorted(p for p in path.parent.rglob("*") if p.is_file()):
+        assert (alone.parent / file.relative_to(path.parent)).read_bytes() == file.read_bytes(), file.name
+    assert "CIFAR10" not in (path.parent / "tables" / "b3.md").read_text()
 
 
 def test_hostile_texts_are_inert(tmp_path):

@@ -18,6 +18,7 @@ from bnstudy.cell import FIELDS, HINTS, Run, plain
 from bnstudy.errors import DataError
 from bnstudy.labels import labels, name
 from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
+from bnstudy.study import Study
 
 BROKEN_PERMILLE = 999
 """A run is broken if it gives one answer for at least so many of 1,000 test images."""
@@ -105,6 +106,13 @@ def build(
         layers=_layers(found),
         missing=_frame((_missing_row(run, (reasons or {}).get(run, "not run yet")) for run in absent), MISSING),
     )
+
+
+def narrowed(frames: Frames, study: Study) -> Frames:
+    """What these frames hold of a study's cells and seeds: frames are stored whole, a study may be narrowed since."""
+    keys, seeds = [cell.key for cell in study.trained], list(study.seeds)
+    kept = {name: getattr(frames, name) for name in KEPT}
+    return Frames(**{name: f[f["key"].isin(keys) & f["seed"].isin(seeds)] for name, f in kept.items()})
 
 
 def _compact(r: Record) -> Record:

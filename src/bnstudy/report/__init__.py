@@ -22,12 +22,13 @@ from bnstudy.figures.background import REGISTRY as BACKGROUND
 from bnstudy.figures.background.render import is_drawn
 from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
-from bnstudy.frames import Frames
+from bnstudy.frames import Frames, narrowed
 from bnstudy.report import cells, claims, layers, practicals, readings
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
 from bnstudy.tables.layout import half_up
+from bnstudy.timing import frame as timing
 
 SECTIONS = {
     "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",
@@ -54,6 +55,7 @@ def write(
 ) -> Path:
     """Write reports/<study>/: tables/, figures/, claims.csv, index.html last, each file whole or not at all; the page.
 
+    frames   what is of no cell or seed of the study is on no part of the page
     timings  tables.TIMING_COLUMNS, or None: not timed
     margins  points of test accuracy by data set, `default` for the others (config.yaml)
     formats  of the figures; svg is always drawn, for the page shows it
@@ -61,6 +63,8 @@ def write(
     """
     page = paths.report(reports_root, study.name)
     plan = tables.planned(study.trained, study.seeds)
+    frames = narrowed(frames, study)
+    timings = None if timings is None else timing.narrowed(timings, study.cells)
     found = tables.shown(plan, frames.runs, timings, margins)
     tables.write(found, page.parent / "tables")
     folder, kinds = page.parent / "figures", tuple(dict.fromkeys(("svg", *formats)))
@@ -136,7 +140,7 @@ def context(
     margins: Mapping[str, float],
 ) -> dict[str, Any]:
     """All that the page's template shows, as plain values."""
-    runs = frames.runs[frames.runs["key"].isin(plan["key"])]
+    runs = frames.runs
     started = sorted(filter(None, runs["started"]))
     return {
         "study": study,

@@ -44,8 +44,7 @@ def of_study(plan: pd.DataFrame, frames: Frames, timings: pd.DataFrame | None) -
     claims, one row each; failing: those of priority 1 that fail.
     """
     reading = reading_of(plan)
-    mine = Frames(**{name: _of(getattr(frames, name), plan) for name in ("runs", "epochs", "layers", "missing")})
-    measured = measure(mine, timings, reading)
+    measured = measure(frames, timings, reading)
     found = judged(measured)
     listed = [row(claim, one) for claim, one in found]
     return {
@@ -57,10 +56,6 @@ def of_study(plan: pd.DataFrame, frames: Frames, timings: pd.DataFrame | None) -
         "failing": [claim for claim in listed if claim["verdict"] == "fails" and claim["priority"] == 1],
         "claims": listed,
     }
-
-
-def _of(frame: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["key"].isin(plan["key"])]
 
 
 def _counted(verdicts: Iterable[str]) -> dict[str, int]:

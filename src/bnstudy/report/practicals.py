@@ -27,12 +27,11 @@ def of_page(
     if not found:
         return {}
     tables.write(found, folder / "tables")
-    mine = Frames(**{name: _of(getattr(frames, name), plan) for name in ("runs", "epochs", "layers", "missing")})
-    judged = [claim_row(claim, one) for claim, one in claims.judged(mine)]
-    drawn = {figure.report: _picture(figure, mine, folder, formats) for figure in figures.REGISTRY.values()}
+    judged = [claim_row(claim, one) for claim, one in claims.judged(frames)]
+    drawn = {figure.report: _picture(figure, frames, folder, formats) for figure in figures.REGISTRY.values()}
     reports = [
         {
-            "table": _table(one, set(mine.runs["key"])), "picture": drawn[one.report],
+            "table": _table(one, set(frames.runs["key"])), "picture": drawn[one.report],
             "claims": [claim for claim in judged if claim["section"].startswith(one.report)],
         }
         for one in found
@@ -43,10 +42,6 @@ def of_page(
         "claim_counts": {v: sum(c["verdict"] == v for c in judged) for v in ("holds", "fails", "undecided", NOT_RUN)},
         "verdicts": stats.VERDICTS,
     }  # fmt: skip
-
-
-def _of(frame: pd.DataFrame, plan: pd.DataFrame) -> pd.DataFrame:
-    return frame[frame["key"].isin(plan["key"])]
 
 
 def _table(one: practicals.Listed, listed: set[str]) -> dict[str, Any]:

@@ -19,14 +19,14 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float
     asked = [r for r in READINGS if r != "default" and (printed["reading"] == r).any()]
     if not asked:
         return None
-    mine, accuracies = runs[runs["key"].isin(plan["key"])], published.accuracy()
-    table = closeness(mine, accuracies)
+    accuracies = published.accuracy()
+    table = closeness(runs, accuracies)
     left = [r for r in asked if r not in set(table["reading"])]
     return {
         "conclusion": conclusion(table) if len(table) else "No reading has been run beside the default yet.",
         "level": round(100 * LEVEL),
         "rows": [_row(row) for row in each(table)],
-        "numbers": list(_numbers(by_number(mine, accuracies, margins))),
+        "numbers": list(_numbers(by_number(runs, accuracies, margins))),
         "left": left,
     }
 

@@ -10,9 +10,10 @@ import pandas as pd
 from scipy import stats
 
 from bnstudy import paths, store
+from bnstudy.cell import Cell
 from bnstudy.errors import DataError
 from bnstudy.tables import TIMING_COLUMNS
-from bnstudy.timing import KINDS, NORMS, PARTS
+from bnstudy.timing import KINDS, NORMS, PARTS, shown
 from bnstudy.timing.record import Body
 
 COLUMNS = [
@@ -32,6 +33,13 @@ def build(records: Iterable[Body]) -> pd.DataFrame:
     rows = [row for body in records for row in _rows(body)]
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
     return frame.sort_values(["model", "dataset", "batch_size", "engine", "device"], kind="stable", ignore_index=True)
+
+
+def narrowed(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
+    """The rows of timings that a report on these cells shows."""
+    wanted = {(one.none.model, one.none.dataset, one.none.batch_size) for one in shown(cells)}
+    there = pd.MultiIndex.from_frame(frame[["model", "dataset", "batch_size"]])
+    return frame[there.isin(list(wanted))]
 
 
 def _rows(body: Body) -> list[dict[str, Any]]:
