@@ -12,11 +12,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnstudy import __version__, console
+import synthetic
+from bnstudy import __version__, console, frames
 from bnstudy.cell import Cell
+from bnstudy.config import load
 from bnstudy.errors import UsageError
-from bnstudy.labels import name
+from bnstudy.labels import labels, name
+from bnstudy.report import claims
 from bnstudy.selection import cell_of, parse_seeds, spread_where
+from bnstudy.tables import planned
 from command_line import ROOT, Ended, call, environment, two_lines
 
 CONFIG = """\
@@ -208,6 +212,17 @@ def test_catalogues_work_without_data_or_records(bnstudy, verb, count):
     assert "not run" in {row["state"] for row in found}
     assert found[0]["id"] in {"tables": "B.1", "figures": "7.1", "claims": "G01"}[verb]
     assert found[0]["title"].split()[0] in bnstudy(verb, "--config", ROOT / "config.yaml").out
+
+
+def test_claims_of_reduced_cells_are_judged_as_on_the_page(bnstudy, folder):
+    study = load(ROOT / "config.yaml").study("reduced_cnn")
+    some = [run for run in study.runs() if labels(run.cell)[0] in ("relu", "lr_high")]
+    built = frames.build([synthetic.record(run, epochs_run=3) for run in some], study.runs())
+    frames.put(built, folder / "results", "reduced_cnn")
+    found = rows(bnstudy("claims", "--study", "reduced_cnn", "--json", "--config", ROOT / "config.yaml"))
+    page = claims.of_study(planned(study.cells, study.seeds), built, None)
+    assert {row["id"]: row["verdict"] for row in found} == {row["id"]: row["verdict"] for row in page["claims"]}
+    assert page["counts"]["holds"] > 4
 
 
 def test_figures_are_listed_results_first(bnstudy):

@@ -1,7 +1,7 @@
 """The checkable sentences of the thesis: each a predicate with a verdict (rules: docs/claims.md)."""
 
 from bnstudy.claims.catalogue import Claim
-from bnstudy.claims.listing import judged, measure, rows
+from bnstudy.claims.listing import judged, measure, reading_of, rows
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.thesis import registry
 from bnstudy.claims.verdicts import ClaimVerdict, PartVerdict, published_support, verdict
@@ -18,6 +18,7 @@ __all__ = [
     "judged",
     "measure",
     "published_support",
+    "reading_of",
     "registry",
     "rows",
     "verdict",

@@ -21,6 +21,7 @@ from bnstudy.claims.verdicts import (
     verdict,
 )
 from bnstudy.frames import Frames
+from bnstudy.tables import THESIS_DATASETS
 
 SHOWN = 8
 """Numbers at most in an evidence text; all are in the evidence's `parts`."""
@@ -34,12 +35,19 @@ def rows(
 
     frames    of a study; None: only claims that need no training are judged
     timings   `tables.TIMING_COLUMNS`; None: not timed
-    reading   which cells are judged
+    reading   which cells are judged (see `reading_of`)
     `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
     or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged
     model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
     """
     return [_row(claim, found) for claim, found in judged(measure(frames, timings, reading))]
+
+
+def reading_of(plan: pd.DataFrame) -> str:
+    """The cells of a study (see `tables.planned`) that claims are judged on: the full protocol's, or the reduced ones
+    where it has no others."""
+    known = set(plan.loc[plan["dataset"].isin(THESIS_DATASETS), "reading"])
+    return "reduced" if "reduced" in known and "default" not in known else "default"
 
 
 def measure(frames: Frames | None, timings: pd.DataFrame | None = None, reading: str = "default") -> Measured | None:

@@ -64,7 +64,7 @@ def report(
 
     kinds = options.formats(formats)
     chosen = options.study(config, study, where, seeds)
-    built, timings = frames.get(paths.results_root(results), study), _timings(results, study)
+    built, timings = frames.get(paths.results_root(results), study), _timings(results, chosen)
     path = page.write(chosen, built, timings, _margins(config), paths.reports_root(reports), formats=kinds)
     console.say(f"report: {path.resolve()}")
 
@@ -76,20 +76,20 @@ def _margins(config: Path) -> dict[str, float]:
 
 
 def _frames(results: Path | None, chosen: Study) -> "Frames":
-    """The frames of a study as last aggregated; empty ones if there are none yet."""
+    """The frames of a study as last aggregated, as far as they are of it; empty ones if there are none yet."""
     from bnstudy import frames
 
     folder = paths.results_root(results)
     if not (paths.frames(folder, chosen.name) / "runs.parquet").exists():
         return frames.build([], chosen.runs())
-    return frames.get(folder, chosen.name)
+    return frames.narrowed(frames.get(folder, chosen.name), chosen)
 
 
-def _timings(results: Path | None, study: str) -> "pd.DataFrame":
-    """The frame of timings as last aggregated; an empty one if there is none yet."""
+def _timings(results: Path | None, chosen: Study) -> "pd.DataFrame":
+    """The frame of timings as last aggregated, as far as it is of the study; an empty one if there is none yet."""
     from bnstudy.timing import frame
 
-    return frame.get(paths.results_root(results), study)
+    return frame.narrowed(frame.get(paths.results_root(results), chosen.name), chosen.cells)
 
 
 def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:
@@ -113,7 +113,7 @@ def _tables(study: str, config: Path, results: Path | None) -> "list[Shown | Lis
 
     chosen = options.study(config, study)
     plan, runs, margins = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen).runs, _margins(config)
-    thesis = tables.shown(plan, runs, _timings(results, study), margins)
+    thesis = tables.shown(plan, runs, _timings(results, chosen), margins)
     return [*thesis, *practicals.shown(plan, runs, margins)]
 
 
@@ -204,11 +204,12 @@ def claims(
 ) -> None:  # fmt: skip
     """List the claims of the thesis, each with its verdict on a study; of a study that has their cells, those of the
     course reports too."""
-    from bnstudy.claims import practicals, rows
+    from bnstudy import tables
+    from bnstudy.claims import practicals, reading_of, rows
     from bnstudy.published.practicals import holds_any
 
     chosen = options.study(config, study)
-    built = _frames(results, chosen)
-    found = rows(built, _timings(results, study))
+    plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
+    found = rows(built, _timings(results, chosen), reading_of(plan))
     found += practicals.rows(built) if holds_any(chosen.trained) else []
     _put_rows(found, as_json, ("id", "state", "verdict", "title"))

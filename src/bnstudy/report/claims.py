@@ -6,7 +6,17 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy.claims import Claim, ClaimVerdict, Measured, PartVerdict, judged, measure, published_support, verdict
+from bnstudy.claims import (
+    Claim,
+    ClaimVerdict,
+    Measured,
+    PartVerdict,
+    judged,
+    measure,
+    published_support,
+    reading_of,
+    verdict,
+)
 from bnstudy.claims.listing import evidence, numbers, true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
@@ -27,14 +37,6 @@ CHAPTERS = {
     "main": "Main findings (abstract, chapter 8)",
     "7.1.6": "MLP: time", "7.2.6": "CNN: time", "7": "Before training", "6.1.2": "Data", "3.3": "The layer itself",
 }  # fmt: skip
-
-
-def reading_of(plan: pd.DataFrame) -> str:
-    """The cells that claims are judged on: the full protocol's, or the reduced ones of a study that has no others."""
-    known = plan[plan["dataset"].isin(THESIS_DATASETS)]
-    return (
-        "reduced" if (known["reading"] == "reduced").any() and not (known["reading"] == "default").any() else "default"
-    )
 
 
 def of_study(plan: pd.DataFrame, frames: Frames, timings: pd.DataFrame | None) -> dict[str, Any]:
