@@ -63,6 +63,7 @@ BASE = {"dataset": "mnist", "model": "mlp", "norm": "batch"}
         ({"width": 0.25}, ("relu", "reduced")),
         ({"epochs": 10}, ("relu", "reduced")),
         ({"train_size": 5000, "lr": 0.1}, ("lr_high", "reduced")),
+        ({"epochs": 10, "split": "last"}, ("relu", "adhoc")),  # none of the readings of the full protocol
         ({"lr": 0.2}, ("adhoc", "default")),
         ({"lr": 0.1, "batch_size": 32}, ("adhoc", "default")),
         ({"activation": "sigmoid"}, ("adhoc", "default")),

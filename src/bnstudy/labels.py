@@ -82,15 +82,15 @@ def labels(cell: Cell) -> tuple[str, str]:
     """(setting, reading) of a cell; `adhoc` where no row or no reading fits exactly.
 
     The setting follows from the axis fields alone, the reading from the switches; a cell smaller than the
-    full protocol has the reading `reduced`, so that it never enters the thesis's own tables.
+    full protocol has the reading `reduced`, and `adhoc` with a switch, so that it never enters the thesis's own tables.
     """
     changed = cell.non_default()
     axes = {n: v for n, v in changed.items() if n in AXES}
     setting = next((s for s, want in SETTINGS.items() if want == axes), "adhoc")
     switches = {n: v for n, v in changed.items() if n in SWITCHES}
     reading = next((r for r, want in READINGS.items() if acting(cell, want) == switches), "adhoc")
-    if reading == "default" and any(n in changed for n in SIZE):
-        reading = "reduced"
+    if any(n in changed for n in SIZE):
+        reading = "reduced" if reading == "default" else "adhoc"
     return setting, reading
 
 
