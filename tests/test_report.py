@@ -12,6 +12,7 @@ import synthetic
 from bnstudy import frames, report, selection
 from bnstudy.cell import Cell, Run
 from bnstudy.labels import SETTINGS, name
+from bnstudy.selection import cell_of
 from bnstudy.study import Study
 from bnstudy.tables import TIMING_COLUMNS
 
@@ -135,6 +136,14 @@ def test_commands_make_the_same_cell():
         given = dict(word.split("=", 1) for word in words)
         kinds = {k: type(getattr(cell, k)) for k in given}
         assert Cell(**{k: kinds[k](v) for k, v in given.items()}) == cell
+
+
+def test_commands_keep_every_digit_and_whole_numbers_whole():
+    cells = cells_of("digits", ("relu",), lr=0.01234567) + cells_of("digits", ("elu",), steps=1000000, eval_every=1000)
+    plan = report.tables.planned(cells, (0,)).to_dict("records")
+    told = [report.cells.try_command(row).split(maxsplit=2)[2] for row in plan]
+    assert told[0] == "dataset=digits model=mlp norm=none lr=0.01234567"
+    assert [cell_of(words.split()) for words in told] == cells
 
 
 def test_same_records_same_bytes(written, tmp_path):

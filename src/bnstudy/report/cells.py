@@ -93,7 +93,7 @@ def _same(value: Any, default: Any) -> bool:
 def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return str(value).removesuffix(".0")
 
 
 def gaps(missing: pd.DataFrame) -> list[dict[str, Any]]:
