@@ -349,6 +349,7 @@ REFUSED = [
     ('epochs: 3', 'dense_layers: 1', 13, f'{GRID}.dense_layers: has no effect here, model is not cnn; Leave dense'),
     ('epochs: 3', 'lr_min: 0.0\n        schedule: constant', 13, f'{GRID}.lr_min: has no effect here, schedule is constant; Leave lr_min '),
     ('epochs: 3', 'precision: fp16', 13, f"{GRID}.precision: 'fp16' is not allowed (nearest: bf16); Allowed: defa"),
+    ('epochs: 3', 'batch_size: 2000', 13, f'{GRID}.batch_size: 2000, but only 1293 images of digits are trained on; '),
     ('    cells:', '    timing: maybe\n    cells:', 6, "studies.one.timing: 'maybe' is not allowed; Write true to time epochs "),
     ('    cells:', '    seeds: 2\n    seeds: 3\n    cells:', 7, 'studies.one.seeds: given twice, first on line 6; Keep one.'),
     ('norm: [none, batch]', "norm: [none, 'no']", 9, f"{GRID}.norm[1]: 'no' is not allowed (nearest: none); Allowed: none, ba"),

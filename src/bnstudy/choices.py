@@ -3,6 +3,7 @@
 from bnstudy import activations, augmentations, datasets, inits, losses, models, norms, optimizers, penalties, schedules
 from bnstudy.cell import Cell
 from bnstudy.errors import UsageError, nearest
+from bnstudy.rules import BATCH_NORMS, train_part
 
 REGISTRIES = {
     "dataset": datasets.REGISTRY,
@@ -28,7 +29,30 @@ def check_name(field: str, value: str) -> str:
 
 
 def check(cell: Cell) -> Cell:
-    """The cell, if every name in it is registered. Raises UsageError naming the field and the nearest name."""
+    """The cell, if every name in it is registered and its data set has images for its batches.
+
+    Raises UsageError naming the field, with the nearest name or what to give.
+    """
     for field in REGISTRIES:
         check_name(field, getattr(cell, field))
+    _check_batches(cell)
     return cell
+
+
+def _check_batches(cell: Cell) -> None:
+    """Raises UsageError where an epoch has no batch, or one whose only image batch norm would have to average."""
+    there = datasets.REGISTRY[cell.dataset].train
+    if (cell.train_size or 0) > there:
+        raise UsageError(f"train_size: {cell.train_size} of {there} training images", f"Give at most {there}.")
+    part, keeps = train_part(cell, cell.train_size or there), cell.last_batch == "keep"
+    if cell.batch_size > part and not keeps:
+        raise UsageError(
+            f"batch_size: {cell.batch_size}, but only {part} images of {cell.dataset} are trained on",
+            f"Give at most {part}.",
+        )
+    smallest = part % cell.batch_size or cell.batch_size if keeps else cell.batch_size
+    if smallest == 1 and cell.norm in BATCH_NORMS:
+        raise UsageError(
+            f"batch_size: {cell.batch_size} leaves batch norm a batch of 1 of the {part} images, nothing to average",
+            "Give a batch_size of at least 2" + (", or last_batch drop." if cell.batch_size > 1 else "."),
+        )

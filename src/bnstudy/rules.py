@@ -6,6 +6,8 @@ One training has one key: a field that has no effect in a cell must stay at its 
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
+from math import floor
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +19,12 @@ def is_watched(cell: Cell) -> bool:
     return cell.steps is None and cell.validation_fraction > 0
 
 
+def train_part(cell: Cell, images: int) -> int:
+    """How many of so many training images are trained on, and not held out (thesis 6.1)."""
+    return floor((1 - Fraction(str(cell.validation_fraction))) * images)
+
+
+BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
 _DENSE = ("mlp", "numpy_mlp")  # networks without convolutions
 _OWN_LAYOUT = ("resnet_course", "densenet121")  # networks that say themselves where their norms stand
 _LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")

@@ -311,6 +311,16 @@ def test_exact_population_statistics_are_those_of_the_training_part(model, kind)
     assert norm.momentum == 0.1  # as it was
 
 
+@pytest.mark.parametrize("images", [501, 1001])
+def test_exact_population_has_no_batch_of_one_image(images):
+    cell = make(norm="batch", population="exact", epochs=1)
+    training = Training(Run(cell, 0), data(cell), "cpu")
+    rows = torch.arange(images) % len(training.train_labels)
+    training.train_images, training.train_labels = training.train_images[rows], training.train_labels[rows]
+    training._exact_population()
+    assert all(values.isfinite().all() for values in training.model.state_dict().values())
+
+
 def test_exact_population_differs_from_running_averages(whole):
     assert whole("exact").epochs["data_loss"] == whole("batch").epochs["data_loss"]
     assert whole("exact").epochs["validation_loss"] != whole("batch").epochs["validation_loss"]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from bnstudy import choices
 from bnstudy.cell import Cell, make_cell
 from bnstudy.config.blocks import StudyBlock, Top
 from bnstudy.config.text import Place, Tree
@@ -74,7 +75,7 @@ def _cells(tree: Tree, at: Place, axes: Axes) -> Iterator[Cell]:
         values = dict(zip(axes, combination, strict=True))
         setting, reading = values.pop("setting", "relu"), values.pop("reading", "default")
         try:
-            yield make_cell(SETTINGS[setting] | values, READINGS[reading])
+            yield choices.check(make_cell(SETTINGS[setting] | values, READINGS[reading]))
         except UsageError as error:
             if len(tree.errors) >= MAX_ERRORS:
                 return

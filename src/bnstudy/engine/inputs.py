@@ -3,8 +3,6 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from fractions import Fraction
-from math import floor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +14,7 @@ from bnstudy.cell import Cell
 from bnstudy.datasets import REGISTRY, Arrays
 from bnstudy.engine.whitening import whitening
 from bnstudy.errors import UsageError
+from bnstudy.rules import train_part
 
 if TYPE_CHECKING:
     from bnstudy.models import ImageShape
@@ -106,12 +105,11 @@ def _prepared(cell: Cell, split_seed: int | None, arrays: Arrays) -> Inputs:
 def split(cell: Cell, split_seed: int | None, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """(train, validation): indices of training images, each in stored order.
 
-    With `train_size` only so many images take part, the first of a fixed random order. The train part is
-    floor((1 - validation_fraction) n) images (thesis 6.1).
+    With `train_size` only so many images take part, the first of a fixed random order.
     """
     chosen = _chosen(cell, len(labels))
     count = len(chosen)
-    part = floor((1 - Fraction(str(cell.validation_fraction))) * count)
+    part = train_part(cell, count)
     order = torch.randperm(count, generator=streams.split_generator(cell.dataset, split_seed)).numpy()
     if cell.split == "last":
         held_out = np.arange(part, count)

@@ -222,7 +222,9 @@ class Training:
             m.momentum = None  # a plain average over the batches
         self.model.train()
         without_dropout(self.model)
-        for chosen in torch.arange(len(self.train_labels), device=self.device).split(EVALUATION_BATCH):
+        n = len(self.train_labels)
+        size = EVALUATION_BATCH + (n % EVALUATION_BATCH == 1)  # no batch of one image, which has no variance
+        for chosen in torch.arange(n, device=self.device).split(size):
             self.model(self._images(chosen))
         for m, value in zip(norms, momentum, strict=True):
             m.momentum = value

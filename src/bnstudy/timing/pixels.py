@@ -4,8 +4,6 @@ The time of an epoch does not depend on the values of pixels (tests/test_timing.
 """
 
 from dataclasses import dataclass, replace
-from fractions import Fraction
-from math import floor
 from pathlib import Path
 
 import torch
@@ -15,6 +13,7 @@ from bnstudy.cell import Cell
 from bnstudy.engine.inputs import Inputs, prepare
 from bnstudy.engine.statistics import SAMPLES
 from bnstudy.errors import DataError
+from bnstudy.rules import train_part
 
 SHORT = 256  # images; the CNN's full epoch takes a quarter of an hour on one core
 
@@ -37,7 +36,7 @@ def extent(cell: Cell, images: int, validation: int) -> Extent:
 def full(cell: Cell) -> Extent:
     """A whole epoch of the cell: nine tenths of the training images (thesis 6.1), the others for validation."""
     count = cell.train_size or datasets.REGISTRY[cell.dataset].train
-    train = floor((1 - Fraction(str(cell.validation_fraction))) * count)
+    train = train_part(cell, count)
     return extent(cell, train, count - train)
 
 
