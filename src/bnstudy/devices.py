@@ -22,6 +22,7 @@ PLACE = "/tmp/bnstudy-devices"
 SHARES = 2  # while one process reads data or writes a record, the other keeps the GPU busy
 PATIENCE = 24 * 3600.0
 POLL = 0.5
+THREADS = 1  # of a training process
 
 Say = Callable[[str], None]
 Stopping = Callable[[], bool]
@@ -43,6 +44,15 @@ def taken(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool
     shares = {each: _shares(each) for each in known}
     with (_alone if alone else _shared)(shares, say, stopping) as device:
         torch.cuda.set_device(device)
+        yield device
+
+
+@contextlib.contextmanager
+def on_device(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool = False) -> Iterator[str]:
+    """Set what fixes the bits of a training process, and hold its device meanwhile, as `taken` does."""
+    torch.set_num_threads(THREADS)  # thread count changes bits; processes, not threads, fill the cores
+    torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
+    with taken(wanted, say, stopping, alone) as device:
         yield device
 
 

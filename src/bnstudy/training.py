@@ -13,19 +13,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import choices, console, datasets, extras, lock, models, paths, publication, store
+from bnstudy import choices, console, datasets, devices, extras, lock, models, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.checkpoints import DiskKeeper
 from bnstudy.errors import DataError, TryAgain, Unreadable, WriteError
 from bnstudy.labels import run_name
-from bnstudy.lazy import torch
 from bnstudy.record import Record
 
 if TYPE_CHECKING:
     from bnstudy.datasets import Arrays
     from bnstudy.engine.contract import Engine
 
-THREADS = 1  # of a training process
 PATIENCE_FOR_LOCKS = 24 * 3600.0
 
 Say = Callable[[str], None]
@@ -76,7 +74,7 @@ def train(
     if not (missing := _missing(runs, results, report, fresh)):
         return report
     store.check_locks(results)
-    with _signals() as asked, on_device(device, say, asked) as device:
+    with _signals() as asked, devices.on_device(device, say, asked) as device:
         for arrays, chosen, members in _ready(missing, data_root, engine, device, report):
             if asked():
                 raise TryAgain("stopped before the next run", "Run this again to go on.")
@@ -166,19 +164,6 @@ def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Eng
         chosen = choose(run.cell, engine, device)
         groups.setdefault(chosen.name, (chosen, []))[1].append(run)
     return list(groups.values())
-
-
-@contextlib.contextmanager
-def on_device(
-    wanted: str, say: Say, stopping: Callable[[], bool] = lambda: False, alone: bool = False
-) -> Iterator[str]:
-    """Set what fixes the bits of a training process, and hold its device meanwhile, as `devices.taken` does."""
-    from bnstudy import devices
-
-    torch.set_num_threads(THREADS)  # thread count changes bits; processes, not threads, fill the cores
-    torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
-    with devices.taken(wanted, say, stopping, alone) as device:
-        yield device
 
 
 def _train_on(

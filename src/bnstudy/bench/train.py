@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from bnstudy import choices, training
+from bnstudy import choices, devices
 from bnstudy.bench import floor
 from bnstudy.bench.subject import Reading, Subject, clock
 from bnstudy.cell import Cell, Run, make_cell
@@ -47,7 +47,7 @@ def rows(
     of its median; floor_share is the time of the matrix products alone by that of the step.
     """
     cells = [_cell(model, dataset, norm) for norm in norms]
-    with training.on_device(device, say, alone=True) as device:
+    with devices.on_device(device, say, alone=True) as device:
         return _measured(cells, model, dataset, device, rounds, say)
 
 

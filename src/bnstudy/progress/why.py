@@ -127,7 +127,7 @@ def _checkpoint(header: Row, now: Row | None) -> Row:
 
 def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
     """What a checkpoint must match to be gone on with, for the engine and device that would be chosen."""
-    from bnstudy import provenance, training
+    from bnstudy import devices, provenance
     from bnstudy.checkpoints import fingerprint
     from bnstudy.engine import choose, choose_device
 
@@ -138,7 +138,7 @@ def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
         return None
     source = data["source"]
     origin = provenance.of_run(run.cell.recipe, engine, device, run.cell.precision, data["digest"], source)
-    return fingerprint(run, origin | {"threads": training.THREADS})
+    return fingerprint(run, origin | {"threads": devices.THREADS})
 
 
 def _goes_on(checkpoints: Sequence[Row]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bnstudy import lock, paths, provenance, store, training
+from bnstudy import devices, lock, paths, provenance, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.timing import PARTS, Timing, record
@@ -23,7 +23,7 @@ def time(
     on a busy machine.
     """
     made = []
-    alone = training.on_device(device, say, alone=True)
+    alone = devices.on_device(device, say, alone=True)
     with alone as device, lock.held(paths.lock(results, "timing"), f"{results}: timing", PATIENCE_FOR_OTHERS):
         for timing in timings:
             for engine in engines(timing, device):
