@@ -72,10 +72,14 @@ HALF_NARROW, NARROW_TITLE = 20, 34
 
 
 def page(
-    datasets: Sequence[str], words: Words, legend: Sequence[Line2D | Patch], narrow: bool
+    datasets: Sequence[str],
+    words: Words,
+    legend: Sequence[Line2D | Patch],
+    narrow: bool,
+    plan: Layout | None = None,
 ) -> tuple[Page, list[Axes]]:
-    """An empty page with its titled panels, in the order of `datasets`."""
-    plan = layout(len(datasets), narrow)
+    """An empty page with its titled panels, in the order of `datasets`; `plan`: of other sizes than `layout` gives."""
+    plan = plan or layout(len(datasets), narrow)
     size, small = (11.5, 9.5) if narrow else (13.0, 11.0)
     title = textwrap.fill(words.title, int(plan.size(len(datasets))[0] * 9))
     lines = title.count("\n") + bool(words.subtitle)
@@ -149,7 +153,7 @@ def say(ax: Axes, lines: Sequence[str]) -> None:
     text.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
     extent = text.get_window_extent().transformed(ax.transAxes.inverted())
     spots = [(x, y) for y in np.arange(0.03, 0.97 - extent.height, 0.06) for x in (0.97 - extent.width, 0.05)]
-    text.set_position(_emptiest([(*spot, extent.width, extent.height) for spot in spots], drawn(ax))[:2])
+    text.set_position(emptiest([(*spot, extent.width, extent.height) for spot in spots], drawn(ax))[:2])
 
 
 def layers(ax: Axes) -> list[Axes]:
@@ -172,7 +176,7 @@ def drawn(ax: Axes) -> np.ndarray:
     return ax.transAxes.inverted().transform(np.concatenate(points))
 
 
-def _emptiest(boxes: Sequence[Box], points: np.ndarray) -> Box:
+def emptiest(boxes: Sequence[Box], points: np.ndarray) -> Box:
     """Of these boxes (x, y, width, height), the first that covers the fewest points."""
 
     return min(boxes, key=lambda box: _covered(box, points))
@@ -229,7 +233,7 @@ def magnify(ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]]) -> Axes | Non
     if last < LEAST_EPOCHS or not high - low <= CROWDED_WITHIN:
         return None
     points, top = drawn(ax), low >= CROWDED_ABOVE
-    box = _emptiest(INSETS if top else ELSEWHERE, points)
+    box = emptiest(INSETS if top else ELSEWHERE, points)
     if not top and _covered(box, points):
         return None
     x, y, width, height = box

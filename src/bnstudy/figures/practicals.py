@@ -16,9 +16,8 @@ from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from bnstudy import store
 from bnstudy.figures import panels, style
-from bnstudy.figures.render import content
+from bnstudy.figures.render import write
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import DASH_DOT, DOTTED, Look
 from bnstudy.frames import Frames
@@ -216,11 +215,6 @@ def _system(ax: Axes, curve: pd.DataFrame, look: Look) -> None:
 def render(figure: ReportFigure, frames: Frames, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
     """Write `fig_P_1.<format>` for each format, `fig_P_1_narrow.svg` beside an SVG, and the plotted data as
     `fig_P_1.csv`; the paths. Raises WriteError."""
-    table = plotted(figure, frames)
-    wanted = [(f"{figure.stem}.{f}", f, False) for f in formats]
-    wanted += [(f"{figure.stem}_narrow.svg", "svg", True)] * ("svg" in formats)
-    for file, format, narrow in wanted:
-        store.write(folder / file, content(draw(figure, table, narrow), format, figure.stem))
-    data = table.to_csv(index=False, lineterminator="\n", float_format="%.8g")
-    store.write(folder / f"{figure.stem}.csv", data.encode())
-    return [*(folder / file for file, _, _ in wanted), folder / f"{figure.stem}.csv"]
+    return write(
+        figure.stem, plotted(figure, frames), lambda table, narrow: draw(figure, table, narrow), folder, formats
+    )

@@ -8,7 +8,7 @@ import contextlib
 import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ from bnstudy.figures.catalog import KINDS, Figure
 from bnstudy.figures.series import Notes, Selection, state
 from bnstudy.frames import Frames
 
-__all__ = ["FORMATS", "content", "draw", "render", "renderer", "state"]
+__all__ = ["FORMATS", "content", "draw", "render", "renderer", "state", "write"]
 
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "bnstudy"},
@@ -125,6 +125,22 @@ def render(
     if drawn != known:
         store.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
     return [out_dir / file for file, _, _ in wanted] + [out_dir / f"{stem}.csv"]
+
+
+def write(
+    stem: str, table: pd.DataFrame, draw: Callable[[pd.DataFrame, bool], Page], folder: Path, formats: Sequence[str]
+) -> list[Path]:
+    """Write a figure beside the catalogue: `<stem>.<format>` for each format, `<stem>_narrow.svg` beside an SVG, and
+    `table`, the plotted data, as `<stem>.csv`; the paths.
+
+    draw   gives the page of the table, narrow or not
+    Raises WriteError.
+    """
+    wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
+    for file, format, narrow in wanted:
+        store.write(folder / file, content(draw(table, narrow), format, stem))
+    store.write(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode())
+    return [*(folder / file for file, _, _ in wanted), folder / f"{stem}.csv"]
 
 
 def _digest(selection: Selection, data: bytes, said: Notes) -> str:

@@ -51,6 +51,9 @@ SETTINGS: dict[str, Look] = {
 
 MODELS = {"mlp": "MLP", "cnn": "CNN"}
 
+DATA = {"mnist": ("#222222", "o"), "svhn": ("#3D9BD9", "s"), "cifar10": ("#D55E00", "^"), "cifar100": ("#7A3E9D", "D")}
+"""Colour and marker of a data set whose points stand in one panel with another's."""
+
 INK, GREY, PALE, WARNING = "#222222", "#6B6B6B", "#F1F1F1", "#A03000"
 
 RC = {
@@ -98,3 +101,9 @@ def dataset(value: str) -> str:
     """The title of a data set, as it declares it."""
     spec = datasets.REGISTRY.get(value)
     return spec.title if spec else value
+
+
+def data(value: str) -> Look:
+    """How the points of a data set look."""
+    color, marker = DATA.get(value, (GREY, "v"))
+    return Look(dataset(value), color, marker=marker)

@@ -23,7 +23,7 @@ from bnstudy.figures.background.render import is_drawn
 from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames, narrowed
-from bnstudy.report import cells, claims, layers, practicals, readings
+from bnstudy.report import cells, claims, effects, layers, practicals, readings
 from bnstudy.study import Study
 from bnstudy.tables import THESIS_DATASETS, Shown, in_order
 from bnstudy.tables.formats import html as table_html
@@ -72,11 +72,13 @@ def write(
         pictures = draw(plan, frames, folder, kinds)
     background = draw_background(plan, folder, kinds)
     measured = layers.of_page(folder, kinds) if is_whole(plan) else {}
+    effect = effects.of_page(frames, folder, kinds)
     judged = claims.of_study(plan, frames, timings)
     reported = practicals.of_page(plan, frames, margins, page.parent, kinds)
     store.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
     values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
-    store.write(page, html(values | {"background": background, "layers": measured, "practicals": reported}).encode())
+    parts = {"background": background, "layers": measured, "practicals": reported, "effect": effect}
+    store.write(page, html(values | parts).encode())
     return page
 
 

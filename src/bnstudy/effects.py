@@ -1,0 +1,73 @@
+"""The effect of batch norm, test accuracy with it less that without, as the thesis prints it and as we find it. The
+rule: docs/verdicts.md.
+"""
+
+import numpy as np
+import pandas as pd
+
+from bnstudy.stats import EXACT, SLOT, number_verdicts
+
+PAIR = ["model", "dataset", "setting"]
+COLUMNS = [
+    *PAIR, "published", "own", "h", "within", "same_sign", "published_broken", "broken", "learns", "n_none", "n_batch",
+]  # fmt: skip
+
+
+def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS, one row per pair of printed numbers of which both norms have runs, in the order of `published`.
+
+    runs, published   as for `stats.number_verdicts`; runs of settings that are not printed do not count
+    `published` and `own` are in points, batch norm less vanilla; `own` is the difference of the means over n_none and
+    n_batch seeds. `published_broken`, `broken`: one of the printed two, of our two, is; `learns`: none of the four.
+    `h` is the half-width of the interval that holds the difference of one more pair of runs with probability 95 %,
+    t s √((1 + 1/n_none) + (1 + 1/n_batch)), with the s of the two numbers; NaN where no spread is known, and where one
+    is broken, for s is of networks that learn. `within`: the printed effect lies within h of ours; `same_sign`: both
+    are above, below or at zero, ours of accuracies rounded to 0.1 as they are printed.
+    """
+    judged = number_verdicts(runs[runs["setting"].isin(published["setting"])], published)
+    ran = judged[judged["n"] > 0].astype({"broken": bool, "published_broken": bool})
+    none, batch = (ran[ran["norm"] == norm] for norm in ("none", "batch"))
+    pairs = none.merge(batch, on=PAIR, suffixes=("_none", "_batch"))
+    for side in ("published_broken", "broken"):
+        pairs[side] = pairs[f"{side}_none"] | pairs[f"{side}_batch"]
+    pairs["learns"] = ~(pairs["published_broken"] | pairs["broken"])
+    pairs["published"] = (pairs["published_batch"] - pairs["published_none"]).round(EXACT)
+    pairs["own"] = pairs["mean_batch"] - pairs["mean_none"]
+    pairs["h"] = np.hypot(pairs["h_none"], pairs["h_batch"]).where(pairs["learns"])  # each is t s √(1 + 1/n)
+    pairs["within"] = (pairs["published"] - pairs["own"]).abs().round(EXACT) <= pairs["h"].round(EXACT)
+    shown = (pairs["mean_batch"].round(1) - pairs["mean_none"].round(1)).round(1)
+    pairs["same_sign"] = np.sign(pairs["published"]) == np.sign(shown)
+    return pairs[COLUMNS]
+
+
+def asked(cells: pd.DataFrame, published: pd.DataFrame) -> bool:
+    """Whether cells (SLOT, reading), say those of a study, have a pair of printed numbers among them."""
+    homes = cells[cells["reading"] == "default"].merge(published[SLOT], on=SLOT)
+    return bool((homes.groupby(PAIR)["norm"].nunique() == 2).any())
+
+
+def conclusion(table: pd.DataFrame) -> str:
+    """What `effects` says, in a few sentences."""
+    alive, broken = table[table["learns"]], table["published_broken"] & table["broken"]
+    known, n = alive[alive["h"].notna()], len(alive)
+    told = []
+    if len(known):
+        told.append(
+            f"In {int(known['within'].sum())} of {_pairs(len(known))} in which both networks learn, in the thesis and "
+            "here, the printed effect of batch norm is what one more pair of our runs could give; in "
+            f"{int(known['same_sign'].sum())} it has the sign of ours."
+        )
+    if n > len(known):
+        told.append(f"The spread of {_pairs(n - len(known))} is not known: one seed.")
+    if broken.any():
+        apart = _pairs(int(broken.sum()), "more " if n else "")
+        told.append(
+            f"In {apart} a network answers one class, in the thesis and here: their effect is that of learning at all."
+        )
+    if (lone := len(table) - n - int(broken.sum())) > 0:
+        told.append(f"In {_pairs(lone)} that is so in the thesis alone or here alone.")
+    return " ".join(told)
+
+
+def _pairs(n: int, more: str = "") -> str:
+    return f"{n} {more}pair{'s' if n != 1 else ''}"

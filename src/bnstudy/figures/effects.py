@@ -1,0 +1,104 @@
+"""Figure E1: the effect of batch norm as the thesis prints it against ours, a point per pair of cells.
+
+A panel holds a model's pairs in which both networks learn, which differ by a few points; an inset holds all, for where
+one network does not learn they differ by up to ninety.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Page
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from bnstudy import published
+from bnstudy.effects import effects
+from bnstudy.figures import panels, style
+from bnstudy.figures.render import write
+from bnstudy.frames import Frames
+from bnstudy.stats import SLOT, each
+
+ID, KIND, STEM = "E1", "effects", "fig_E1"
+TITLE = "Effect of batch norm, printed and ours"
+CAPTION = (
+    "Test accuracy with batch norm less that without, in points, of each pair of numbers in tables B.1 and B.2; ours "
+    "is of means over seeds. On the line both are the same."
+)
+BARS = "Bars: where one more pair of runs would lie, with probability 95 %."
+INSET = "Inset: all pairs; hollow where a network answers one class."
+
+WIDE = panels.Layout(2, (4.5, 4.5), (0.8, 0.8), 0.76, 0.3, 0.98, 1.0)
+NARROW = panels.Layout(1, (3.1, 3.1), (0, 0.72), 0.72, 0.28, 1.1, 1.2)
+CORNERS: tuple[panels.Box, ...] = ((0.63, 0.07, 0.34, 0.34), (0.1, 0.63, 0.34, 0.34))
+"""Where the inset may go: below the line or above it."""
+
+
+def plotted(frames: Frames) -> pd.DataFrame:
+    """`effects` of these runs."""
+    return effects(frames.runs, published.accuracy())
+
+
+def state(frames: Frames) -> str:
+    """complete (every pair is there, with every seed asked for), partial, or not run."""
+    if plotted(frames).empty:
+        return "not run"
+    absent = frames.missing[frames.missing["reading"] == "default"].merge(published.accuracy()[SLOT], on=SLOT)
+    return "complete" if absent.empty else "partial"
+
+
+def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
+    """The figure of a table of `effects`, a panel per model; narrow: one below the other, for a phone's width."""
+    look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
+    models = [model for model in style.MODELS if (table["model"] == model).any()]
+    looks = [style.data(name) for name in style.DATA if (table["dataset"] == name).any()]
+    legend = [Line2D([], [], color=k.color, marker=k.marker, linestyle="", label=k.label) for k in looks]
+    said = [BARS] * bool(table["h"].notna().any()) + [INSET] * (not table["learns"].all())
+    words = panels.Words(f"Figure {ID}   {TITLE}", "", " ".join(said))
+    with matplotlib.rc_context(rc=look):
+        titles = [style.model(model) for model in models]
+        page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
+        for ax, model in zip(axes, models, strict=True):
+            _panel(ax, table[table["model"] == model])
+            panels.name_axis(ax, "ours (points)" if narrow or ax is axes[0] else "")
+    return page
+
+
+def _panel(ax: Axes, here: pd.DataFrame) -> None:
+    alive = here[here["learns"]]
+    _points(ax, here if alive.empty else alive, 6.5)
+    ax.set_xlabel("printed (points)")
+    if 0 < len(alive) < len(here):
+        inset = ax.inset_axes(panels.emptiest(CORNERS, panels.drawn(ax)), zorder=5)
+        _points(inset, here, 4)
+        inset.tick_params(labelsize=8.5, length=2, pad=1.5)
+
+
+def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
+    """A point per pair with its interval, over the line of what is as printed."""
+    for pair in each(pairs):
+        look = style.data(pair.dataset)
+        ax.plot([pair.published] * 2, [pair.own - pair.h, pair.own + pair.h], color=look.color, linewidth=1.2)
+        ax.plot(pair.published, pair.own, color=look.color, marker=look.marker, markersize=size,
+                markerfacecolor=look.color if pair.learns else "white", zorder=4)  # fmt: skip
+    h = pairs["h"].fillna(0)
+    ends = pd.concat([pairs["published"], pairs["own"] - h, pairs["own"] + h])
+    low, high = min(0.0, ends.min()), max(1.0, ends.max())
+    limits = low - 0.06 * (high - low), high + 0.06 * (high - low)
+    ax.set(xlim=limits, ylim=limits)
+    ax.plot(limits, limits, color=style.GREY, linewidth=1, zorder=1)
+    for axis, zero in ((ax.xaxis, ax.axvline), (ax.yaxis, ax.axhline)):
+        zero(0, color="#A8A8A8", linewidth=0.9, zorder=0.8)
+        axis.set_major_locator(MaxNLocator(6 if size > 5 else 3, integer=True))
+        axis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:+.0f}".replace("-", "−") if points else "0"))
+    ax.grid(color="#ECECEC", linewidth=0.7)
+    ax.set_axisbelow(True)
+
+
+def render(table: pd.DataFrame, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
+    """Write `fig_E1.<format>` for each format, `fig_E1_narrow.svg` beside an SVG, and the plotted data as `fig_E1.csv`;
+    the paths. Raises WriteError."""
+    return write(STEM, table, draw, folder, formats)
