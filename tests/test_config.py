@@ -60,7 +60,7 @@ def test_the_small_config(tmp_path):
     assert [(c.norm, c.lr, c.epochs) for c in study.cells] == [
         ("none", 0.01, 3), ("none", 0.1, 3), ("batch", 0.01, 3), ("batch", 0.1, 3),
     ]  # fmt: skip
-    assert (config.margin("mnist"), config.margin("svhn")) == (0.3, 1.0)
+    assert config.margins == {"default": 1.0, "mnist": 0.3}
 
 
 def test_the_config_is_frozen():

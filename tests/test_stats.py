@@ -84,6 +84,11 @@ def test_other_margins():
     assert verdict_of([49.9, 50.0, 50.1], 51.1, dataset="cifar10")["verdict"] == "differs"
 
 
+def test_a_default_margin_that_is_given_counts_for_mnist_too():
+    assert verdict_of([97.9, 98.0, 98.1], 99.9, margins={"default": 2.0})["verdict"] == "reproduced"
+    assert verdict_of([97.9, 98.0, 98.1], 99.9)["verdict"] == "differs"
+
+
 def test_ties_have_no_spread_and_are_decided():
     assert verdict_of([98.0, 98.0], 98.0)["verdict"] == "reproduced"
     assert verdict_of([98.0, 98.0], 98.4)["verdict"] == "differs"

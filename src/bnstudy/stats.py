@@ -110,7 +110,7 @@ def number_verdicts(
     published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.published.accuracy()`; may have
                rounded (points that the printed number may be off by rounding) and standard_error (points, of
                testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
-    margins    points per data set, over MARGINS; `default` for all others
+    margins    points per data set, in place of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
     is_chance  whether a printed number is a constant guess (default: bnstudy.published.is_chance)
 
     Adds: mean, n, std (over the seeds of the cell), s (pooled over the unbroken cells of the model, data set and pool)
@@ -120,7 +120,7 @@ def number_verdicts(
     """
     if is_chance is None:
         from bnstudy.published import is_chance
-    margins = {"default": DEFAULT_MARGIN, **MARGINS, **(margins or {})}
+    margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
     cells = cell_means(runs[runs["reading"] == reading])
     rows, columns = [], pooled_by(published)
     for alike, group in published.groupby(columns, sort=False):

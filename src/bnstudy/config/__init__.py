@@ -23,7 +23,8 @@ SHOWN = 20  # errors told at once
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What config.yaml says. `margins` are points of test accuracy by data set, with `default` for the others."""
+    """What config.yaml says. `margins` are points of test accuracy by data set, with `default` for the others
+    (docs/design.md, verdicts)."""
 
     path: Path
     studies: Mapping[str, Study]
@@ -35,10 +36,6 @@ class Config:
             cause = f"{name}: no such study in {self.path}{nearest(name, self.studies)}"
             raise UsageError(cause, f"Studies: {', '.join(self.studies)}.")
         return self.studies[name]
-
-    def margin(self, dataset: str) -> float:
-        """Points within which a number on this data set counts as reproduced (docs/design.md, verdicts)."""
-        return self.margins.get(dataset, self.margins["default"])
 
 
 def load(path: str | Path = "config.yaml") -> Config:
