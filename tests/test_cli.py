@@ -143,7 +143,7 @@ def test_seeds(bnstudy, words, seeds):
     assert rows(bnstudy("cells", "--json", *words))[0]["seeds"] == seeds
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "x", "1,1", "1,,2", "1.5", ",", ""])
+@pytest.mark.parametrize("text", ["0", "00", "-1", "x", "1,1", "0,00", "1,,2", "1.5", ",", "", "²", "1" * 5000])
 def test_what_are_no_seeds(text):
     from bnstudy.errors import UsageError
 
@@ -159,6 +159,10 @@ def test_what_are_no_seeds(text):
         (["cells", "--where", "model=mpl"], "(nearest: mlp)"),
         (["cells", "--where", "model"], "not of the form key=value"),
         (["cells", "--seeds", "x"], "--seeds x: not seeds"),
+        (["run", "--cores", "²"], "--cores ²: not a number of processes"),
+        (["train", "--device", "cuda:²", "mnist-mlp-none-relu-8fc5d932cf30"], "--device cuda:²: no such device"),
+        (["train", "mnist-mlp-none-relu-8fc5d932cf30:²"], "'²' is not a seed"),
+        (["try", "model=mlp", "dataset=toy", "norm=batch", f"batch_size=1{'0' * 400}"], "is out of range"),
         (["cells", "--config", "absent.yaml"], "absent.yaml"),
         (["run", "--cores", "many"], "--cores many: not a number of processes"),
         (["run", "--profile", "nowhere"], "--profile nowhere: holds no config.yaml"),

@@ -250,7 +250,7 @@ def _checked_value(name: str, value: Any, kind: type) -> Any:
     if kind is str and not re.fullmatch(r"[a-z0-9_]{1,40}", value):
         raise UsageError(f"{name}: {value!r} is not a name", "Names have lower-case letters, digits and underscores.")
     if kind in (int, float) and not (
-        math.isfinite(value) and meta["low"] <= value <= meta["high"] and value > meta["above"]
+        abs(value) < math.inf and meta["low"] <= value <= meta["high"] and value > meta["above"]
     ):
         bound = f"above {meta['above']}" if meta["above"] > -math.inf else f"at least {meta['low']}"
         limit = f" and at most {meta['high']}" if meta["high"] < math.inf else ""

@@ -13,6 +13,8 @@ from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import READINGS, SETTINGS
 from bnstudy.study import Study, find, where
 
+SEED = "[0-9]{1,9}"  # no other digits that Unicode has, and all below 2^31
+
 
 def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
     """The part of a study that meets `conditions` (text or a sequence of key=value), with these seeds."""
@@ -28,11 +30,13 @@ def parse_seeds(text: Any) -> tuple[int, ...]:
     """`3` is the count 0, 1, 2; `0,4,5` is a list, and so is `4,`. Raises UsageError."""
     compact = str(text).replace(" ", "")
     words = compact.removesuffix(",").split(",")
-    if not all(w.isdigit() for w in words) or len(set(words)) != len(words) or compact == "0":
+    seeds = [int(word) for word in words if re.fullmatch(SEED, word)]
+    is_count = "," not in compact
+    if len(set(seeds)) != len(words) or (is_count and not seeds[0]):
         raise UsageError(
             f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5 or 4,."
         )
-    return tuple(map(int, words)) if "," in compact else tuple(range(int(compact)))
+    return tuple(range(seeds[0])) if is_count else tuple(seeds)
 
 
 def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None) -> list[Run]:
@@ -48,7 +52,7 @@ def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None
 
 
 def _seed(text: str, word: str) -> int:
-    if not text.isdigit():
+    if not re.fullmatch(SEED, text):
         raise UsageError(f"{word}: {text!r} is not a seed", "A seed is a whole number from 0, as in NAME:0.")
     return int(text)
 

@@ -65,7 +65,7 @@ def study(config: Path, name: str, where: list[str] | None = None, seeds: str | 
 
 def processes(cores: str) -> int:
     """The number that `--cores` asks for. Raises UsageError."""
-    if cores != "all" and not (cores.isdigit() and int(cores) > 0):
+    if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
         raise UsageError(f"--cores {cores}: not a number of processes", "Write all, or a number from 1.")
     return (os.cpu_count() or 1) if cores == "all" else int(cores)
 

@@ -53,7 +53,7 @@ def choose_device(wanted: str, say: Callable[[str], None]) -> str:
         return wanted
     count = torch.cuda.device_count()
     index = wanted.partition(":")[2] or "0"
-    if wanted.partition(":")[0] != "cuda" or not index.isdigit():
+    if wanted.partition(":")[0] != "cuda" or not index.isdecimal():
         raise UsageError(f"--device {wanted}: no such device", "Devices: auto, cpu, cuda, cuda:0, cuda:1, ...")
     if int(index) >= count:
         raise UsageError(f"--device {wanted}: {count} CUDA devices found", "Use --device cpu, or check the driver.")
