@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from bnstudy import paths, provenance, store
+from bnstudy import config, paths, provenance, store
 from bnstudy.cell import Cell, Run
 from bnstudy.progress import status
 from bnstudy.progress.standing import Standing, Watch
@@ -110,6 +110,13 @@ def test_narrowed_by_study_where_and_seeds(capsys):
     assert list(listed(capsys, "--study", "shared")) == [("shared", "mlp"), ("shared", "cnn")]
     assert list(listed(capsys, "--where", "model=cnn")) == [("shared", "cnn")]
     assert listed(capsys, "--study", "short", "--seeds", "1", "--where", "norm=none")["short", "mlp"]["runs"] == 2
+
+
+def test_the_config_is_read_once(capsys, monkeypatch):
+    reads = []
+    monkeypatch.setattr(config, "_load", lambda path, load=config._load: reads.append(path) or load(path))
+    assert len({study for study, _ in listed(capsys)}) == 3
+    assert len(reads) == 1
 
 
 @pytest.mark.parametrize(
@@ -221,6 +228,12 @@ def test_the_nearest_likeness_wins():
         {Run(CELLS[0], 0): done, Run(CELLS[2], 0): other, again: standing(), alike: standing(), strange: standing()}
     )
     assert found == {again: 100.0, alike: 100.0}
+
+
+@pytest.mark.parametrize("other", [{"steps": 50_000}, {"hidden": (900, 500)}, {"batch_size": 8}], ids=str)
+def test_runs_of_another_size_tell_nothing(other):
+    done, longer = Run(CELLS[0], 0), Run(replace(CELLS[0], **other), 0)
+    assert status.remaining({done: standing(state="done", seconds=100.0), longer: standing()}) == {}
 
 
 def test_a_checkpoint_shortens_what_is_left():

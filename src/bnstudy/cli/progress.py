@@ -67,9 +67,9 @@ def _studies(config: Path, study: str | None, where: list[str] | None, seeds: st
     if study is not None:
         return [options.study(config, study, where, seeds)]
     found, refused = [], None
-    for each in options.studies(config):
+    for each in options.studies(config).values():
         try:
-            found.append(options.study(config, each, where, seeds))
+            found.append(selection.narrow(each, where, seeds))
         except UsageError as error:
             refused = refused or error
     if not found and refused:

@@ -26,7 +26,7 @@ Row = dict[str, Any]
 Standings = Mapping[Run, Standing]
 Seconds = Mapping[Run, float]
 
-SIZE = ("model", "dataset", "width", "train_size", "epochs")
+SIZE = ("model", "dataset", "width", "hidden", "dense_layers", "train_size", "epochs", "steps", "batch_size")
 ALIKE: tuple[Callable[[Cell], Any], ...] = (
     lambda cell: cell.key,
     lambda cell: (*(getattr(cell, field) for field in SIZE), cell.norm),
