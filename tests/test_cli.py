@@ -154,7 +154,7 @@ def test_what_are_no_seeds(text):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["cells", "--study", "thesiss"], "no such study (nearest: thesis)"),
+        (["cells", "--study", "thesiss"], "thesiss: no such study in config.yaml (nearest: thesis)"),
         (["cells", "--where", "modell=mlp"], "no such key (nearest: model)"),
         (["cells", "--where", "model=mpl"], "(nearest: mlp)"),
         (["cells", "--where", "model"], "not of the form key=value"),

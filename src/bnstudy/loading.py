@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from bnstudy import console, frames, paths, publication, selection, store
-from bnstudy.errors import DataError, UsageError, nearest
+from bnstudy.errors import DataError
 from bnstudy.frames import Frames
 from bnstudy.publication.timings import collect as collect_timings
 from bnstudy.record import Record
@@ -51,11 +51,9 @@ def load(
     """
     from bnstudy.config import load as read
 
-    known = read(paths.config_file(config)).studies
-    if study not in known:
-        raise UsageError(f"{study}: no such study{nearest(study, known)}", f"Studies: {', '.join(known)}.")
+    known = read(paths.config_file(config)).study(study)
     wanted = seeds if isinstance(seeds, str | int | None) else "".join(f"{seed}," for seed in seeds)
-    chosen = selection.narrow(known[study], where, wanted)
+    chosen = selection.narrow(known, where, wanted)
     return collect(chosen, paths.results_root(results), say)
 
 

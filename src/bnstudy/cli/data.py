@@ -8,7 +8,7 @@ import typer
 
 from bnstudy import console, paths
 from bnstudy.cli.options import DataOption, JsonOption
-from bnstudy.errors import DataError, UsageError, nearest
+from bnstudy.errors import DataError
 
 app = typer.Typer(no_args_is_help=True, help="Fetch, import or check data sets.", rich_markup_mode=None)
 
@@ -21,8 +21,7 @@ def fetch(
     """Download data sets from their official places, once."""
     from bnstudy import datasets, store
 
-    _check_known(names)
-    for dataset in names:
+    for dataset in [datasets.spec_of(name).name for name in names]:  # all are known before the first is fetched
         try:
             row = datasets.ensure(dataset, paths.data_root(data)) | {"state": "present"}
         except DataError as error:
@@ -44,7 +43,6 @@ def import_(
     """Take in an .npz with train_images, train_labels, test_images and test_labels."""
     from bnstudy import datasets
 
-    _check_known([dataset])
     row = datasets.import_npz(dataset, file, paths.data_root(data))
     console.say(f"{dataset}: imported, {row['digest'][:12]}; records will say that these are not the official files")
 
@@ -57,7 +55,6 @@ def check(
     """Say which data sets are there and whether they verify. A damaged one, or a named one that is absent: exit 65."""
     from bnstudy import datasets
 
-    _check_known(names or [])
     rows = [datasets.check(dataset, paths.data_root(data)) for dataset in names or datasets.REGISTRY]
     if as_json:
         console.put_json(rows)
@@ -69,14 +66,3 @@ def check(
     if bad:
         remedy = f"Bring it in anew: bnstudy data fetch|import {bad[0]['name']}."
         raise DataError("; ".join(r["problem"] for r in bad), remedy)
-
-
-def _check_known(names: list[str]) -> None:
-    from bnstudy import datasets
-
-    for dataset in names:
-        if dataset not in datasets.REGISTRY:
-            raise UsageError(
-                f"{dataset}: no such data set{nearest(dataset, datasets.REGISTRY)}",
-                f"Data sets: {', '.join(datasets.REGISTRY)}.",
-            )

@@ -57,10 +57,9 @@ def studies(config: Path) -> dict[str, Study]:
 
 def study(config: Path, name: str, where: list[str] | None = None, seeds: str | None = None) -> Study:
     """The study of this name, narrowed. Raises UsageError naming the nearest."""
-    known = studies(config)
-    if name not in known:
-        raise UsageError(f"--study {name}: no such study{nearest(name, known)}", f"Studies: {', '.join(known)}.")
-    return selection.narrow(known[name], where, seeds)
+    from bnstudy.config import load
+
+    return selection.narrow(load(config).study(name), where, seeds)
 
 
 def processes(cores: str) -> int:

@@ -9,6 +9,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from bnstudy.datasets._spec import MEMBERS, SIDE, Archive, Arrays, DatasetSpec
+from bnstudy.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from bnstudy.datasets._files import load
@@ -18,6 +19,7 @@ _ELSEWHERE = {"load": "_files", "check": "_obtain", "ensure": "_obtain", "fetch"
 
 __all__ = [
     "MEMBERS", "REGISTRY", "SIDE", "Archive", "Arrays", "DatasetSpec", "check", "ensure", "fetch", "import_npz", "load",
+    "spec_of",
 ]  # fmt: skip
 
 
@@ -28,6 +30,13 @@ def _declared() -> dict[str, DatasetSpec]:
 
 
 REGISTRY: dict[str, DatasetSpec] = _declared()
+
+
+def spec_of(name: str) -> DatasetSpec:
+    """The data set of this name. Raises UsageError naming the nearest."""
+    if name not in REGISTRY:
+        raise UsageError(f"{name}: no such data set{nearest(name, REGISTRY)}", f"Data sets: {', '.join(REGISTRY)}.")
+    return REGISTRY[name]
 
 
 def __getattr__(name: str):

@@ -16,18 +16,10 @@ import numpy as np
 
 from bnstudy import datasets, paths, store
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
-from bnstudy.errors import DataError, UsageError, nearest
+from bnstudy.errors import DataError
 
 FACTS = "facts"
 LEAST_SHARE = 0.9  # an imported file may lack a few images (re-packagings do), not a tenth of them
-
-
-def spec_of(name: str) -> DatasetSpec:
-    """The data set of this name. Raises UsageError naming the nearest."""
-    if name not in datasets.REGISTRY:
-        known = datasets.REGISTRY
-        raise UsageError(f"{name}: no such data set{nearest(name, known)}", f"Data sets: {', '.join(known)}.")
-    return datasets.REGISTRY[name]
 
 
 def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
@@ -45,7 +37,7 @@ def load(name: str, root: str | os.PathLike | None = None) -> Arrays:
 
     Raises DataError where its file is absent, damaged, altered or another data set's; UsageError on an unknown name.
     """
-    spec = spec_of(name)
+    spec = datasets.spec_of(name)
     if spec.kind == "embedded":
         arrays = _embedded(spec)
         return _in_memory(arrays, digest_of(arrays), "embedded")

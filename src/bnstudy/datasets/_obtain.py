@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from bnstudy import lock, paths
-from bnstudy.datasets._files import FACTS, facts_of, load, read_npz, spec_of, write_npz
+from bnstudy.datasets import spec_of
+from bnstudy.datasets._files import FACTS, facts_of, load, read_npz, write_npz
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import FULL_OR_FORBIDDEN, DataError, UsageError, WriteError
 
