@@ -78,16 +78,17 @@ def outcomes(frame):
     return frame.assign(outcome="finished", broken=False)
 
 
-def test_a_number_that_the_default_misses_is_told_with_its_nearest_reading_first():
+def test_a_number_is_told_with_its_nearest_reading_first():
     levels = {"default": 88.0, "code": 90.2, "text": 86.0, "no_stop": 91.5, "adhoc": 90.0}
-    near = runs({"default": 90.0, "code": 90.0}, slots=SLOTS[1:], noise=0.05)
-    found = by_number(outcomes(pd.concat([runs(levels, slots=SLOTS[:1], noise=0.05), near])), PUBLISHED)
-    assert found["reading"].tolist() == ["code", "no_stop", "text"]
-    assert found["within"].tolist() == [True, False, False]
-    assert set(found["norm"]) == {"none"}
-    assert set(found["verdict"]) == {"differs"}
-    assert found["default"].unique() == pytest.approx(88.0, abs=0.1)
-    assert found["n"].tolist() == [3, 3, 3]
+    near = runs({"default": 90.0, "text": 90.0}, slots=SLOTS[1:2], noise=0.05)
+    found = by_number(outcomes(pd.concat([near, runs(levels, slots=SLOTS[:1], noise=0.05)])), PUBLISHED)
+    assert found["norm"].tolist() == ["none"] * 3 + ["batch"]
+    assert found["reading"].tolist() == ["code", "no_stop", "text", "text"]
+    assert found["within"].tolist() == [True, False, False, True]
+    assert found["default_within"].tolist() == [False] * 3 + [True]
+    assert found["verdict"].tolist() == ["differs"] * 3 + ["reproduced"]
+    assert found["default"][0] == pytest.approx(88.0, abs=0.1)
+    assert set(found["n"]) == {3}
 
 
 def test_the_margin_says_what_is_near():
@@ -95,5 +96,6 @@ def test_the_margin_says_what_is_near():
     assert [by_number(frame, PUBLISHED, {"mnist": m})["within"].tolist() for m in (0.3, 0.6)] == [[False], [True]]
 
 
-def test_a_number_without_another_reading_is_not_listed():
-    assert by_number(outcomes(runs({"default": 88.0})), PUBLISHED).empty
+@pytest.mark.parametrize("only", ["default", "code"])
+def test_a_number_without_another_reading_or_the_default_is_not_listed(only):
+    assert by_number(outcomes(runs({only: 88.0})), PUBLISHED).empty

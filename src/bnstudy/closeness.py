@@ -11,7 +11,9 @@ from scipy import stats
 from bnstudy.stats import EXACT, SLOT, cell_means, each, number_verdicts
 
 COLUMNS = ["reading", "numbers", "seeds", "deviation", "default", "difference", "half_width", "verdict"]
-NUMBER_COLUMNS = [*SLOT, "published", "verdict", "default", "default_n", "reading", "own", "n", "within"]
+NUMBER_COLUMNS = [
+    *SLOT, "published", "verdict", "default", "default_n", "default_within", "reading", "own", "n", "within",
+]  # fmt: skip
 CLOSER, FARTHER, UNDECIDED = "closer", "farther", "undecided"
 UNREAD = ("default", "adhoc", "reduced")
 """What cells may have in place of a reading beside the default."""
@@ -55,26 +57,21 @@ def paired(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_number(runs: pd.DataFrame, published: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """NUMBER_COLUMNS: what the other readings give for each printed number that the default does not reproduce.
+    """NUMBER_COLUMNS: what each printed number is under the default and under each reading beside it.
 
     runs, published, margins   as for `stats.number_verdicts`
     One row per number and reading, numbers in the order of `published`, the nearest reading first: `verdict` is the
-    default's, `default` and `own` are the means of either (percent) over `default_n` and `n` seeds; `within`: the
-    reading's mean is no farther from the printed number than the margin. Nothing is tested here: of many readings one
-    may come near by chance.
+    default's, `default` and `own` are the means of either (percent) over `default_n` and `n` seeds, `default_within`
+    and `within` say whether they are no farther from the printed number than the margin. Nothing is tested here: of
+    many readings one may come near by chance.
     """
-    judged = number_verdicts(runs, published, margins)
-    missed = judged[judged["verdict"].isin(["differs", "undecided"])]
-    left = missed.rename(columns={"mean": "default", "n": "default_n"})
+    judged = number_verdicts(runs, published, margins).rename(columns={"mean": "default", "n": "default_n"})
+    judged = judged.assign(number=range(len(judged)))[judged["default_n"] > 0]
     means = cell_means(runs[~runs["reading"].isin(UNREAD)]).rename(columns={"mean": "own"})
-    both = left[[*SLOT, "published", "verdict", "default", "default_n", "margin"]].merge(
-        means[[*SLOT, "reading", "own", "n"]], on=SLOT
-    )
-    off = (both["published"] - both["own"]).abs()
-    both = both.assign(within=off.round(EXACT) <= both["margin"], off=off)
-    number = both.groupby(SLOT, sort=False, observed=True).ngroup()
-    order = both.assign(number=number).sort_values(["number", "off"], kind="stable").index
-    return both.loc[order, NUMBER_COLUMNS].reset_index(drop=True)
+    both = judged.merge(means[[*SLOT, "reading", "own", "n"]], on=SLOT)
+    off, default_off = ((both["published"] - both[mean]).abs().round(EXACT) for mean in ("own", "default"))
+    both = both.assign(within=off <= both["margin"], default_within=default_off <= both["margin"], off=off)
+    return both.sort_values(["number", "off"], kind="stable", ignore_index=True)[NUMBER_COLUMNS]
 
 
 def _spread(pairs: pd.DataFrame) -> tuple[pd.Series, int]:

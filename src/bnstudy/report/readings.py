@@ -20,23 +20,25 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float
     if not asked:
         return None
     accuracies = published.accuracy()
-    table = closeness(runs, accuracies)
+    table, numbers = closeness(runs, accuracies), by_number(runs, accuracies, margins)
+    within = numbers.groupby("reading")[["within", "default_within"]].sum()
     left = [r for r in asked if r not in set(table["reading"])]
     return {
         "conclusion": conclusion(table) if len(table) else "No reading has been run beside the default yet.",
         "level": round(100 * LEVEL),
-        "rows": [_row(row) for row in each(table)],
-        "numbers": list(_numbers(by_number(runs, accuracies, margins))),
+        "rows": [_row(row, *within.loc[row.reading]) for row in each(table)],
+        "numbers": list(_numbers(numbers[numbers["verdict"].isin(["differs", "undecided"])])),
         "left": left,
     }
 
 
-def _row(row: Any) -> dict[str, Any]:
+def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:
     interval = "–" if pd.isna(row.half_width) else f"± {row.half_width:.2f}"
     return {
         "reading": row.reading, "numbers": row.numbers, "seeds": row.seeds, "deviation": f"{row.deviation:.2f}",
         "default": f"{row.default:.2f}", "difference": signed(row.difference), "interval": interval,
-        "verdict": row.verdict, "what": ", ".join(f"{k}={_plain(v)}" for k, v in READINGS[row.reading].items()),
+        "within": within, "default_within": default_within, "verdict": row.verdict,
+        "what": ", ".join(f"{k}={_plain(v)}" for k, v in READINGS[row.reading].items()),
     }  # fmt: skip
 
 
