@@ -10,8 +10,9 @@ from bnstudy import devices, lock, store, training
 from bnstudy.bench import train as bench
 from bnstudy.cell import Cell, Run
 from bnstudy.errors import TryAgain
+from bnstudy.labels import NORMS
 from bnstudy.record import Record
-from bnstudy.timing import NORMS, measure, timings
+from bnstudy.timing import measure, timings
 from bnstudy.timing import run as timing_run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]

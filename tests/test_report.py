@@ -14,7 +14,7 @@ from bnstudy.cell import Cell, Run
 from bnstudy.labels import SETTINGS, name
 from bnstudy.selection import cell_of
 from bnstudy.study import Study
-from bnstudy.tables import TIMING_COLUMNS
+from bnstudy.timing import TIMING_COLUMNS
 
 MARGINS = {"default": 1.0, "mnist": 0.3}
 HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)> "'=cmd|'/c calc'!A1 {{ 7*7 }} {% raw %} http://evil.test/"""

@@ -12,7 +12,7 @@ import pytest
 import synthetic
 from bnstudy import frames, published, tables
 from bnstudy.cell import Cell, Run
-from bnstudy.labels import SETTINGS
+from bnstudy.labels import SETTINGS, THESIS_DATASETS
 from bnstudy.tables import formats
 from bnstudy.tables.layout import half_up, with_spread
 
@@ -134,9 +134,7 @@ def timed(model="mlp", size=64, dataset="mnist", none=2.0, batch=2.5, **more):
 
 def test_seconds_beside_the_printed_ones():
     rows = [
-        r
-        for d, f in zip(tables.THESIS_DATASETS, (1, 2, 3, 4), strict=True)
-        for r in timed(dataset=d, none=f, batch=f * 1.25)
+        r for d, f in zip(THESIS_DATASETS, (1, 2, 3, 4), strict=True) for r in timed(dataset=d, none=f, batch=f * 1.25)
     ]
     rows += timed(none=9, batch=99, kind="training") + timed(none=1, batch=1.5, engine="packed")
     found = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(rows)))
@@ -184,10 +182,10 @@ def test_no_timings_are_not_run():
 def written(tmp_path_factory):
     plan = [
         Cell(dataset=d, model=m, norm=n, **SETTINGS[s])
-        for d in tables.THESIS_DATASETS for m in ("mlp", "cnn") for n in ("none", "batch") for s in THESIS_ROWS
+        for d in THESIS_DATASETS for m in ("mlp", "cnn") for n in ("none", "batch") for s in THESIS_ROWS
     ]  # fmt: skip
     records = [synthetic.record(Run(c, s), epochs_run=1) for c in plan if c.model == "mlp" for s in range(2)]
-    timings = pd.DataFrame([r for d in tables.THESIS_DATASETS for r in timed(dataset=d)])
+    timings = pd.DataFrame([r for d in THESIS_DATASETS for r in timed(dataset=d)])
     folder = tmp_path_factory.mktemp("tables")
     tables.write(tables.shown(tables.planned(plan, (0, 1)), frames.build(records).runs, timings), folder)
     return folder

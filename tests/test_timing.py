@@ -16,8 +16,9 @@ from bnstudy.dag import Dag
 from bnstudy.engine import ENGINES
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import DataError, TryAgain, UsageError
+from bnstudy.labels import NORMS
 from bnstudy.publication.timings import collect
-from bnstudy.timing import KINDS, NORMS, PARTS, epochs, frame, measure, pixels, record, run, shown, timings
+from bnstudy.timing import KINDS, PARTS, TIMING_COLUMNS, epochs, frame, measure, pixels, record, run, shown, timings
 
 ROOT = Path(__file__).parents[1]
 STUDIES = load(ROOT / "config.yaml").studies
@@ -114,7 +115,7 @@ def test_the_frame_of_a_record():
     seconds = [(1.0, 1.5), (2.0, 3.1), (3.0, 4.2), (1.0, 1.6), (2.0, 2.8), (3.0, 4.5)]
     rows = frame.build([body(seconds, rejected=[{"norm": "batch", "wall_over_cpu": 2.0}])])
     assert list(rows.columns) == frame.COLUMNS
-    assert list(rows.columns[: len(tables.TIMING_COLUMNS)]) == tables.TIMING_COLUMNS
+    assert list(rows.columns[: len(TIMING_COLUMNS)]) == TIMING_COLUMNS
     assert [(r.norm, r.kind) for r in rows.itertuples()] == [(n, k) for k in KINDS for n in NORMS]
     none, batch = rows[rows["kind"] == "training"].itertuples()
     assert (none.median_seconds, none.iqr, batch.median_seconds) == (2.0, 1.5, 2.95)

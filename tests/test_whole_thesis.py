@@ -17,7 +17,8 @@ from bnstudy.claims import REGISTRY, published_support, rows
 from bnstudy.claims.catalogue import ACCURACY
 from bnstudy.labels import labels
 from bnstudy.study import Study
-from bnstudy.tables import TIMING_COLUMNS, planned, shown
+from bnstudy.tables import planned, shown
+from bnstudy.timing import TIMING_COLUMNS
 
 THESIS = config.load(Path(__file__).parents[1] / "config.yaml").study("thesis")
 MARGINS = {"default": 1.0, "mnist": 0.3}

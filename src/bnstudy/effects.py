@@ -5,6 +5,7 @@ rule: docs/verdicts.md.
 import numpy as np
 import pandas as pd
 
+from bnstudy.labels import NORMS
 from bnstudy.stats import EXACT, SLOT, number_verdicts
 
 PAIR = ["model", "dataset", "setting"]
@@ -26,7 +27,7 @@ def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """
     judged = number_verdicts(runs[runs["setting"].isin(published["setting"])], published)
     ran = judged[judged["n"] > 0].astype({"broken": bool, "published_broken": bool})
-    none, batch = (ran[ran["norm"] == norm] for norm in ("none", "batch"))
+    none, batch = (ran[ran["norm"] == norm] for norm in NORMS)
     pairs = none.merge(batch, on=PAIR, suffixes=("_none", "_batch"))
     for side in ("published_broken", "broken"):
         pairs[side] = pairs[f"{side}_none"] | pairs[f"{side}_batch"]

@@ -72,6 +72,13 @@ READINGS: dict[str, dict[str, Any]] = {
     "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
 }
 
+THESIS_DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
+"""By difficulty, as the thesis orders them (6.1)."""
+NORMS = ("none", "batch")
+"""What the thesis compares: vanilla and batch norm."""
+BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+"""Of section 7.1.5, and the rows of tables B.3 and B.4."""
+
 IDENTITY = ("dataset", "model", "norm", "recipe")
 SIZE = ("width", "epochs", "train_size")
 SWITCHES = tuple(dict.fromkeys(field for flips in READINGS.values() for field in flips))

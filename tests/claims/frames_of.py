@@ -7,14 +7,14 @@ import pandas as pd
 
 from bnstudy import frames
 from bnstudy.cell import Cell, make_cell, plain
-from bnstudy.claims.terms import DATASETS, NORMS, ROWS
-from bnstudy.labels import SETTINGS
+from bnstudy.claims.terms import ROWS
+from bnstudy.labels import NORMS, SETTINGS, THESIS_DATASETS
 from bnstudy.study import describe
 
 EMPTY = frames.build([])
 
 
-def cells(model: str = "mlp", datasets=DATASETS, settings=ROWS) -> list[Cell]:
+def cells(model: str = "mlp", datasets=THESIS_DATASETS, settings=ROWS) -> list[Cell]:
     """Both norms of these settings."""
     return [
         make_cell({"dataset": d, "model": model, "norm": n, **SETTINGS[s]})

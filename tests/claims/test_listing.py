@@ -9,8 +9,7 @@ import pytest
 from bnstudy import frames, published
 from bnstudy.cell import Run
 from bnstudy.claims import REGISTRY, rows
-from bnstudy.claims.terms import DATASETS
-from bnstudy.labels import SETTINGS
+from bnstudy.labels import SETTINGS, THESIS_DATASETS
 from claims.frames_of import cells
 from claims.frames_of import runs as accuracies_only
 from synthetic import record
@@ -77,7 +76,7 @@ def test_claims_about_cells_that_were_not_trained_are_not_run(listed):
 
 def test_claims_of_both_models_are_partial_where_one_model_is(listed):
     assert listed["G12"]["state"] == "partial"
-    assert listed["G12"]["evidence"]["places"] == [f"mlp {d}" for d in DATASETS]
+    assert listed["G12"]["evidence"]["places"] == [f"mlp {d}" for d in THESIS_DATASETS]
 
 
 def test_evidence_shows_the_numbers_it_rests_on(listed, records):

@@ -11,8 +11,8 @@ from bnstudy.claims import REGISTRY, Measured, verdict
 from bnstudy.claims.curves import History
 from bnstudy.claims.listing import true_in
 from bnstudy.claims.measured import accuracies, extra
-from bnstudy.claims.terms import DATASETS, NORMS
 from bnstudy.claims.verdicts import decide, together, unanimous
+from bnstudy.labels import NORMS, THESIS_DATASETS
 from claims.frames_of import cells, runs
 
 S = 0.3
@@ -179,7 +179,7 @@ def test_another_reading_never_enters():
     ],
 )
 def test_cells_of_no_table_are_found_by_their_fields(values, name):
-    study = [make_cell({"dataset": d, "model": "mlp", "norm": n, **values}) for d in DATASETS for n in NORMS]
+    study = [make_cell({"dataset": d, "model": "mlp", "norm": n, **values}) for d in THESIS_DATASETS for n in NORMS]
     frames = runs(seeds(flat(gap=2, of=study), -0.2, 0, 0.2))
     row = next(frames.runs.itertuples())._asdict()
     assert extra(row) == name

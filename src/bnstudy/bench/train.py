@@ -15,10 +15,9 @@ from bnstudy.bench.subject import Reading, Subject, clock
 from bnstudy.cell import Cell, Run, make_cell
 from bnstudy.engine.inputs import Inputs
 from bnstudy.errors import UsageError, nearest
-from bnstudy.labels import SETTINGS
+from bnstudy.labels import NORMS, SETTINGS
 from bnstudy.timing import epochs, pixels
 
-NORMS = ("none", "batch")
 PACKS = (1, 3, 18, 32)
 STACKED = ("relu", "lr_high", "lr_low", "init_high", "init_low", "weight_decay")
 """The settings of the thesis that one stack may hold: a pack of 18 is these with three seeds."""

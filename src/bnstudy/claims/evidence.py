@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from bnstudy import published
-from bnstudy.claims.terms import NORMS, NotGiven, Place, Slot, chance, mean, no
+from bnstudy.claims.terms import NotGiven, Place, Slot, chance, mean, no
+from bnstudy.labels import NORMS
 
 Timed = tuple[str, int, str, str]
 """model, batch size, data set, norm: one timing."""

@@ -8,7 +8,6 @@ import pandas as pd
 
 from bnstudy.claims.catalogue import PER_SEED, Claim
 from bnstudy.claims.measured import Measured
-from bnstudy.claims.terms import NORMS
 from bnstudy.claims.thesis import registry
 from bnstudy.claims.verdicts import (
     ENOUGH_SEEDS,
@@ -21,7 +20,7 @@ from bnstudy.claims.verdicts import (
     verdict,
 )
 from bnstudy.frames import Frames
-from bnstudy.tables import THESIS_DATASETS
+from bnstudy.labels import NORMS, THESIS_DATASETS
 
 SHOWN = 8
 """Numbers at most in an evidence text; all are in the evidence's `parts`."""
@@ -34,7 +33,7 @@ def rows(
     figures.
 
     frames    of a study; None: only claims that need no training are judged
-    timings   `tables.TIMING_COLUMNS`; None: not timed
+    timings   `timing.TIMING_COLUMNS`; None: not timed
     reading   which cells are judged (see `reading_of`)
     `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
     or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged

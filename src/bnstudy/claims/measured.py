@@ -118,7 +118,7 @@ def _seeds(runs: pd.DataFrame, key: str) -> tuple[tuple[float, bool], ...]:
 def timings(frame: pd.DataFrame | None) -> dict[Timed, Mean]:
     """Seconds per epoch, of one engine and device (the reference engine if it was timed), with validation (7.1.6).
 
-    frame   `tables.TIMING_COLUMNS`: model, dataset, norm, batch_size, engine, device, kind, median_seconds, iqr; may
+    frame   `timing.TIMING_COLUMNS`: model, dataset, norm, batch_size, engine, device, kind, median_seconds, iqr; may
             have `epochs`, the number of timed epochs
     The standard error of a median of n normal values is 1.253 s / sqrt(n), and s is IQR / 1.349.
     """

@@ -3,7 +3,8 @@
 from typing import Any
 
 from bnstudy.claims.curves import History
-from bnstudy.claims.terms import NORMS, every
+from bnstudy.claims.terms import every
+from bnstudy.labels import NORMS
 
 CONVERGED = 0.95
 """The share of a best validation accuracy that counts as convergence to it."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from bnstudy.labels import THESIS_DATASETS
 from bnstudy.published import CONSTANT_GUESS
 
 Slot = tuple[str, str, str, str]
@@ -18,12 +19,9 @@ Slot = tuple[str, str, str, str]
 Place = tuple[str, str]
 """model, dataset: a column of the tables."""
 
-BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
 ROWS = ("sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", "dropout", "weight_decay")
 """The nine settings of tables B.1 and B.2."""
-NORMS = ("none", "batch")
-DIGITS, OBJECTS = ("mnist", "svhn"), ("cifar10", "cifar100")
-DATASETS = (*DIGITS, *OBJECTS)
+DIGITS, OBJECTS = THESIS_DATASETS[:2], THESIS_DATASETS[2:]
 
 
 class NotGiven(Exception):

@@ -4,7 +4,8 @@ from functools import cache
 
 import bnstudy.claims.predicates  # noqa: F401 (they register themselves)
 from bnstudy.claims.catalogue import Claim, claims_of
-from bnstudy.claims.terms import DATASETS, Place
+from bnstudy.claims.terms import Place
+from bnstudy.labels import THESIS_DATASETS
 
 
 @cache
@@ -14,5 +15,5 @@ def registry() -> dict[str, Claim]:
 
 
 def _places(row: dict[str, str]) -> tuple[Place, ...]:
-    datasets = DATASETS if row["datasets"] == "all" else row["datasets"].split()
+    datasets = THESIS_DATASETS if row["datasets"] == "all" else row["datasets"].split()
     return tuple((model, dataset) for model in row["models"].split() for dataset in datasets)

@@ -38,7 +38,7 @@ def train(
     training.environment()
     from bnstudy.bench import train as bench
 
-    rows = bench.rows(model, dataset, tuple(norm or ("none", "batch")), device, rounds, console.say)
+    rows = bench.rows(model, dataset, tuple(norm or bench.NORMS), device, rounds, console.say)
     if as_json:
         return console.put_json(rows)
     console.put_table("", list(rows[0]), [[_short(value) for value in row.values()] for row in rows])

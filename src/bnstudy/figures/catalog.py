@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from bnstudy.errors import UsageError, nearest
 from bnstudy.figures import style
+from bnstudy.labels import NORMS
 
-BOTH = ("none", "batch")
-BATCH_SIZES = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
+SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +86,11 @@ class Figure:
 
 
 def _curves(id: str, model: str, setting: str, section: str, observation: str) -> Figure:
-    return Figure(id, "training_curves", model, (setting,), BOTH, section, observation)
+    return Figure(id, "training_curves", model, (setting,), NORMS, section, observation)
 
 
 def _gradients(id: str, model: str, setting: str, section: str, observation: str) -> Figure:
-    return Figure(id, "mean_gradients", model, (setting,), BOTH, section, observation)
+    return Figure(id, "mean_gradients", model, (setting,), NORMS, section, observation)
 
 
 def _comparison(id: str, model: str, settings: tuple[str, ...], section: str, observation: str) -> Figure:
@@ -98,7 +98,7 @@ def _comparison(id: str, model: str, settings: tuple[str, ...], section: str, ob
 
 
 def _batch_sizes(id: str, model: str, section: str, observation: str) -> Figure:
-    return Figure(id, "test_accuracy_by_batch_size", model, BATCH_SIZES, BOTH, section, observation)
+    return Figure(id, "test_accuracy_by_batch_size", model, SIZED, NORMS, section, observation)
 
 
 ACTIVATIONS = ("relu", "elu")

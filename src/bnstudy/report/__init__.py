@@ -23,9 +23,10 @@ from bnstudy.figures.background.render import is_drawn
 from bnstudy.figures.background.render import render as render_background
 from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames, narrowed
+from bnstudy.labels import THESIS_DATASETS
 from bnstudy.report import cells, claims, effects, layers, practicals, readings
 from bnstudy.study import Study
-from bnstudy.tables import THESIS_DATASETS, Shown, in_order
+from bnstudy.tables import Shown, in_order
 from bnstudy.tables.formats import html as table_html
 from bnstudy.tables.layout import half_up
 from bnstudy.timing import frame as timing
@@ -56,7 +57,7 @@ def write(
     """Write reports/<study>/: tables/, figures/, claims.csv, index.html last, each file whole or not at all; the page.
 
     frames   what is of no cell or seed of the study is on no part of the page
-    timings  tables.TIMING_COLUMNS, or None: not timed
+    timings  timing.TIMING_COLUMNS, or None: not timed
     margins  points of test accuracy by data set, `default` for the others (config.yaml)
     formats  of the figures; svg is always drawn, for the page shows it
     Raises WriteError, and UsageError on a format that cannot be drawn.

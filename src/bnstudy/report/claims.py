@@ -22,7 +22,7 @@ from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.figures import style
 from bnstudy.frames import Frames
-from bnstudy.tables import THESIS_DATASETS
+from bnstudy.labels import THESIS_DATASETS
 
 VERDICTS = {
     "holds": "true in at least 95 % of redraws, or for every one of at least three seeds",

@@ -9,17 +9,14 @@ import pandas as pd
 
 from bnstudy import stats, store
 from bnstudy.cell import Cell
-from bnstudy.labels import SIZE
+from bnstudy.labels import SIZE, THESIS_DATASETS
 from bnstudy.study import describe
 from bnstudy.tables import formats
-from bnstudy.tables.catalog import CATALOG, SETTING_ROWS, THESIS_DATASETS, Table, in_order
+from bnstudy.tables.catalog import CATALOG, SETTING_ROWS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
+from bnstudy.timing import TIMING_COLUMNS
 
-TIMING_COLUMNS = [
-    "model", "dataset", "norm", "batch_size", "engine", "device", "kind", "median_seconds", "iqr", "ratio", "ratio_low",
-    "ratio_high", "pixels",
-]  # fmt: skip
 FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX", "html": "HTML"}
 
 

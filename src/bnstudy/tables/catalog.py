@@ -5,9 +5,6 @@ from typing import Literal
 
 from bnstudy import datasets
 
-THESIS_DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
-NORMS = ("none", "batch")
-
 SETTING_ROWS = (
     ("Activation", "sigmoid", "sigmoid"),
     ("Activation", "relu", "ReLU"),
@@ -20,9 +17,6 @@ SETTING_ROWS = (
     ("Regularization", "weight_decay", "weight decay"),
 )
 """(parameter, setting, label) of each row of B.1 and B.2; ReLU is the baseline."""
-
-BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
-"""Rows of B.3 and B.4."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from bnstudy import published, stats
-from bnstudy.tables.catalog import BATCH_SIZES, NORMS, SETTING_ROWS, Table
+from bnstudy.labels import BATCH_SIZES, NORMS
+from bnstudy.tables.catalog import SETTING_ROWS, Table
 
 ACCURACY_COLUMNS = [
     "parameter", "setting", "dataset", "norm", "key", "published", "mean", "std", "n", "seeds", "difference", "h",

@@ -14,7 +14,6 @@ from bnstudy.cell import Cell
 from bnstudy.engine import ENGINES
 from bnstudy.labels import labels
 
-NORMS = ("none", "batch")
 KINDS = ("training", "with_statistics", "with_validation")
 """What an epoch holds: training; and the statistics of layers; and validation. The thesis's epoch holds all three."""
 
@@ -25,6 +24,13 @@ is measured once an epoch on a fixed batch; validation."""
 DEVICE_KINDS = ("cpu", "cuda")
 SMALL_BATCHES = (8, 16)
 """Batch sizes that no table holds and the thesis speaks of (7.1.5, claim M48); the study `timing_small` times them."""
+
+
+TIMING_COLUMNS = [
+    "model", "dataset", "norm", "batch_size", "engine", "device", "kind", "median_seconds", "iqr", "ratio", "ratio_low",
+    "ratio_high", "pixels",
+]  # fmt: skip
+"""What tables and claims read of the frame `timings`."""
 
 
 @dataclass(frozen=True, slots=True)

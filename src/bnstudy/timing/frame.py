@@ -12,8 +12,8 @@ from scipy import stats
 from bnstudy import paths, store
 from bnstudy.cell import Cell
 from bnstudy.errors import DataError
-from bnstudy.tables import TIMING_COLUMNS
-from bnstudy.timing import KINDS, NORMS, PARTS, shown
+from bnstudy.labels import NORMS
+from bnstudy.timing import KINDS, PARTS, TIMING_COLUMNS, shown
 from bnstudy.timing.record import Body
 
 COLUMNS = [

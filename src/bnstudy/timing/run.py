@@ -8,6 +8,7 @@ from pathlib import Path
 from bnstudy import devices, lock, paths, provenance, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
+from bnstudy.labels import NORMS
 from bnstudy.timing import PARTS, Timing, record
 
 Say = Callable[[str], None]
@@ -82,7 +83,7 @@ def measured(timing: Timing, engine: str, device: str, data_root: Path) -> recor
 def _summary(body: record.Body) -> str:
     from bnstudy.timing.frame import full_epochs, median_interval
 
-    none, batch = (full_epochs(body, norm)[:, -1] for norm in ("none", "batch"))
+    none, batch = (full_epochs(body, norm)[:, -1] for norm in NORMS)
     ratio, low, high = median_interval(batch / none)
     return (
         f"{median_interval(none)[0]:.3g} s without norm, batch norm {ratio:.3f} times ({low:.3f} to {high:.3f}), "

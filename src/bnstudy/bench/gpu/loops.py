@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import torch
 
-from bnstudy.bench.gpu.parts import NORMS, make, random_inputs
+from bnstudy.bench.gpu.parts import make, random_inputs
 from bnstudy.bench.subject import Subject, clock
 from bnstudy.cell import Cell, Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.reference import Training
+from bnstudy.labels import NORMS
 
 WARM, STEPS = 30, 60  # before a measurement, and in it
 

@@ -20,11 +20,10 @@ from bnstudy.engine.graph import training as graph_training
 from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import Inputs, moments
 from bnstudy.estimate import flops_per_image
+from bnstudy.labels import BATCH_SIZES, NORMS
 
-NORMS = ("none", "batch")
 WARM = 30  # steps before a measurement
 COMPARED = 100  # steps after which weights are compared
-BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
 WIDTHS = {"cnn": (1, 2, 4), "mlp": (1, 2, 4, 8)}  # runs side by side
 PRODUCT = 8192  # rows and columns of the matrices that show the roof
 SETTLE = numerics.settle

@@ -6,10 +6,8 @@ from typing import Any
 
 from bnstudy import datasets
 from bnstudy.bench.gpu.session import Found
-from bnstudy.labels import SETTINGS
+from bnstudy.labels import NORMS, SETTINGS, THESIS_DATASETS
 
-NORMS = ("none", "batch")
-DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
 EPOCHS = 100
 
 
@@ -67,7 +65,7 @@ def family_hours(us: dict[str, float]) -> dict[str, float]:
     from `batch_sizes` (CIFAR-10), taken for every data set."""
     totals = {"mlp": 0.0, "cnn": 0.0}
     for model in totals:
-        for dataset in DATASETS:
+        for dataset in THESIS_DATASETS:
             images = datasets.REGISTRY[dataset].train * 9 // 10
             for setting in [s for s in SETTINGS if s != "relu_norm_after"]:
                 size = SETTINGS[setting].get("batch_size", 64)

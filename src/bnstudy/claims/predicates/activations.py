@@ -6,7 +6,8 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import epochs_to_own, epochs_to_vanilla, no_faster
-from bnstudy.claims.terms import DIGITS, NORMS, OBJECTS, chance, every, highest, lowest
+from bnstudy.claims.terms import DIGITS, OBJECTS, chance, every, highest, lowest
+from bnstudy.labels import NORMS
 
 
 @validation

@@ -3,7 +3,8 @@
 from bnstudy.claims.catalogue import accuracy, curve, statistics
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
-from bnstudy.claims.terms import BATCH_SIZES, NORMS, every, never_rising, no, of_size, rank_correlation
+from bnstudy.claims.terms import every, never_rising, no, of_size, rank_correlation
+from bnstudy.labels import BATCH_SIZES, NORMS
 
 
 @accuracy

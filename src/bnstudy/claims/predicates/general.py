@@ -7,19 +7,8 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster
-from bnstudy.claims.terms import (
-    BATCH_SIZES,
-    NORMS,
-    ROWS,
-    NotGiven,
-    chance,
-    count,
-    every,
-    highest,
-    mean,
-    no,
-    of_size,
-)
+from bnstudy.claims.terms import ROWS, NotGiven, chance, count, every, highest, mean, no, of_size
+from bnstudy.labels import BATCH_SIZES, NORMS
 
 
 @validation

@@ -6,7 +6,8 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import epochs_to_vanilla, slowest
-from bnstudy.claims.terms import DIGITS, NORMS, OBJECTS, NotGiven, chance, every, highest, lowest, within_factor
+from bnstudy.claims.terms import DIGITS, OBJECTS, NotGiven, chance, every, highest, lowest, within_factor
+from bnstudy.labels import NORMS
 
 
 @accuracy

@@ -4,7 +4,8 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla
-from bnstudy.claims.terms import DIGITS, NORMS, ROWS, count, every, falling, mean, no, within_factor
+from bnstudy.claims.terms import DIGITS, ROWS, count, every, falling, mean, no, within_factor
+from bnstudy.labels import NORMS
 
 
 @accuracy

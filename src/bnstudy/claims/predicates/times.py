@@ -11,7 +11,8 @@ from bnstudy.claims.catalogue import curve, timing
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import epochs_to_vanilla
-from bnstudy.claims.terms import BATCH_SIZES, NORMS, every, falling, never_rising, rising
+from bnstudy.claims.terms import every, falling, never_rising, rising
+from bnstudy.labels import BATCH_SIZES, NORMS
 
 
 @timing
