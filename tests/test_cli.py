@@ -232,8 +232,22 @@ def test_claims_of_reduced_cells_are_judged_as_on_the_page(bnstudy, folder):
 def test_figures_are_listed_results_first(bnstudy):
     found = rows(bnstudy("figures", "--json", "--config", ROOT / "config.yaml"))
     assert [row["id"] for row in found[:40]] == [f"7.{i}" for i in range(1, 41)]
-    assert {row["kind"] for row in found[40:]} == {"background", "layers"}
-    assert {row["state"] for row in found[40:]} == {"computed"}
+    assert (found[40]["id"], found[40]["kind"], found[40]["state"]) == ("E1", "effects", "not run")
+    assert {row["kind"] for row in found[41:]} == {"background", "layers"}
+    assert {row["state"] for row in found[41:]} == {"computed"}
+
+
+def test_the_effects_are_a_figure_of_studies_that_have_printed_pairs(bnstudy, tmp_path):
+    config = ("--config", ROOT / "config.yaml")
+    assert "E1" not in {row["id"] for row in rows(bnstudy("figures", "--study", "reduced_cnn", "--json", *config))}
+    assert fails(bnstudy("figure", "E1", *config), 65, "figure E1: study thesis has no frames with a run it shows")
+    study = load(ROOT / "config.yaml").study("thesis")
+    some = [run for run in study.runs() if run.cell.dataset == "mnist" and labels(run.cell)[0] in ("relu", "elu")]
+    frames.put(frames.build([synthetic.record(run, epochs_run=2) for run in some]), tmp_path, "thesis")
+    drawn = bnstudy("figure", "E1", "--results", tmp_path, "--reports", tmp_path, *config)
+    assert [Path(line).name for line in drawn.out.split()] == ["fig_E1.svg", "fig_E1_narrow.svg", "fig_E1.csv"]
+    pairs = Path(drawn.out.split()[-1]).read_text().splitlines()[1:]
+    assert [line.split(",")[:3] for line in pairs] == [[m, "mnist", s] for m in ("mlp", "cnn") for s in ("relu", "elu")]
 
 
 def test_a_background_figure_needs_no_study(bnstudy, tmp_path):

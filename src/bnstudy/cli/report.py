@@ -137,8 +137,9 @@ def figures(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """List the figures of a study, and those of the thesis that show no result."""
-    from bnstudy import figures, tables
-    from bnstudy.figures import background, practicals
+    from bnstudy import figures, published, tables
+    from bnstudy.effects import asked
+    from bnstudy.figures import background, effects, practicals
     from bnstudy.figures.series import state
     from bnstudy.published.practicals import holds_any
     from bnstudy.report import cells_of
@@ -152,6 +153,8 @@ def figures(
         reading, datasets = cells_of(one, plan)
         now = state(one, built, datasets, reading)
         rows.append({"id": one.id, "kind": one.kind, "state": now, "title": one.title})
+    if asked(plan, published.accuracy()):
+        rows.append({"id": effects.ID, "kind": effects.KIND, "state": effects.state(built), "title": effects.TITLE})
     for other in background.COMPUTED.values():
         rows.append({"id": other.id, "kind": other.kind, "state": "computed", "title": other.title})
     _put_rows(rows, as_json)
@@ -165,7 +168,7 @@ def figure(
 ) -> None:  # fmt: skip
     """Draw one figure of a study, and write the numbers it shows as CSV."""
     from bnstudy import figures, tables
-    from bnstudy.figures import background, practicals
+    from bnstudy.figures import background, effects, practicals
     from bnstudy.figures.render import render
     from bnstudy.figures.series import state
     from bnstudy.report import cells_of
@@ -182,6 +185,9 @@ def figure(
         report = practicals.REGISTRY[which]
         _need_runs(practicals.state(report, built), which, study)
         written = practicals.render(report, built, folder, kinds)
+    elif which == effects.ID:
+        _need_runs(effects.state(built), which, study)
+        written = effects.render(effects.plotted(built), folder, kinds)
     else:
         one = figures.find(which)
         reading, datasets = cells_of(one, plan)

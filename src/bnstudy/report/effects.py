@@ -35,11 +35,15 @@ def of_page(frames: Frames, folder: Path, formats: Sequence[str]) -> dict[str, A
 
 
 def _row(model: str, dataset: str, pairs: pd.DataFrame) -> dict[str, Any]:
-    """One model and data set: counts, and mean effects of the pairs that learn and of those that do not."""
+    """One model and data set: shares, and mean effects of the pairs that learn and of those that do not."""
     title = f"{style.model(model)}, {style.dataset(dataset)}"
     alive, others = pairs[pairs["learns"]], pairs[~pairs["learns"]]
-    counts = {"pairs": len(alive), "within": int(alive["within"].sum()), "signs": int(alive["same_sign"].sum())}
-    return {"title": title, **counts, "means": _means(alive), "broken": len(others), "broken_means": _means(others)}
+    shares = {"within": _share(alive.loc[alive["h"].notna(), "within"]), "signs": _share(alive["same_sign"])}
+    return {"title": title, **shares, "means": _means(alive), "broken": len(others), "broken_means": _means(others)}
+
+
+def _share(truths: pd.Series) -> str:
+    return f"{int(truths.sum())} of {len(truths)}" if len(truths) else "–"
 
 
 def _means(pairs: pd.DataFrame) -> list[str]:
