@@ -201,7 +201,7 @@ def test_deleted_and_damaged_records_are_trained_alone_by_bnstudy_run(folder, de
         assert trained(folder, key, 0) == kept[key]
     assert len(list(record_file(folder, known["mlp-none"], 0).parent.glob("0.json.*"))) == 1
     assert f"records/{known['mlp-none']}/0.json: digest is" in damaged.ended.err
-    assert "will be trained again" in damaged.ended.err
+    assert "kept as 0.json.bad, counts no more" in damaged.ended.err
 
 
 def test_an_absent_data_set_leaves_the_rest(folder, more_seeds, mixed):

@@ -24,6 +24,8 @@ from bnstudy.claims.measured import Histories
 from bnstudy.cli import main
 from bnstudy.dag import Dag
 from bnstudy.errors import DataError, UsageError
+from bnstudy.progress import why
+from bnstudy.progress.standing import Watch
 from bnstudy.publication import files, merge, rows
 from bnstudy.publication.timings import collect
 from bnstudy.record import Record
@@ -346,6 +348,29 @@ def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):
     edit(toy, "epochs", "data_loss", 1, 0.125)
     assert training.train([TOY], toy, tmp_path / "data").trained == [TOY]
     assert "does not verify" in capsys.readouterr().err
+
+
+def test_a_damaged_record_hides_no_published_one(toy, tmp_path):
+    """Whoever is asked: status, why, run and train."""
+    path = paths.record(toy, TOY.cell.key, 0)
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def damage():
+        path.write_text('{"digest": "x"}')
+
+    damage()
+    now = Watch(toy, ("a CPU", 2)).look([TOY])[TOY]
+    assert (now.state, now.published, now.damaged) == ("done", True, True)
+    (row,) = why.explain([TOY], [], toy, tmp_path / "data", pytest.fail)
+    assert (row["state"], row["trains"]) == ("published", False)
+    assert "its record does not verify" in row["because"]
+    assert "but the published run stands (finished)" in row["because"]
+    assert running.standing([TOY], toy) == {TOY: "finished"}
+    assert (path.exists(), path.with_name("0.json.bad").exists()) == (False, True)
+    damage()
+    report = training.train([TOY], toy, tmp_path / "no data")
+    assert (report.stood, report.trained, list(report.published)) == ([TOY], [], [TOY])
+    assert not path.exists()
 
 
 def test_a_manifest_with_published_runs_is_no_gap(toy, tmp_path, monkeypatch):

@@ -1,15 +1,13 @@
 """`bnstudy run`: an honest look before the start, the DAG by Snakemake, a summary after the end."""
 
-import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnstudy import console, datasets, lock, paths, publication, store, training
+from bnstudy import console, datasets, lock, paths, publication, training
 from bnstudy.cell import Run
-from bnstudy.errors import DataError, TryAgain, Unreadable, UsageError
+from bnstudy.errors import DataError, UsageError
 from bnstudy.launch import Place, scheduling, snakemake
-from bnstudy.record import Record
 from bnstudy.study import Study
 from bnstudy.timing import timings
 
@@ -47,23 +45,10 @@ def run(
 def standing(runs: Sequence[Run], results: Path) -> dict[Run, str]:
     """The outcome of each run with a record or as published, verified; a record that does not verify is moved aside
     and said. Raises Unreadable."""
-    outcomes = {}
-    for run, found in store.get_records(results, runs):
-        if isinstance(found, Unreadable):
-            raise found
-        if isinstance(found, DataError):
-            _set_aside(run, results)
-        elif isinstance(found, Record):
-            outcomes[run] = found.outcome
+    outcomes = {record.run: record.outcome for record in training.own_records(runs, results, console.say)}
     unrecorded = [run for run in runs if run not in outcomes]
     published = publication.standing(results, unrecorded, console.say)
     return outcomes | {run: found.row["outcome"] for run, found in published.items()}
-
-
-def _set_aside(run: Run, results: Path) -> None:
-    """Move a record that does not verify out of the way, unless somebody is at work on that run."""
-    with contextlib.suppress(TryAgain), lock.held(paths.run_lock(results, run.cell.key, run.seed), run.id):
-        training.set_aside([run], results, console.say)
 
 
 def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> None:

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,9 +59,9 @@ def train(
 ) -> Report:
     """Train every run that has no valid record and is not published, and store each record as it is finished.
 
-    Records that do not verify are moved aside and trained again. Runs whose data set or whose pretrained weights
-    are absent are left out and named in the report. `wait`: a run in another process's hands is waited for instead of
-    refused. `weights`: keep the final weights of what is trained (`paths.weights`).
+    Records that do not verify are moved aside, and their runs trained again unless they are published. Runs whose data
+    set or whose pretrained weights are absent are left out and named in the report. `wait`: a run in another process's
+    hands is waited for instead of refused. `weights`: keep the final weights of what is trained (`paths.weights`).
     Raises TryAgain on a signal, UsageError on an engine or device that cannot do it, WriteError, DataError.
     """
     runs = list(dict.fromkeys(runs))
@@ -70,8 +70,9 @@ def train(
     if weights:
         extras.need("safetensors", "weights", "--weights")
     store.open_results(results)
-    report = Report(published={} if fresh else _published(runs, results, say))
-    if not (missing := _missing(runs, results, report, fresh)):
+    own = {record.run for record in own_records(runs, results, say)}
+    report = Report(published={} if fresh else _published([run for run in runs if run not in own], results, say))
+    if not (missing := _missing(runs, own, results, report, fresh)):
         return report
     store.check_locks(results)
     with _signals() as asked, devices.on_device(device, say, asked) as device:
@@ -80,29 +81,38 @@ def train(
                 raise TryAgain("stopped before the next run", "Run this again to go on.")
             with _locked(members, results, wait, asked):
                 set_aside(members, results, say)
-                todo = _missing(members, results, report, fresh)
+                own = {record.run for record in own_records(members, results, say)}
+                todo = _missing(members, own, results, report, fresh)
                 _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
     return report
 
 
-def _published(runs: Sequence[Run], results: Path, say: Say) -> dict[Run, str]:
-    """The digests of those runs that have no record here and need none, being published."""
-    unrecorded = [run for run in runs if not paths.record(results, run.cell.key, run.seed).exists()]
-    return {run: found.digest for run, found in publication.standing(results, unrecorded, say).items()}
-
-
-def _missing(runs: Sequence[Run], results: Path, report: Report, fresh: bool) -> list[Run]:
-    """The runs neither recorded nor published; the others are noted as standing. Raises Unreadable."""
-    missing = []
+def own_records(runs: Iterable[Run], results: Path, say: Say) -> Iterator[Record]:
+    """The records of those of the runs that have one of their own. One that does not verify is moved aside and said,
+    unless somebody is at work on that run, so that it hides no published one. Raises Unreadable."""
     for run, found in store.get_records(results, runs):
         if isinstance(found, Unreadable):
             raise found
-        if (isinstance(found, Record) or run in report.published) and not fresh:
+        if isinstance(found, DataError):
+            with contextlib.suppress(TryAgain), lock.held(paths.run_lock(results, run.cell.key, run.seed), run.id):
+                set_aside([run], results, say)
+        elif found is not None:
+            yield found
+
+
+def _published(unrecorded: Sequence[Run], results: Path, say: Say) -> dict[Run, str]:
+    """The digests of those runs that need no record of their own, being published."""
+    return {run: found.digest for run, found in publication.standing(results, unrecorded, say).items()}
+
+
+def _missing(runs: Sequence[Run], own: set[Run], results: Path, report: Report, fresh: bool) -> list[Run]:
+    """The runs neither recorded (`own`) nor published; the others are noted as standing."""
+    stands = set() if fresh else own | report.published.keys()
+    for run in runs:
+        if run in stands:
             report.stood.append(run)
             _tidy(run, results)
-        else:
-            missing.append(run)
-    return missing
+    return [run for run in runs if run not in stands]
 
 
 def set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
@@ -112,7 +122,7 @@ def set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
     for run, found in store.get_records(results, runs):
         if isinstance(found, DataError) and not isinstance(found, Unreadable):
             aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
-            say(f"{found.cause}; kept as {aside.name}, will be trained again")
+            say(f"{found.cause}; kept as {aside.name}, counts no more")
 
 
 def _tidy(run: Run, results: Path) -> None:

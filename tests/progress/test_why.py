@@ -73,7 +73,7 @@ def test_what_a_cell_is(capsys):
 
 def test_without_a_record_it_would_be_trained(capsys):
     for row in why(capsys, DIGITS.key):
-        assert (row["state"], row["trains"], row["because"]) == ("waiting", True, "no record")
+        assert (row["state"], row["trains"], row["because"]) == ("waiting", True, "no own record")
 
 
 def test_a_record_stands_whatever_data_there_are_now_but_that_is_said(capsys, folder):
@@ -130,7 +130,7 @@ def test_published_files_that_cannot_be_read(capsys, folder):
 def test_data_that_are_absent(capsys):
     (row,) = why(capsys, f"{Cell(dataset='mnist', model='mlp', norm='none').key}:0")
     assert row["trains"]
-    assert row["because"].startswith("no record; cannot be trained: ")
+    assert row["because"].startswith("no own record; cannot be trained: ")
     assert row["data"]["state"] == "absent"
 
 
@@ -169,7 +169,7 @@ def test_in_training_and_then_with_a_checkpoint(capsys, folder):
     epoch = row["checkpoints"][0]["epoch"]
     assert [checkpoint["differs"] for checkpoint in row["checkpoints"]] == [{}, {}]
     assert [checkpoint["fits"] for checkpoint in row["checkpoints"]] == [True, True]
-    assert row["because"] == f"no record; it goes on from the checkpoint of epoch {epoch}"
+    assert row["because"] == f"no own record; it goes on from the checkpoint of epoch {epoch}"
     assert "trains" in call(capsys, "why", LONG.key).out
 
     header, _, payload = newest.read_bytes().partition(b"\n")

@@ -18,7 +18,7 @@ from bnstudy.study import Study
 Row = dict[str, Any]
 Say = Callable[[str], None]
 
-NO_RECORD = "no record"
+NO_RECORD = "no own record"
 
 
 def explain(runs: Sequence[Run], studies: Iterable[Study], results: Path, data: Path, say: Say) -> list[Row]:
@@ -57,15 +57,16 @@ def what(cell: Cell, studies: Iterable[Study]) -> Row:
 def _state(run: Run, results: Path, data: Row) -> tuple[str, str]:
     """(state, because)."""
     owner = lock.holder(paths.run_lock(results, run.cell.key, run.seed))
+    state, lacks = "waiting", NO_RECORD
     try:
-        record = store.get_record(results, run)
+        if (record := store.get_record(results, run)) is not None:
+            return "done", f"its record stands: {_outcome(record)}{_other_data(record, data)}"
     except DataError as error:
-        return "damaged", _damage(run, results, error)
-    if record is not None:
-        return "done", f"its record stands: {_outcome(record)}{_other_data(record, data)}"
+        state, lacks = "damaged", _damage(run, results, error)
     if owner is not None:
         return "running", f"process {owner['pid']} on {owner['host']} has it in hand"
-    return _published(run, results)
+    stands, told = _published(run, results)
+    return "published" if stands else state, lacks + told
 
 
 def _outcome(record: Record) -> str:
@@ -94,17 +95,17 @@ def _other_data(record: Record, data: Row) -> str:
     return f"; it was trained on other data ({str(made)[:12]}) than there are now ({data['digest'][:12]})"
 
 
-def _published(run: Run, results: Path) -> tuple[str, str]:
-    """A run without an own record: what is published of it decides."""
+def _published(run: Run, results: Path) -> tuple[bool, str]:
+    """Whether what is published of a run stands, where it has no record of its own that verifies; and a word on it."""
     row = publication.listed(results).get((run.cell.key, run.seed))
     if row is None:
-        return "waiting", NO_RECORD
+        return False, ""
     if row["recipe"] != run.cell.recipe:
-        return "waiting", f"{NO_RECORD}; published by recipe {row['recipe']}, the recipe now is {run.cell.recipe}"
+        return False, f"; published by recipe {row['recipe']}, the recipe now is {run.cell.recipe}"
     told: list[str] = []
     if publication.standing(results, [run], told.append):
-        return "published", f"no own record, but the published run stands ({row['outcome']})"
-    return "waiting", f"{NO_RECORD}; {told[0]}"
+        return True, f", but the published run stands ({row['outcome']})"
+    return False, f"; {told[0]}"
 
 
 # checkpoints
