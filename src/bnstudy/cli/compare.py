@@ -5,10 +5,9 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths
+from bnstudy import console, paths, publication
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ReportsOption, ResultsOption
-from bnstudy.cli.train import records_of
 from bnstudy.errors import DataError, UsageError
 from bnstudy.record import Record
 from bnstudy.study import find
@@ -45,7 +44,7 @@ def compare(
 
 def _records(results: Path, word: str, config: Path) -> list[Record]:
     """The records of a cell. Raises DataError if it has none, UsageError if no study has such a cell."""
-    found = records_of(results, word)
+    found = publication.records_of(results, word, console.say)
     if not found:
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
         raise DataError(f"{word}: no record", f"Train it with: bnstudy train {cell.key}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths, selection, training
+from bnstudy import console, paths, publication, selection, training
 from bnstudy.cell import Run
 from bnstudy.cli import options
 from bnstudy.cli.options import (
@@ -20,7 +20,6 @@ from bnstudy.cli.options import (
     SeedsOption,
     WhereOption,
 )
-from bnstudy.cli.train import records_of
 from bnstudy.errors import UsageError
 from bnstudy.labels import name
 from bnstudy.progress import status as progress
@@ -167,6 +166,6 @@ def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) 
     """The runs of a cell of the config or, as `bnstudy try` makes them, of records alone. Raises UsageError."""
     which = word.partition(":")[0]
     in_study = any(which in (cell.key, name(cell)) for study in studies for cell in study.cells)
-    records = [] if in_study else records_of(results, which)
+    records = [] if in_study else publication.records_of(results, which, console.say)
     tried = [Study("", "", (records[0].cell,), tuple(record.seed for record in records))] if records else []
     return selection.named_runs([word], [*studies, *tried], seeds)

@@ -130,7 +130,7 @@ def show(
     """Show what is known of a cell: its records, or that there is none yet."""
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
-    records = [r for r in records_of(folder, word) if not seed or str(r.seed) == seed]
+    records = [r for r in publication.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
     cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
     if as_json:
         return console.put_json([json.loads(r.to_text()) for r in records])
@@ -141,22 +141,12 @@ def show(
         console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
 
 
-def records_of(results: Path, word: str) -> list[Record]:
-    """The records of the cell of this name or key, by seed: its own, and published ones of other seeds."""
-    from bnstudy import store
-
-    key = word.rpartition("-")[2]
-    own = {record.seed: record for record in store.find_records(results, key)}
-    published = {record.seed: record for record in publication.records_of(results, key, console.say)}
-    return [r for _, r in sorted((published | own).items()) if word in (r.cell.key, name(r.cell))]
-
-
 def _record(results: Path, run: Run) -> Record:
     """The record of one run, its own or as published. Raises DataError if there is none."""
-    found = [record for record in records_of(results, run.cell.key) if record.seed == run.seed]
-    if not found:
+    found = {record.seed: record for record in publication.records_of(results, run.cell.key, console.say)}
+    if run.seed not in found:
         raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
-    return found[0]
+    return found[run.seed]
 
 
 def _show(record: Record, results: Path) -> None:

@@ -9,8 +9,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import paths
+from bnstudy import paths, store
 from bnstudy.cell import Run
+from bnstudy.labels import name
 from bnstudy.record import Record
 
 if TYPE_CHECKING:
@@ -82,8 +83,15 @@ def records(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> I
         yield from map(restore, verified.values())
 
 
-def records_of(results: Path, key: str, say: Callable[[str], None]) -> list[Record]:
-    """The published records of a cell key, by seed."""
+def records_of(results: Path, word: str, say: Callable[[str], None]) -> list[Record]:
+    """The records of the cell of this name or key, by seed: its own, and published ones of other seeds."""
+    key = word.rpartition("-")[2]
+    own = {record.seed: record for record in store.find_records(results, key)}
+    published = {record.seed: record for record in _published_of(results, key, say)}
+    return [r for _, r in sorted((published | own).items()) if word in (r.cell.key, name(r.cell))]
+
+
+def _published_of(results: Path, key: str, say: Callable[[str], None]) -> list[Record]:
     if not any(row["key"] == key for row in listed(results).values()):
         return []
     from bnstudy.publication import files
