@@ -18,6 +18,7 @@ from bnstudy.errors import DataError, UsageError
 from bnstudy.inits import initialize
 from bnstudy.models import ImageShape, build, densenet121, mlp
 from bnstudy.rules import ACTS
+from command_line import call
 
 GREY, COLOUR = ImageShape(1, 28, 28, 10), ImageShape(3, 32, 32, 10)
 
@@ -192,6 +193,16 @@ def test_a_file_named_by_the_variable_comes_first(weights, tmp_path, monkeypatch
     moved = weights.rename(tmp_path / "mine.pth")
     monkeypatch.setenv("BNSTUDY_DENSENET121", str(moved))
     assert densenet121.obtain() == moved
+
+
+def test_the_command_line_looks_for_weights_in_the_folder_it_is_given(weights, tmp_path, monkeypatch, capsys):
+    """They are found and fit no image of one channel; nothing is downloaded."""
+    monkeypatch.setenv("BNSTUDY_DATA", str(tmp_path / "elsewhere"))
+    monkeypatch.setattr(densenet121, "_download", pytest.fail)
+    words = ["model=densenet121", "dataset=toy", "norm=batch", "pretrained=true", "epochs=1"]
+    folders = ["--data", str(tmp_path), "--results", str(tmp_path / "results")]
+    ended = call(capsys, "try", *words, *folders, "--device", "cpu", "--yes")
+    assert "pretrained: the weights are for three channels, toy has 1" in ended.err
 
 
 def test_images_that_do_not_fit_are_refused():

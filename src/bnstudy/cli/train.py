@@ -1,6 +1,7 @@
 """Verbs on single runs: train, try, show."""
 
 import json
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -68,6 +69,8 @@ def train(
 
 
 def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> training.Report:
+    if data is not None:
+        os.environ["BNSTUDY_DATA"] = str(data)  # networks look there for the weights that they start from
     with console.progress(runs) as (on_epoch, say):
         report = training.train(
             runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, weights=weights, **how
