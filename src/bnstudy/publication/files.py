@@ -31,7 +31,7 @@ def read(results: Path) -> Runs:
     """All published runs, verified or not; none if nothing is published. Raises DataError if a file is damaged."""
     if not paths.published(results, "runs").exists():
         return {}
-    runs, epochs, layers = (_table(results, name) for name in ("runs", "epochs", "layers"))
+    runs, epochs, layers = (table(results, name) for name in ("runs", "epochs", "layers"))
     of_epochs, of_layers = dict(_split(epochs)), dict(_split(layers))
     found = {}
     for row in runs.to_pylist():
@@ -43,10 +43,11 @@ def read(results: Path) -> Runs:
 def index(results: Path) -> list[dict[str, Any]]:
     """key, seed, recipe, outcome and digest of each published run; unverified, but in a moment. Raises DataError."""
     columns = ["key", "seed", "recipe", "outcome", "digest"]
-    return _table(results, "runs", columns).to_pylist() if paths.published(results, "runs").exists() else []
+    return table(results, "runs", columns).to_pylist() if paths.published(results, "runs").exists() else []
 
 
-def _table(results: Path, name: str, columns: list[str] | None = None) -> pa.Table:
+def table(results: Path, name: str, columns: list[str] | None = None) -> pa.Table:
+    """A published file. Raises DataError if it is not there or damaged."""
     path = paths.published(results, name)
     try:
         return pq.ParquetFile(path).read(columns=columns)

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from bnstudy import paths
 from bnstudy.cell import Cell
 from bnstudy.errors import DataError
+from bnstudy.publication import files
 from bnstudy.timing import record, shown
 from bnstudy.timing.record import Body
 
@@ -26,14 +27,9 @@ TEXT = "record"
 
 def texts(results: Path) -> dict[str, str]:
     """The published timing records by key, as their files say, unverified. Raises DataError if the file is damaged."""
-    path = paths.published(results, "timings")
-    if not path.exists():
+    if not paths.published(results, "timings").exists():
         return {}
-    try:
-        table = pq.ParquetFile(path).read(columns=["timing", TEXT]).to_pydict()
-    except (OSError, pa.ArrowException) as error:
-        remedy = "Bring results/published back from version control."
-        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error
+    table = files.table(results, "timings", ["timing", TEXT]).to_pydict()
     return dict(zip(table["timing"], table[TEXT], strict=True))
 
 
