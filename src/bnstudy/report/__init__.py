@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnstudy import __version__, figures, paths, stats, store, tables
@@ -25,9 +24,11 @@ from bnstudy.figures.render import render, state
 from bnstudy.frames import Frames, narrowed
 from bnstudy.labels import THESIS_DATASETS
 from bnstudy.report import cells, claims, effects, layers, practicals, readings
+from bnstudy.report.files import addresses
 from bnstudy.study import Study
 from bnstudy.tables import Shown, in_order
 from bnstudy.tables.formats import html as table_html
+from bnstudy.tables.formats import templates
 from bnstudy.tables.layout import half_up
 from bnstudy.timing import frame as timing
 
@@ -90,11 +91,10 @@ def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str
         reading, names = cells_of(figure, plan)
         now = state(figure, frames, names, reading)
         made = [] if now == "not run" else render(figure, frames, names, folder, formats, reading)
-        files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
         drawn.append(
             {
-                "figure": figure, "state": now, "reduced": reading == "reduced", "narrow": files.pop("_narrow.svg", ""),
-                "files": files, "caption": figure.caption.removesuffix(figure.observation), "panels": len(names),
+                "figure": figure, "state": now, "reduced": reading == "reduced", "panels": len(names),
+                "caption": figure.caption.removesuffix(figure.observation), **addresses(figure.stem, made),
             }
         )  # fmt: skip
     return drawn
@@ -122,8 +122,7 @@ def draw_background(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) ->
     drawn = []
     for figure in BACKGROUND.values():
         made = render_background(figure, folder, formats)
-        files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
-        drawn.append({"figure": figure, "narrow": files.pop("_narrow.svg", ""), "files": files})
+        drawn.append({"figure": figure, **addresses(figure.stem, made)})
     return drawn
 
 
@@ -247,10 +246,7 @@ def sections(pictures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 def html(values: Mapping[str, Any]) -> str:
     """The page. Every value is escaped; only the tables' own markup, escaped where it is made, passes as it is."""
-    environment = Environment(
-        loader=PackageLoader("bnstudy.report", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
+    environment = templates("bnstudy.report")
     environment.filters["duration"] = cells.duration
     source = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""
     return environment.get_template("page.html.j2").render(css=Markup(source), **values)

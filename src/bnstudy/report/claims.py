@@ -101,7 +101,7 @@ def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
         "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
         "group": group(claim.section), "models": sorted({model for model, _ in claim.places}),
         "verdict": found.verdict, "state": found.state, "published": published_support(claim),
-        "figures": claim.figures, "left": left_out(claim, found), "parts": [_part(part) for part in found.parts],
+        "figures": claim.figures, "left": left_out(claim, found), "parts": [part_row(part) for part in found.parts],
         "text": evidence(found)["text"],
     }  # fmt: skip
 
@@ -136,7 +136,8 @@ def left_out(claim: Claim, found: ClaimVerdict) -> str:
     return "; ".join(words)
 
 
-def _part(part: PartVerdict) -> dict[str, Any]:
+def part_row(part: PartVerdict) -> dict[str, Any]:
+    """A part of a claim as the page shows it."""
     return {
         "kind": part.kind, "check": part.check, "verdict": part.verdict,
         "true_in": "" if part.verdict == NOT_RUN else true_in(part), "numbers": numbers(part),

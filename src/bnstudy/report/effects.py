@@ -11,6 +11,7 @@ from bnstudy.effects import conclusion, effects
 from bnstudy.figures import effects as figure
 from bnstudy.figures import style
 from bnstudy.frames import Frames
+from bnstudy.report.files import addresses
 from bnstudy.stats import each
 from bnstudy.tables.layout import signed
 
@@ -22,12 +23,11 @@ def of_page(frames: Frames, folder: Path, formats: Sequence[str]) -> dict[str, A
     if table.empty:
         return {}
     made = figure.render(table, folder, formats)
-    files = {path.name.removeprefix(figure.STEM).lstrip("."): f"figures/{path.name}" for path in made}
     alive, order = table[table["learns"]], list(style.MODELS)
     places = sorted(table.groupby(["model", "dataset"], sort=False), key=lambda place: order.index(str(place[0][0])))
     return {
         "id": figure.ID, "stem": figure.STEM, "title": figure.TITLE, "caption": figure.CAPTION,
-        "state": figure.state(frames), "narrow": files.pop("_narrow.svg", ""), "files": files,
+        "state": figure.state(frames), **addresses(figure.STEM, made),
         "panels": table["model"].nunique(), "conclusion": conclusion(table),
         "outside": [_outside(pair) for pair in each(alive[alive["h"].notna() & ~alive["within"]])],
         "rows": [_row(str(model), str(dataset), part) for (model, dataset), part in places],

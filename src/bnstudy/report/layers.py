@@ -9,6 +9,7 @@ import pandas as pd
 
 from bnstudy.figures.background import LAYERS
 from bnstudy.figures.background.render import render
+from bnstudy.report.files import addresses
 
 KINDS = {("none", False): "vanilla", ("batch", False): "batch norm, epsilon 0", ("batch", True): "batch norm"}
 HIGH, LOW = 1.0, 1e-4  # of the thesis's initial weights (7.1.3)
@@ -18,11 +19,7 @@ CLAIMS = ("G24", "G25")
 
 def of_page(folder: Path, formats: Sequence[str]) -> dict[str, Any]:
     """The figures, drawn where they are not yet, and the tables of the section."""
-    drawn = []
-    for figure in LAYERS.values():
-        files = {p.name.removeprefix(figure.stem).lstrip("."): p.name for p in render(figure, folder, formats)}
-        files = {ending: f"figures/{name}" for ending, name in files.items()}
-        drawn.append({"figure": figure, "narrow": files.pop("_narrow.svg", ""), "files": files})
+    drawn = [{"figure": one, **addresses(one.stem, render(one, folder, formats))} for one in LAYERS.values()]
     scaling, spectra = (pd.read_csv(folder / f"{figure.stem}.csv") for figure in LAYERS.values())
     return {"pictures": drawn, "scaling": scaling_rows(scaling), "spectra": spectrum_rows(spectra), "claims": CLAIMS}
 

@@ -10,10 +10,12 @@ from markupsafe import Markup
 from bnstudy import stats, tables
 from bnstudy.claims import practicals as claims
 from bnstudy.claims.catalogue import Claim
-from bnstudy.claims.listing import evidence, numbers, true_in
+from bnstudy.claims.listing import evidence
 from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict
 from bnstudy.figures import practicals as figures
 from bnstudy.frames import Frames
+from bnstudy.report.claims import part_row
+from bnstudy.report.files import addresses
 from bnstudy.tables import practicals
 from bnstudy.tables.listing import html
 
@@ -59,8 +61,7 @@ def _picture(
     if state == NOT_RUN:
         return None
     made = figures.render(figure, frames, folder / "figures", formats)
-    files = {path.name.removeprefix(figure.stem).lstrip("."): f"figures/{path.name}" for path in made}
-    return {"figure": figure, "state": state, "narrow": files.pop("_narrow.svg", ""), "files": files}
+    return {"figure": figure, "state": state, **addresses(figure.stem, made)}
 
 
 def claim_row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
@@ -70,11 +71,5 @@ def claim_row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
         "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
         "verdict": found.verdict, "state": found.state, "published": claim.published, "figures": (),
         "left": ", ".join("/".join(group) for group in left), "text": evidence(found)["text"],
-        "parts": [
-            {
-                "kind": part.kind, "check": part.check, "verdict": part.verdict,
-                "true_in": "" if part.verdict == NOT_RUN else true_in(part), "numbers": numbers(part),
-            }
-            for part in found.parts
-        ],
+        "parts": [part_row(part) for part in found.parts],
     }  # fmt: skip

@@ -26,31 +26,31 @@ def csv(content: pd.DataFrame) -> str:
 def markdown(grid: Grid) -> str:
     """Title, caption, a pipe table with up to three lines per row (published, ours, difference), notes."""
     labels = [f"{name} {column}" for name, column in zip(_spread(grid), grid.columns, strict=True)]
-    out = [f"**Table {_md(grid.id)}: {_md(grid.title)}.** {_md(grid.caption)}", ""]
-    out += [_pipe([_md(grid.corner), "", *map(_md, labels)]), _pipe(["---", "---", *["---:"] * len(labels)])]
+    out = [f"**Table {md(grid.id)}: {md(grid.title)}.** {md(grid.caption)}", ""]
+    out += [pipe([md(grid.corner), "", *map(md, labels)]), pipe(["---", "---", *["---:"] * len(labels)])]
     group = None
     for row in grid.rows:
         if row.group != group:
             group = row.group
-            out.append(_pipe([f"**{_md(group)}**", *[""] * (len(labels) + 1)]))
+            out.append(pipe([f"**{md(group)}**", *[""] * (len(labels) + 1)]))
         for i, (what, texts) in enumerate(lines(grid, row, {v: v for v in VERDICT_LETTERS})):
-            out.append(_pipe([_md(row.label) if i == 0 else "", what, *map(_md, texts)]))
-    return "\n".join([*out, "", *(f"- {_md(note)}" for note in grid.notes), ""])
+            out.append(pipe([md(row.label) if i == 0 else "", what, *map(md, texts)]))
+    return "\n".join([*out, "", *(f"- {md(note)}" for note in grid.notes), ""])
 
 
 def latex(grid: Grid) -> str:
     """A `table` environment; needs only the package booktabs."""
-    head = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{_tex(name)}}}" for name, n in grid.head)
+    head = " & ".join(rf"\multicolumn{{{n}}}{{c}}{{{tex(name)}}}" for name, n in grid.head)
     ends = [2 + sum(n for _, n in grid.head[: i + 1]) for i in range(len(grid.head))]
     rules = "".join(rf"\cmidrule(lr){{{end - n + 1}-{end}}}" for (_, n), end in zip(grid.head, ends, strict=True))
     body, group = [], None
     for row in grid.rows:
         if row.group != group:
             body.append(r"\midrule")
-            body.append(rf"\multicolumn{{{len(grid.columns) + 2}}}{{l}}{{\textit{{{_tex(row.group)}}}}} \\")
+            body.append(rf"\multicolumn{{{len(grid.columns) + 2}}}{{l}}{{\textit{{{tex(row.group)}}}}} \\")
             group = row.group
         for i, (what, texts) in enumerate(lines(grid, row, VERDICT_LETTERS)):
-            body.append(" & ".join([_tex(row.label) if i == 0 else "", what, *map(_tex, texts)]) + r" \\")
+            body.append(" & ".join([tex(row.label) if i == 0 else "", what, *map(tex, texts)]) + r" \\")
     notes = (
         [*grid.notes, "Verdicts: r reproduced, d differs, u undecided, b broken as published."]
         if grid.judged
@@ -59,11 +59,11 @@ def latex(grid: Grid) -> str:
     return "\n".join(
         [
             r"\begin{table}[htbp]", r"\centering\scriptsize\setlength{\tabcolsep}{2.5pt}",
-            rf"\caption{{{_tex(grid.title)}. {_tex(grid.caption)}}}", rf"\label{{tab:{_slug(grid.id)}}}",
+            rf"\caption{{{tex(grid.title)}. {tex(grid.caption)}}}", rf"\label{{tab:{_slug(grid.id)}}}",
             rf"\begin{{tabular}}{{ll{'r' * len(grid.columns)}}}", r"\toprule",
-            rf" & & {head} \\", rules, " & ".join([_tex(grid.corner), "", *map(_tex, grid.columns)]) + r" \\",
+            rf" & & {head} \\", rules, " & ".join([tex(grid.corner), "", *map(tex, grid.columns)]) + r" \\",
             *body, r"\bottomrule", r"\end{tabular}", "",
-            *(rf"\par\smallskip\raggedright {_tex(note)}" for note in notes), r"\end{table}", "",
+            *(rf"\par\smallskip\raggedright {tex(note)}" for note in notes), r"\end{table}", "",
         ]
     )  # fmt: skip
 
@@ -71,11 +71,8 @@ def latex(grid: Grid) -> str:
 def html(grid: Grid, linked: Collection[str] = ()) -> str:
     """A <table> fragment, every text escaped. `linked`: keys of cells that the page it goes into has a `#cell-KEY` of;
     our numbers of these are links there."""
-    environment = Environment(
-        loader=PackageLoader("bnstudy.tables", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    return environment.get_template("table.html.j2").render(grid=grid, groups=_grouped(grid), linked=linked)
+    template = templates("bnstudy.tables").get_template("table.html.j2")
+    return template.render(grid=grid, groups=_grouped(grid), linked=linked)
 
 
 def lines(grid: Grid, row: Row, words: Mapping[str, str]) -> list[tuple[str, list[str]]]:
@@ -98,15 +95,26 @@ def _spread(grid: Grid) -> list[str]:
     return [name for name, n in grid.head for _ in range(n)]
 
 
-def _pipe(cells: list[str]) -> str:
+def templates(package: str) -> Environment:
+    """The templates of this package. What they show is escaped, unless it is markup already."""
+    return Environment(
+        loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
+    )  # fmt: skip
+
+
+def pipe(cells: list[str]) -> str:
+    """A line of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
 
-def _md(text: str) -> str:
+def md(text: str) -> str:
+    """A text on one line of Markdown, nothing in it taken for a sign."""
     return " ".join(text.translate(MARKDOWN).split())
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """A text in LaTeX, nothing in it taken for a command."""
     return text.translate(LATEX)
 
 

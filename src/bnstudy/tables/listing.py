@@ -3,9 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from bnstudy.tables.formats import LATEX, MARKDOWN
+from bnstudy.tables.formats import md, pipe, templates, tex
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +31,11 @@ class Listing:
 
 def markdown(listing: Listing) -> str:
     """Title, caption, a pipe table, notes."""
-    titles = [_md(title) for title, _ in listing.columns]
+    titles = [md(title) for title, _ in listing.columns]
     rules = ["---:" if number else "---" for _, number in listing.columns]
-    rows = [titles, rules, *([_md(text) for text in line.cells] for line in listing.lines)]
-    head = f"**Table {_md(listing.id)}: {_md(listing.title)}.** {_md(listing.caption)}"
-    return "\n".join([head, "", *map(_pipe, rows), "", *(f"- {_md(note)}" for note in listing.notes), ""])
+    rows = [titles, rules, *([md(text) for text in line.cells] for line in listing.lines)]
+    head = f"**Table {md(listing.id)}: {md(listing.title)}.** {md(listing.caption)}"
+    return "\n".join([head, "", *map(pipe, rows), "", *(f"- {md(note)}" for note in listing.notes), ""])
 
 
 def latex(listing: Listing) -> str:
@@ -45,14 +43,14 @@ def latex(listing: Listing) -> str:
     words = sum(not number for _, number in listing.columns[1:])
     wide = rf">{{\raggedright\arraybackslash}}p{{{0.6 / max(1, words):.2f}\linewidth}}"
     kinds = "l" + "".join("r" if number else wide for _, number in listing.columns[1:])
-    body = [" & ".join(map(_tex, line.cells)) + r" \\" for line in listing.lines]
-    titles = " & ".join(_tex(title) for title, _ in listing.columns) + r" \\"
-    notes = (rf"\par\smallskip\raggedright {_tex(note)}" for note in listing.notes)
+    body = [" & ".join(map(tex, line.cells)) + r" \\" for line in listing.lines]
+    titles = " & ".join(tex(title) for title, _ in listing.columns) + r" \\"
+    notes = (rf"\par\smallskip\raggedright {tex(note)}" for note in listing.notes)
     return "\n".join(
         [
             r"{\scriptsize\setlength{\tabcolsep}{3pt}", rf"\begin{{longtable}}{{{kinds}}}",
-            rf"\caption{{{_tex(listing.title)}. {_tex(listing.caption)}}}"
-            rf"\label{{tab:{_tex(listing.id).lower().replace('.', '-')}}}\\",
+            rf"\caption{{{tex(listing.title)}. {tex(listing.caption)}}}"
+            rf"\label{{tab:{tex(listing.id).lower().replace('.', '-')}}}\\",
             r"\toprule", titles, r"\midrule", r"\endhead", *body, r"\bottomrule", r"\end{longtable}", *notes, "}", "",
         ]
     )  # fmt: skip
@@ -61,20 +59,4 @@ def latex(listing: Listing) -> str:
 def html(listing: Listing, linked: Collection[str] = ()) -> str:
     """A <table> fragment, every text escaped. `linked`: keys of cells that the page it goes into has a `#cell-KEY` of;
     the first number of their lines is a link there."""
-    environment = Environment(
-        loader=PackageLoader("bnstudy.tables", "."), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
-    )  # fmt: skip
-    return environment.get_template("listing.html.j2").render(listing=listing, linked=linked)
-
-
-def _pipe(texts: list[str]) -> str:
-    return "| " + " | ".join(texts) + " |"
-
-
-def _md(text: str) -> str:
-    return " ".join(text.translate(MARKDOWN).split())
-
-
-def _tex(text: str) -> str:
-    return text.translate(LATEX)
+    return templates("bnstudy.tables").get_template("listing.html.j2").render(listing=listing, linked=linked)
