@@ -9,33 +9,18 @@ from typing import Any
 
 import bnstudy.claims.predicates.practicals  # noqa: F401 (they register themselves)
 from bnstudy.claims.by_row import DATASET, Group, RowCurves, Rows
-from bnstudy.claims.catalogue import ACCURACY, Claim, claims_of
+from bnstudy.claims.catalogue import Claim, claims_of
 from bnstudy.claims.listing import evidence
 from bnstudy.claims.measured import Mean, Measured, accuracies
-from bnstudy.claims.terms import NotGiven
-from bnstudy.claims.verdicts import NO, YES, ClaimVerdict, verdict
+from bnstudy.claims.verdicts import ClaimVerdict, verdict
 from bnstudy.frames import Frames
 from bnstudy.published import practicals
-
-NOT_PRINTED = "not printed"
-"""What a report says of a claim by its numbers, where it has none for it: only words."""
 
 
 @cache
 def registry() -> dict[str, Claim]:
     """id -> claim, in the order of practicals.csv. Its places are the groups of rows that it compares."""
     return claims_of("practicals.csv", lambda row: tuple(tuple(group.split("/")) for group in row["rows"].split()))
-
-
-def printed_support(claim: Claim) -> str:
-    """What the reports' own numbers say: yes, no, or not printed. Parts that need curves count as not given."""
-    numbers: dict[Any, float] = {(r.id,): r.published for r in practicals.rows() if r.published is not None}
-    parts = [part for part in claim.parts if part.kind == ACCURACY]
-    try:
-        answers = [bool(part.predicate(Rows(claim.places, numbers))) for part in parts]
-    except NotGiven:
-        return NOT_PRINTED
-    return NOT_PRINTED if not answers else YES if all(answers) else NO
 
 
 class MeasuredRows(Measured):

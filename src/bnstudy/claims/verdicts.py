@@ -55,14 +55,19 @@ class ClaimVerdict:
         return tuple(p for p in judged[0] if all(p in places for places in judged)) if judged else ()
 
 
-def published_support(claim: Claim) -> str:
-    """What tables B.1 to B.4 say: yes, no, or not in tables. Parts that need curves count as not given."""
+def published_support(
+    claim: Claim, numbers: Callable[[Collection[Any]], Any] = printed, silent: str = NOT_IN_TABLES
+) -> str:
+    """What printed numbers say: yes, no, or `silent`. Parts that need curves count as not given.
+
+    numbers   the evidence of the source, by default tables B.1 to B.4
+    """
     parts = [part for part in claim.parts if part.kind in PRINTED]
     try:
-        answers = [bool(part.predicate(printed(claim.places))) for part in parts]
+        answers = [bool(part.predicate(numbers(claim.places))) for part in parts]
     except NotGiven:
-        return NOT_IN_TABLES
-    return NOT_IN_TABLES if not answers else YES if all(answers) else NO
+        return silent
+    return silent if not answers else YES if all(answers) else NO
 
 
 def verdict(claim: Claim, measured: Measured | None) -> ClaimVerdict:
