@@ -127,6 +127,15 @@ def test_frames_survive_the_disk(records, tmp_path):
     assert (folder / "layers.parquet").read_bytes() == first
 
 
+@pytest.mark.parametrize("kind", ["str", object], ids=["pandas 3", "pandas 2"])
+def test_a_spreadsheet_takes_no_text_for_a_formula(kind):
+    frame = pd.DataFrame({"cpu": pd.Series(["=HYPERLINK()", "-x", "plain", None], dtype=kind), "mean": [-1.0, 2, 3, 4]})
+    shown = frames.for_spreadsheets(frame)
+    assert shown["cpu"].tolist()[:3] == ["'=HYPERLINK()", "'-x", "plain"]
+    assert pd.isna(shown["cpu"][3])
+    assert shown["mean"].tolist() == [-1.0, 2, 3, 4]
+
+
 def test_absent_or_torn_frames_say_what_to_do(records, tmp_path):
     with pytest.raises(DataError, match="aggregate --study demo"):
         frames.get(tmp_path, "demo")

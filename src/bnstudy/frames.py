@@ -237,8 +237,8 @@ def put(frames: Frames, results: Path, study: str) -> Path:
 
 def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
     """For CSV: a text that a spreadsheet would take for a formula gets an apostrophe in front of it."""
-    texts = frame.select_dtypes(include="str")
-    return frame.assign(**{name: texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})
+    texts = frame.select_dtypes(include=["object", "string"])  # what pandas 2 makes of texts, and what pandas 3 does
+    return frame.assign(**{str(name): texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})
 
 
 def get(results: Path, study: str) -> Frames:
