@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -111,7 +112,7 @@ def test_one_seed_has_no_interval():
 
 
 def test_readings_and_small_networks_do_not_count():
-    kinds = ({"width": 0.5}, {"nesterov": "torch"})
+    kinds: tuple[dict[str, Any], ...] = ({"width": 0.5}, {"nesterov": "torch"})
     others = {cell(n, "relu", **kind): v for n, v in (("none", [70, 70]), ("batch", [80, 80])) for kind in kinds}
     assert effects(measured(others).runs, printed(NUMBERS)).empty
     own = {cell(*slot): values for slot, values in ACCURACIES.items()}
@@ -185,7 +186,7 @@ def test_points_stand_where_the_table_says(table):
         assert one.get_xlim() == one.get_ylim()
         low, high = one.get_xlim()
         assert all(low < value < high for x, y, _ in marks(one) for value in (x, y))
-    spans = [tuple(line.get_ydata()) for line in ax.lines if line.get_color() == style.DATA["cifar10"][0]]
+    spans = [tuple(np.asarray(line.get_ydata())) for line in ax.lines if line.get_color() == style.DATA["cifar10"][0]]
     learn = table[table["learns"]]
     assert {span for span in spans if len(span) == 2} == {(row.own - row.h, row.own + row.h) for row in each(learn)}
 

@@ -34,9 +34,10 @@ def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     pairs["learns"] = ~(pairs["published_broken"] | pairs["broken"])
     pairs["published"] = (pairs["published_batch"] - pairs["published_none"]).round(EXACT)
     pairs["own"] = pairs["mean_batch"] - pairs["mean_none"]
-    pairs["h"] = np.hypot(pairs["h_none"], pairs["h_batch"]).where(pairs["learns"])  # each is t s √(1 + 1/n)
+    square = pairs["h_none"] ** 2 + pairs["h_batch"] ** 2  # each h is t s √(1 + 1/n)
+    pairs["h"] = square.where(pairs["learns"]) ** 0.5
     pairs["within"] = (pairs["published"] - pairs["own"]).abs().round(EXACT) <= pairs["h"].round(EXACT)
-    shown = (pairs["mean_batch"].round(1) - pairs["mean_none"].round(1)).round(1)
+    shown = pairs["mean_batch"].round(1) - pairs["mean_none"].round(1)
     pairs["same_sign"] = np.sign(pairs["published"]) == np.sign(shown)
     return pairs[COLUMNS]
 
