@@ -25,9 +25,13 @@ def study_of(dataset, settings=("relu", "lr_high"), **more):
 
 
 def page_of(study, folder):
-    """Batch norm two points ahead at the baseline; vanilla broken at the high rate."""
-    level = {"none": 48.0, "batch": 50.0}
-    records = [synthetic.record(r, epochs_run=3, test_accuracy=level[r.cell.norm] + 0.1 * r.seed) for r in study.runs()]
+    """Batch norm two points ahead at the baseline; at the high rate vanilla is broken, and batch norm ten points lower,
+    so that a main claim (G10) fails."""
+    level = {("none", 0.01): 48.0, ("batch", 0.01): 50.0, ("none", 0.1): 48.0, ("batch", 0.1): 40.0}
+    records = [
+        synthetic.record(r, epochs_run=3, test_accuracy=level[r.cell.norm, r.cell.lr] + 0.1 * r.seed)
+        for r in study.runs()
+    ]
     built = frames.build(records, study.runs())
     return report.write(study, built, None, MARGINS, folder), built
 
