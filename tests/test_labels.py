@@ -3,9 +3,10 @@ from itertools import product
 
 import pytest
 
-from bnstudy.cell import FIELDS, NAME_PATTERN, Cell, make_cell
+from bnstudy.cell import FIELDS, Cell, make_cell
 from bnstudy.labels import AXES, IDENTITY, READINGS, SETTINGS, SIZE, SWITCHES, acting, labels, name
 
+NAME_PATTERN = r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[0-9a-f]{12}"
 FLIPS = [r for r, switches in READINGS.items() if len(switches) == 1]
 THESIS = [
     {"dataset": dataset, "model": model, "norm": norm, **fields}

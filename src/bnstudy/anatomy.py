@@ -30,7 +30,7 @@ class Layer:
 def image_shape(cell: Cell) -> models.ImageShape:
     """The images that the cell's network gets."""
     spec = datasets.REGISTRY[cell.dataset]
-    side = 28 if cell.mnist_size == "native" else spec.height
+    side = 28 if cell.mnist_size == "native" else datasets.SIDE
     return models.ImageShape(spec.channels, side, side, spec.classes)
 
 

@@ -16,7 +16,6 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hint
 from bnstudy.errors import UsageError, nearest
 from bnstudy.rules import NEEDS, inert, is_watched
 
-NAME_PATTERN = r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[0-9a-f]{12}"
 KEY_PATTERN = r"[0-9a-f]{12}"
 
 

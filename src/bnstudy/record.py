@@ -45,9 +45,6 @@ REDO = "Delete the file and train again; it is never averaged as it is."
 LAYERS, AFTER_LAYERS = ',"layers":{', '},"outcome":'
 """Where the layer statistics stand in a canonical text."""
 
-VOLATILE = ("attempts", "provenance")
-"""Fields that may differ between two trainings of the same run; and `seconds` in the epoch columns."""
-
 NUMBERS = ("first_batch_loss", "test", "epochs", "layers")
 """Fields whose "nan", "inf" and "-inf" are numbers; in the others they are words, as in `stopped: nan`."""
 

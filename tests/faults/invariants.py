@@ -9,7 +9,10 @@ from typing import Any
 
 from bnstudy import store
 from bnstudy.cell import Run
-from bnstudy.record import VOLATILE, Record
+from bnstudy.record import Record
+
+VOLATILE = ("attempts", "provenance")
+"""Fields that may differ between two trainings of the same run; and `seconds` in the epoch columns."""
 
 
 def records(results: Path) -> dict[str, str]:

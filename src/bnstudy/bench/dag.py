@@ -88,7 +88,7 @@ def _images(say: Callable[[str], None]) -> Row:
 
     say("images of a job")
     spec = datasets.REGISTRY["cifar10"]
-    rng, side = np.random.default_rng(0), spec.height
+    rng, side = np.random.default_rng(0), datasets.SIDE
     images = [rng.integers(0, 256, (n, spec.channels, side, side), np.uint8) for n in (spec.train, spec.test)]
     labels = [rng.integers(0, spec.classes, n) for n in (spec.train, spec.test)]
     arrays = datasets.Arrays(

@@ -53,7 +53,7 @@ def large_product(cell: Cell, device: str) -> Subject:
             torch.mm(a, a, out=out)
 
     steps = repeats * 2 * size**3 / (flops_per_image(cell) * cell.batch_size)
-    return Subject(run, steps)  # type: ignore[arg-type]
+    return Subject(run, steps)
 
 
 def us_per_step(subject: Subject, device: str) -> float:

@@ -39,7 +39,7 @@ def pil_images(cell: Cell, count: int) -> Images:
     spec, rng = datasets.REGISTRY[cell.dataset], np.random.default_rng(0)
     shape = (count, spec.native, spec.native, 3) if spec.channels == 3 else (count, spec.native, spec.native)
     pixels = rng.integers(0, 256, shape, np.uint8)
-    padding = (spec.height - spec.native) // 2
+    padding = (datasets.SIDE - spec.native) // 2
     steps = [transforms.Pad(padding)] if padding else []
     steps += [transforms.ToTensor(), transforms.Normalize((MEAN,) * spec.channels, (STD,) * spec.channels)]
     return Images(pixels, rng.integers(0, spec.classes, count), transforms.Compose(steps))

@@ -9,10 +9,10 @@ import torch
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """`run()` trains `steps` steps of each of `cells` cells."""
+    """`run()` trains `steps` steps of each of `cells` cells, or computes as much as they do."""
 
     run: Callable[[], None]
-    steps: int
+    steps: float
     cells: int = 1
 
 

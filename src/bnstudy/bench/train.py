@@ -75,11 +75,11 @@ def _cell(model: str, dataset: str, norm: str) -> Cell:
 
 def _contenders(cell: Cell, data: Inputs, device: str) -> list[Contender]:
     from bnstudy.bench.plain import plain, tensor_loader
-    from bnstudy.engine import engine
+    from bnstudy.engine import ENGINES, engine
 
     loops = {"plain": plain, "tensor_loader": tensor_loader}
     found = [Contender(n, cell.norm, 1, make(cell, data, device, _steps(n, cell, device))) for n, make in loops.items()]
-    for name in reversed([n for n in epochs.ENGINES if engine(n).supports(cell, device)]):
+    for name in reversed([n for n in ENGINES if engine(n).supports(cell, device)]):
         for pack in PACKS if name == "packed" else (1,):
             found.append(Contender(name, cell.norm, pack, _trained(name, cell, data, device, pack)))
     return found

@@ -43,11 +43,8 @@ class DatasetSpec:
     source: str
     rank: int
     native: int = SIDE
-    class_names: tuple[str, ...] = ()
     archives: tuple[Archive, ...] = ()
     relabel: "Callable[[np.ndarray], np.ndarray] | None" = None
-
-    height = width = property(lambda self: SIDE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

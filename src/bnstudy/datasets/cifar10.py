@@ -21,7 +21,6 @@ SPEC = DatasetSpec(
     kind="download",
     read=read,
     rank=3,
-    class_names=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
     archives=(
         Archive(
             "cifar-10-python.tar.gz",

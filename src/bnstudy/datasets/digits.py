@@ -37,7 +37,6 @@ SPEC = DatasetSpec(
     kind="embedded",
     read=read,
     rank=5,
-    class_names=tuple("0123456789"),
     terms="Creative Commons Attribution 4.0",
     source="Alpaydin, Kaynak: Optical recognition of handwritten digits (test part), UCI repository, 1998",
 )

@@ -34,7 +34,6 @@ SPEC = DatasetSpec(
     kind="download",
     read=read,
     rank=1,
-    class_names=tuple("0123456789"),
     archives=(
         Archive(
             "train-images-idx3-ubyte.gz", _MIRROR + "train-images-idx3-ubyte.gz", "f68b3c2dcbeaaa9fbdd348bbdeb94873"

@@ -49,7 +49,6 @@ SPEC = DatasetSpec(
     kind="download",
     read=read,
     rank=2,
-    class_names=tuple("1234567890"),
     archives=(
         Archive("train_32x32.mat", _SITE + "train_32x32.mat", "e26dedcc434d2e4c54c9b2d4a06d8373"),
         Archive("test_32x32.mat", _SITE + "test_32x32.mat", "eb5a983be6a315427106f1b164d9cef3"),

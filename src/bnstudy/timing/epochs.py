@@ -19,9 +19,6 @@ from bnstudy.engine.packed.step import Network
 from bnstudy.engine.reference import Training
 from bnstudy.engine.statistics import Sampled
 
-ENGINES = ("packed", "graph", "reference")
-"""Those that can be timed."""
-
 Parts = dict[str, Callable[[], Any]]
 
 
@@ -124,7 +121,7 @@ def stack(runs: list[Run], data: Inputs) -> StackPass:
 
 
 def alone(engine: str, run: Run, data: Inputs, device: str):
-    """This run alone, at its start, on one of ENGINES: `over(measuring)` is one pass, `parts()` its PARTS."""
+    """This run alone, at its start, on this engine: `over(measuring)` is one pass, `parts()` its PARTS."""
     if engine == "packed":
         return stack([run], data)
     if engine == "graph":

@@ -68,7 +68,7 @@ def inputs(cell: Cell, data_root: Path, part: Extent) -> tuple[Inputs, str]:
 def random(cell: Cell, part: Extent) -> Inputs:
     """Standardized noise of the data set's shape, with random labels; without test images."""
     spec = datasets.REGISTRY[cell.dataset]
-    side = 28 if cell.mnist_size == "native" else spec.height
+    side = 28 if cell.mnist_size == "native" else datasets.SIDE
     stream = torch.Generator().manual_seed(0)
 
     def images(count: int) -> torch.Tensor:

@@ -39,8 +39,7 @@ def time(
 
 def engines(timing: Timing, device: str) -> list[str]:
     """The engines that can train both cells on this device."""
-    from bnstudy.engine import engine
-    from bnstudy.timing.epochs import ENGINES
+    from bnstudy.engine import ENGINES, engine
 
     return [n for n in ENGINES if all(engine(n).supports(c, device) for c in timing.cells.values())]
 
