@@ -19,7 +19,7 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float
     asked = [r for r in READINGS if r != "default" and (printed["reading"] == r).any()]
     if not asked:
         return None
-    accuracies = published.accuracy()
+    accuracies = _learned(published.accuracy())
     table, numbers = closeness(runs, accuracies), by_number(runs, accuracies, margins)
     within = numbers.groupby("reading")[["within", "default_within"]].sum()
     left = [r for r in asked if r not in set(table["reading"])]
@@ -30,6 +30,11 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float
         "numbers": list(_numbers(numbers[numbers["verdict"].isin(["differs", "undecided"])])),
         "left": left,
     }
+
+
+def _learned(printed: pd.DataFrame) -> pd.DataFrame:
+    """The printed numbers of networks that learned: to a constant guess no reading is nearer than another."""
+    return printed[[not published.is_chance(r.published, r.dataset) for r in each(printed)]]
 
 
 def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:
