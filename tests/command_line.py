@@ -54,8 +54,6 @@ def call(capsys, *words: str) -> Ended:
         return Ended(int(done.code or 0), shown.out, shown.err)
     finally:
         signal.signal(signal.SIGTERM, before)
-        if torch := sys.modules.get("torch"):
-            torch.set_flush_denormal(False)  # training sets it for its process, which here has other tests to run
     raise AssertionError("main always exits")
 
 

@@ -1,5 +1,6 @@
 """GPUs taken by lock, between real processes; the GPUs themselves are a stand-in for torch."""
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -228,3 +229,23 @@ def test_a_checkpoint_goes_on_where_its_gpu_is_not(monkeypatch, tmp_path):
     kept = keeper.restore(run)
     assert kept is not None
     assert torch.equal(kept["weights"], torch.ones(2))
+
+
+def test_what_fixes_the_bits_ends_with_the_training(tmp_path, monkeypatch):
+    import torch
+
+    def tiny() -> float:
+        return float(torch.tensor(1e-39) / 2)
+
+    monkeypatch.setenv(devices.FOLDER, str(tmp_path / "locks"))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with contextlib.suppress(TryAgain), devices.on_device("cpu", print):
+            inside = torch.get_num_threads(), tiny()
+            raise TryAgain("a training that fails", "start again")
+        after = torch.get_num_threads(), tiny() > 0
+    finally:
+        torch.set_num_threads(before)
+    assert inside == (1, 0.0)
+    assert after == (2, True)

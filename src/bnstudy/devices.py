@@ -49,11 +49,16 @@ def taken(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool
 
 @contextlib.contextmanager
 def on_device(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool = False) -> Iterator[str]:
-    """Set what fixes the bits of a training process, and hold its device meanwhile, as `taken` does."""
+    """Set what fixes the bits of a training while the block runs, and hold its device, as `taken` does."""
+    before = torch.get_num_threads()
     torch.set_num_threads(THREADS)  # thread count changes bits; processes, not threads, fill the cores
     torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
-    with taken(wanted, say, stopping, alone) as device:
-        yield device
+    try:
+        with taken(wanted, say, stopping, alone) as device:
+            yield device
+    finally:
+        torch.set_flush_denormal(False)  # torch's default; it cannot be asked
+        torch.set_num_threads(before)
 
 
 def at_a_time(device: str, processes: int) -> int:
