@@ -137,14 +137,14 @@ def plotted(figure: ReportFigure, frames: Frames) -> pd.DataFrame:
     epochs["epoch"] = (epochs["epoch"] * epochs["eval_every"]).clip(upper=epochs["steps"]).astype("int64")
     curves = over_seeds(epochs, "validation_accuracy").rename(columns={"epoch": "step"})
     numbers = {row.id: row.published for row in printed_rows()}
-    parts = []
-    for panel in figure.panels:
-        for row, home in _homes(row for row, _, _ in panel.systems).items():
-            own = curves[curves["setting"] == home]
-            parts.append(own.assign(panel=panel.title, row=row, published=numbers[row]))
+    systems = [
+        (panel.title, row, numbers[row], home)
+        for panel in figure.panels
+        for row, home in _homes(row for row, _, _ in panel.systems).items()
+    ]
+    drawn = pd.DataFrame(systems, columns=["panel", "row", "published", "setting"]).astype({"published": "float64"})
     columns = ["panel", "row", "published", "step", "mean", "low", "high", "seeds", "running"]
-    table = pd.concat(parts, ignore_index=True)[columns]
-    return table.astype({"published": "float64"})
+    return drawn.merge(curves, on="setting")[columns]
 
 
 def _homes(rows: Iterable[str]) -> dict[str, str]:
