@@ -107,7 +107,7 @@ def tables(
 
 
 def _tables(study: str, config: Path, results: Path | None) -> "list[Shown | Listed]":
-    """B.1 to B.4, and P.1 to P.3 of a study that has cells of the course reports."""
+    """B.1 to B.4, X.1, ... of further cells, and P.1 to P.3 of a study that has cells of the course reports."""
     from bnstudy import tables
     from bnstudy.tables import practicals
 

@@ -199,7 +199,9 @@ def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
     contents = [
         one.content.assign(model=one.table.model) for one in found if one.planned and one.table.what == "accuracy"
     ]
-    numbers = pd.concat([c[c["published"].notna()] for c in contents]) if contents else pd.DataFrame()
+    asked = [c[c["published"].notna() & c["seeds"].gt(0)] for c in contents]
+    asked = [numbers for numbers in asked if len(numbers)]
+    numbers = pd.concat(asked) if asked else pd.DataFrame()
     if numbers.empty:
         return {"total": 0, "counts": {}, "rows": [], "differ": []}
     table = stats.counts(numbers)
@@ -229,7 +231,8 @@ def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
 def _table(one: Shown, listed: set[str]) -> dict[str, Any]:
     return {
         "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid,
-        "small": len(one.grid.columns) <= 4, "html": Markup(table_html(one.grid, listed)),
+        "further": one.table.id not in tables.CATALOG, "small": len(one.grid.columns) <= 4,
+        "html": Markup(table_html(one.grid, listed)),
         "files": {ending: f"tables/{one.stem}.{ending}" for ending in tables.FORMATS},
     }  # fmt: skip
 

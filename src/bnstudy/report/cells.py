@@ -6,10 +6,10 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import datasets, stats
-from bnstudy.cell import FIELDS, plain
 from bnstudy.figures import style
 from bnstudy.labels import SIZE
 from bnstudy.tables.catalog import in_order
+from bnstudy.tables.further import changed
 
 SOURCES = {
     "official": "the official files, checked against their published digests",
@@ -81,19 +81,7 @@ def _origin(origin: pd.Series) -> str:
 
 def try_command(row: Mapping[Any, Any]) -> str:
     """`bnstudy try ...` with the fields that make the cell what it is; it needs no study and no config."""
-    values = {f: plain(row[f]) for f in FIELDS}
-    changed = [f for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))]
-    return "bnstudy try " + " ".join(f"{field}={_plain(values[field])}" for field in changed)
-
-
-def _same(value: Any, default: Any) -> bool:
-    return value == default or (default is None and pd.isna(value))
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(value).removesuffix(".0")
+    return "bnstudy try " + " ".join(f"{field}={value}" for field, value in changed(row).items())
 
 
 def gaps(missing: pd.DataFrame) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Tables B.1 to B.4 of a study: pure functions of its frames, and the four formats."""
+"""Tables B.1 to B.4 of a study, X.1, ... of its further cells: pure functions of its frames, and the four formats."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from bnstudy import stats, store
 from bnstudy.cell import Cell
 from bnstudy.labels import SIZE, THESIS_DATASETS
 from bnstudy.study import describe
-from bnstudy.tables import formats
+from bnstudy.tables import formats, further
 from bnstudy.tables.catalog import CATALOG, SETTING_ROWS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
@@ -71,7 +71,8 @@ def shown(
     timings: pd.DataFrame | None = None,
     margins: Mapping[str, float] | None = None,
 ) -> list[Shown]:
-    """Every table of a study with cells `plan` (see `planned`): B.1 to B.4, each followed by its reduced cells' own.
+    """Every table of a study with cells `plan` (see `planned`): B.1 to B.4, each followed by its reduced cells' own,
+    and those of cells that have no place in them.
 
     runs      the frame `runs`; only cells of the plan count
     timings   TIMING_COLUMNS; empty or None: not timed
@@ -87,6 +88,10 @@ def shown(
                 found.append(_accuracy(table, f"{table.id} reduced{suffix}", cells, runs, "reduced", margins))
         else:
             found += _seconds(table, timings)
+    for table, cells in further.tables_of(plan).values():
+        content = further.content(cells, runs)
+        grid = further.grid(table, content)
+        found.append(Shown(table.id, table, "default", True, state(content), content, grid))
     return found
 
 

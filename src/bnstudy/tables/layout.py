@@ -63,18 +63,19 @@ def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str
     names = list(dict.fromkeys(content["dataset"]))
     by_slot = {(r.setting, r.dataset, r.norm): r for r in stats.each(content)}
     rows = [
-        Row(group, label, tuple(_accuracy_entry(by_slot[setting, d, n]) for d in names for n in NORMS))
+        Row(group, label, tuple(accuracy_entry(by_slot[setting, d, n]) for d in names for n in NORMS))
         for group, setting, label in SETTING_ROWS
         if setting in set(content["setting"])
     ]
     return Grid(
         shown_id, table.title, " ".join(filter(None, (table.caption, extra))), "setting",
         tuple((style.dataset(d), len(NORMS)) for d in names),
-        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(_accuracy_notes(content)),
+        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(accuracy_notes(content)),
     )  # fmt: skip
 
 
-def _accuracy_entry(number) -> Entry:
+def accuracy_entry(number) -> Entry:
+    """One number of `content.ACCURACY_COLUMNS` as text."""
     published = "" if pd.isna(number.published) else f"{number.published:.1f}"
     if not number.n:
         return Entry(published, hint="not run", key=number.key)
@@ -94,7 +95,8 @@ def _hint(number) -> str:
     return ", ".join(parts)
 
 
-def _accuracy_notes(content: pd.DataFrame) -> list[str]:
+def accuracy_notes(content: pd.DataFrame) -> list[str]:
+    """What must be known to read a table of `content.ACCURACY_COLUMNS`."""
     notes, ran = [], content[content["n"] > 0]
     if len(ran):
         low, high = ran["n"].min(), ran["n"].max()
@@ -107,7 +109,7 @@ def _accuracy_notes(content: pd.DataFrame) -> list[str]:
     labels, diverged = {setting: label for _, setting, label in SETTING_ROWS}, ran[ran["diverged"] > 0]
     if len(diverged):
         which = "; ".join(
-            f"{labels[str(setting)]}, {style.norm(str(norm)).label}: "
+            f"{labels.get(str(setting), setting)}, {style.norm(str(norm)).label}: "
             + ", ".join(f"{style.dataset(str(r.dataset))} {r.diverged} of {r.n}" for r in stats.each(part))
             for (setting, norm), part in diverged.groupby(["setting", "norm"], sort=False)
         )
