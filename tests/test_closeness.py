@@ -44,6 +44,7 @@ def test_a_reading_that_is_closer_is_found_and_one_that_is_farther():
 def test_overshooting_is_no_closer():
     table = closeness(runs({"default": 88.0, "code": 92.0}, noise=0.01), PUBLISHED)
     assert table["difference"][0] == pytest.approx(0.0, abs=0.05)
+    assert table["moved"][0] == pytest.approx(4.0, abs=0.05)
 
 
 def test_noise_is_hardly_ever_a_finding():

@@ -10,7 +10,7 @@ from scipy import stats
 
 from bnstudy.stats import EXACT, SLOT, cell_means, each, number_verdicts
 
-COLUMNS = ["reading", "numbers", "seeds", "deviation", "default", "difference", "half_width", "verdict"]
+COLUMNS = ["reading", "numbers", "seeds", "moved", "deviation", "default", "difference", "half_width", "verdict"]
 NUMBER_COLUMNS = [
     *SLOT, "published", "verdict", "default", "default_n", "default_within", "reading", "own", "n", "within",
 ]  # fmt: skip
@@ -28,11 +28,11 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     runs        SLOT, reading, key, seed, test_accuracy (percent), one row per run
     published   SLOT, published (percent)
     A reading is compared on the printed numbers for which it has a cell of its own and the default has one too, with
-    the seeds that both have: `deviation` and `default` are their mean absolute deviations from the printed numbers,
-    in points, and `difference` is the first less the second, so that below zero is closer. `half_width` is of the
-    interval around it; all of a table's hold together with probability LEVEL. The deviation of a difference of one
-    number is pooled over all readings of the same model and data set; NaN, and `undecided`, where no number has two
-    seeds.
+    the seeds that both have: `moved` is its accuracy less the default's, in points, `deviation` and `default` are
+    their mean absolute deviations from the printed numbers, and `difference` is the first of these less the second, so
+    that below zero is closer. `half_width` is of the interval around it; all of a table's hold together with
+    probability LEVEL. The deviation of a difference of one number is pooled over all readings of the same model and
+    data set; NaN, and `undecided`, where no number has two seeds.
     """
     pairs = paired(runs, published)
     if pairs.empty:
@@ -45,15 +45,16 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def paired(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """A row per reading, printed number and seed: SLOT, reading, seed, own and default (absolute deviations, points),
-    difference (own - default)."""
+    """A row per reading, printed number and seed: SLOT, reading, seed, moved (its accuracy less the default's, points),
+    own and default (absolute deviations from the printed number), difference (own - default)."""
     known = runs.merge(published[[*SLOT, "published"]], on=SLOT)
     known = known.assign(own=(known["test_accuracy"] - known["published"]).abs())
-    columns = [*SLOT, "seed", "own"]
-    default = known.loc[known["reading"] == "default", columns].rename(columns={"own": "default"})
+    columns = [*SLOT, "seed", "own", "test_accuracy"]
+    default = known.loc[known["reading"] == "default", columns]
+    default = default.rename(columns={"own": "default", "test_accuracy": "accuracy"})
     others = known.loc[~known["reading"].isin(UNREAD), [*columns, "reading"]]
     pairs = others.merge(default, on=[*SLOT, "seed"])
-    return pairs.assign(difference=pairs["own"] - pairs["default"])
+    return pairs.assign(moved=pairs["test_accuracy"] - pairs["accuracy"], difference=pairs["own"] - pairs["default"])
 
 
 def by_number(runs: pd.DataFrame, published: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -86,14 +87,16 @@ def _spread(pairs: pd.DataFrame) -> tuple[pd.Series, int]:
 
 def _row(reading: str, group: pd.DataFrame, spread: pd.Series, factor: float) -> dict[str, object]:
     numbers = group.groupby(SLOT, observed=True).agg(
-        own=("own", "mean"), default=("default", "mean"), difference=("difference", "mean"), n=("seed", "size")
-    )
+        own=("own", "mean"), default=("default", "mean"), difference=("difference", "mean"), n=("seed", "size"),
+        moved=("moved", "mean"),
+    )  # fmt: skip
     numbers = numbers.reset_index()
     variances = [spread.get((r.model, r.dataset), np.nan) / r.n for r in each(numbers)]
     half = factor * float(np.sqrt(np.sum(variances))) / len(numbers)
     difference = float(numbers["difference"].mean())
     return {
         "reading": reading, "numbers": len(numbers), "seeds": int(numbers["n"].min()),
+        "moved": float(numbers["moved"].mean()),
         "deviation": float(numbers["own"].mean()), "default": float(numbers["default"].mean()),
         "difference": difference, "half_width": half, "verdict": verdict(difference, half),
     }  # fmt: skip
