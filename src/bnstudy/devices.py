@@ -57,7 +57,7 @@ def on_device(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: 
         with taken(wanted, say, stopping, alone) as device:
             yield device
     finally:
-        torch.set_flush_denormal(False)  # torch's default; it cannot be asked
+        torch.set_flush_denormal(False)  # torch's default; it has no way to ask
         torch.set_num_threads(before)
 
 

@@ -6,7 +6,7 @@ study alone, so that every process plans the same ones.
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -52,6 +52,21 @@ def describe(cell: Cell, seeds: Iterable[int] = ()) -> dict[str, Any]:
     setting, reading = labels(cell)
     row = {"name": name(cell), "key": cell.key, "model": cell.model, "dataset": cell.dataset, "norm": cell.norm}
     return row | {"setting": setting, "reading": reading, "seeds": list(seeds)} | asdict(cell)
+
+
+def changed(row: Mapping[Any, Any]) -> dict[str, str]:
+    """The fields of a described cell that are not at their default, as `bnstudy try` takes them."""
+    values = {f: plain(row[f]) for f in FIELDS}
+    return {f: _said(values[f]) for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))}
+
+
+def _same(value: Any, default: Any) -> bool:
+    """A frame has NaN for None."""
+    return value == default or (default is None and value != value)
+
+
+def _said(value: Any) -> str:
+    return _text(value).removesuffix(".0")
 
 
 def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:

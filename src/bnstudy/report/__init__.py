@@ -179,17 +179,19 @@ def context(
 
 
 def claim_context(
-    judged: Mapping[str, Any], found: Iterable[Shown], pictures: Iterable[Mapping[str, Any]]
+    judged: Mapping[str, Any], found: Sequence[Shown], pictures: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
     """The claims, and where on the page each figure and table is that shows them."""
     tables_at = {one.id: f"table-{one.stem}" for one in found if one.planned}
     figures_at = {p["figure"].id: p["figure"].stem for p in pictures if p["files"]}
+    beside = [one for one in found if one.table.id not in tables.CATALOG]
     return {
         "claims": judged,
         "claim_sections": claims.sections(judged["claims"], SECTIONS),
         "claim_words": claims.VERDICTS,
         "shown_at": tables_at | figures_at,
-        "claims_of": claims.by_figure(judged["claims"]),
+        "claims_of": claims.by_figure(judged["claims"])
+        | {one.id: claims.shown_nowhere(judged["claims"], one.table.model) for one in beside},
         "thesis_data": [style.dataset(name) for name in THESIS_DATASETS],
     }
 
@@ -231,8 +233,7 @@ def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
 def _table(one: Shown, listed: set[str]) -> dict[str, Any]:
     return {
         "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid,
-        "further": one.table.id not in tables.CATALOG, "small": len(one.grid.columns) <= 4,
-        "html": Markup(table_html(one.grid, listed)),
+        "small": len(one.grid.columns) <= 4, "html": Markup(table_html(one.grid, listed)),
         "files": {ending: f"tables/{one.stem}.{ending}" for ending in tables.FORMATS},
     }  # fmt: skip
 

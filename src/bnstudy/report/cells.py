@@ -8,8 +8,8 @@ import pandas as pd
 from bnstudy import datasets, stats
 from bnstudy.figures import style
 from bnstudy.labels import SIZE
+from bnstudy.study import changed
 from bnstudy.tables.catalog import in_order
-from bnstudy.tables.further import changed
 
 SOURCES = {
     "official": "the official files, checked against their published digests",

@@ -17,6 +17,7 @@ from bnstudy.claims import (
     reading_of,
     verdict,
 )
+from bnstudy.claims.catalogue import ACCURACY
 from bnstudy.claims.listing import evidence, numbers, true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
@@ -100,6 +101,7 @@ def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
     return {
         "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
         "group": group(claim.section), "models": sorted({model for model, _ in claim.places}),
+        "judged_on": {model for model, _ in found.places},
         "verdict": found.verdict, "state": found.state, "published": published_support(claim),
         "figures": claim.figures, "left": left_out(claim, found), "parts": [part_row(part) for part in found.parts],
         "text": evidence(found)["text"],
@@ -113,6 +115,14 @@ def by_figure(claims: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str
         for figure in claim["figures"] if claim["verdict"] != NOT_RUN else ():
             found.setdefault(figure, []).append(claim)
     return found
+
+
+def shown_nowhere(claims: Iterable[Mapping[str, Any]], model: str) -> list[Mapping[str, Any]]:
+    """The claims on accuracy that no table or figure of the thesis shows, if they were judged on this model."""
+    return [
+        claim for claim in claims
+        if not claim["figures"] and model in claim["judged_on"] and claim["parts"][0]["kind"] == ACCURACY
+    ]  # fmt: skip
 
 
 def group(section: str) -> str:

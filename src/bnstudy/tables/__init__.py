@@ -88,7 +88,7 @@ def shown(
                 found.append(_accuracy(table, f"{table.id} reduced{suffix}", cells, runs, "reduced", margins))
         else:
             found += _seconds(table, timings)
-    for table, cells in further.tables_of(plan).values():
+    for table, cells in further.tables_of(plan):
         content = further.content(cells, runs)
         grid = further.grid(table, content)
         found.append(Shown(table.id, table, "default", True, state(content), content, grid))

@@ -1,51 +1,45 @@
-"""Tables X.1, X.2, ...: cells that no table of the thesis has a place for, a table per model.
+"""Tables X.1 (MLP), X.2 (CNN), X.3, ...: cells that no table or figure of the thesis has a place for.
 
-Another norm, another optimizer, a user's own grid: each row names what its cells change of the baseline, as
+Another norm, optimizer or model, a user's own grid: each row names what its cells change of the baseline, as
 `bnstudy try` takes it, and the baseline stands first where the study has it.
 """
-
-from collections.abc import Mapping
-from typing import Any
 
 import pandas as pd
 
 from bnstudy import stats
-from bnstudy.cell import FIELDS, plain
 from bnstudy.figures import style
 from bnstudy.labels import ALL_SETTINGS, NORMS, SIZE
 from bnstudy.published.practicals import homes
+from bnstudy.study import changed
 from bnstudy.tables.catalog import Table, in_order
 from bnstudy.tables.content import ACCURACY_COLUMNS
 from bnstudy.tables.layout import Entry, Grid, Row, accuracy_entry, accuracy_notes
 
-THESIS_SETTINGS = (*ALL_SETTINGS, "relu_norm_after")
-COLUMNS = ("dataset", "model", "norm", "recipe")
-"""Fields that no row names: a table is of one model, and the others are its columns."""
+UNSAID = ("dataset", "model", "norm", "recipe")
+"""Fields that no row names: a table is of one model, and data set and norm are its columns."""
 
-BASELINE, GROUP = "baseline", "The baseline, and changes of it"
+BASELINE, GROUP = "baseline", "Changes of the baseline"
 CAPTION = (
-    "Test accuracy in percent of the weights after the last epoch, of cells that no table of the thesis has. A row "
-    "names what it changes of the baseline (ReLU, Kaiming, learning rate 0.01, batch size 64)."
+    "Test accuracy in percent of the weights after the last epoch. A row names what it changes of the baseline (ReLU, "
+    "Kaiming, learning rate 0.01, batch size 64); rows of the thesis's tables stand beside where a column is new."
 )
 
 
-def tables_of(plan: pd.DataFrame) -> dict[str, tuple[Table, pd.DataFrame]]:
-    """id -> the table and its cells, for each model of a study (see `tables.planned`) that has further cells.
+def tables_of(plan: pd.DataFrame) -> list[tuple[Table, pd.DataFrame]]:
+    """A table and its cells for each model of a study (see `tables.planned`) that has further cells.
 
-    Rows of the course reports are none of them: they have tables of their own.
+    The cells are the further ones, those of the same rows, and the baselines of the same size. Rows of the course
+    reports are none of them: they have tables of their own.
     """
-    known = plan["norm"].isin(NORMS) & plan["setting"].isin(THESIS_SETTINGS) & (plan["reading"] != "adhoc")
+    known = plan["model"].isin(style.MODELS) & plan["norm"].isin(NORMS) & plan["setting"].isin(ALL_SETTINGS)
+    known &= plan["reading"] != "adhoc"
     further = plan[~known & ~plan["key"].isin(list(homes()))]
-    models = sorted(further["model"].unique(), key=lambda model: (model not in style.MODELS, model != "mlp", model))
-    found = {}
-    for i, model in enumerate(models, 1):
-        own = plan[plan["model"] == model]
-        own = own.assign(row=_rows(own))
-        shown = {BASELINE, *own.loc[own["key"].isin(further["key"]), "row"]}
-        title = f"{style.model(str(model))} cells of no table of the thesis"
-        table = Table(f"X.{i}", str(model), "accuracy", title, f"{CAPTION}{_size(own)}")
-        found[table.id] = table, own[own["row"].isin(shown)].sort_values("row", key=_baseline_first, kind="stable")
-    return found
+    models = list(dict.fromkeys([*style.MODELS, *sorted(further["model"].unique())]))
+    return [
+        (_table(i, model, plan), _shown(plan[plan["model"] == model], further["key"]))
+        for i, model in enumerate(models, 1)
+        if (further["model"] == model).any()
+    ]
 
 
 def content(cells: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -69,20 +63,28 @@ def grid(table: Table, content: pd.DataFrame) -> Grid:
         for row in dict.fromkeys(content["setting"])
     ]
     return Grid(
-        table.id, table.title, table.caption, "cell", tuple((style.dataset(d), len(norms[d])) for d in names),
+        table.id, table.title, table.caption, "change", tuple((style.dataset(d), len(norms[d])) for d in names),
         tuple(style.norm(n).label for d in names for n in norms[d]), tuple(rows), tuple(accuracy_notes(content)),
     )  # fmt: skip
 
 
-def changed(row: Mapping[Any, Any]) -> dict[str, str]:
-    """The fields of a described cell that are not at their default, as `bnstudy try` takes them."""
-    values = {f: plain(row[f]) for f in FIELDS}
-    return {f: _text(values[f]) for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))}
+def _table(number: int, model: str, plan: pd.DataFrame) -> Table:
+    title = f"{style.model(model)} test accuracy beside the thesis's tables"
+    return Table(f"X.{number}", model, "accuracy", title, f"{CAPTION}{_size(plan[plan['model'] == model])}")
+
+
+def _shown(own: pd.DataFrame, further: pd.Series) -> pd.DataFrame:
+    """The cells of one model that stand in its table, with their `row`; baselines first."""
+    own = own.assign(row=_rows(own), size=[str(size) for size in own[list(SIZE)].itertuples(index=False, name=None)])
+    asked = own[own["key"].isin(further)]
+    is_baseline = (own["setting"] == "relu") & own["reading"].isin(["default", "reduced"])
+    shown = own[own["row"].isin(asked["row"]) | (is_baseline & own["size"].isin(asked["size"]))]
+    return shown.assign(later=~is_baseline).sort_values("later", kind="stable")
 
 
 def _rows(cells: pd.DataFrame) -> list[str]:
     """What each cell changes, in words; not the size, where it is that of all."""
-    unsaid = {*COLUMNS, *(() if _sizes(cells) > 1 else SIZE)}
+    unsaid = {*UNSAID, *(() if _sizes(cells) > 1 else SIZE)}
     told = [{f: v for f, v in changed(row).items() if f not in unsaid} for row in cells.to_dict("records")]
     return [" ".join(f"{f}={v}" for f, v in words.items()) or BASELINE for words in told]
 
@@ -91,7 +93,7 @@ def _size(cells: pd.DataFrame) -> str:
     """The size of all cells, where it is one and not the thesis's."""
     first = changed(cells.iloc[0].to_dict())
     told = ", ".join(f"{f}={first[f]}" for f in SIZE if f in first)
-    return f" All with {told}: not the thesis's protocol but a smaller one." if told and _sizes(cells) == 1 else ""
+    return f" All with {told}, which is not the thesis's protocol." if told and _sizes(cells) == 1 else ""
 
 
 def _sizes(cells: pd.DataFrame) -> int:
@@ -102,16 +104,3 @@ def _norms(cells: pd.DataFrame) -> list[str]:
     """Vanilla and batch norm first, as in the thesis's tables."""
     there = dict.fromkeys(cells["norm"])
     return [*(n for n in NORMS if n in there), *(n for n in there if n not in NORMS)]
-
-
-def _baseline_first(rows: pd.Series) -> pd.Series:
-    order = {row: i for i, row in enumerate(dict.fromkeys([BASELINE, *rows]))}
-    return rows.map(order)
-
-
-def _same(value: Any, default: Any) -> bool:
-    return value == default or (default is None and pd.isna(value))
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value).removesuffix(".0")
