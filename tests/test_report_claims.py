@@ -170,3 +170,14 @@ def test_no_reading_is_nearer_to_a_constant_guess(tmp_path):
     row = ("1", "3", "+0.00", "0.60")  # one number, of 49.6, three seeds, all of 49.0 by either
     assert "".join(f'<td class="num">{number}</td>' for number in row) in text
     assert "learning rate 0.1</th>" not in text[text.index('id="readings"') : text.index('id="gaps"')]
+
+
+def test_claims_shown_nowhere_stand_with_the_model_they_were_judged_on():
+    def claim(id, model, kind="accuracy", figures=()):
+        return {"id": id, "judged_on": {model} if model else set(), "parts": [{"kind": kind}], "figures": figures}
+
+    found = [
+        claim("G18", "mlp"), claim("G19", "cnn"), claim("M23", ""), claim("M01", "mlp", figures=("7.1",)),
+        claim("G20", "mlp", kind="statistics"),
+    ]  # fmt: skip
+    assert [c["id"] for c in report.claims.shown_nowhere(found, "mlp")] == ["G18"]
