@@ -1,17 +1,19 @@
-"""docs/reference/ from the code: `make docs` writes it, tests/test_docs.py says when it is out of date."""
+"""docs/reference/ from the code, and the measured numbers of other pages (stated.py): `make docs` writes them,
+tests/test_docs.py and tests/test_stated.py say when they are out of date.
+"""
 
 import contextlib
 import inspect
 import io
 import math
 import re
-import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 import typer
 
+import stated
 from bnstudy import choices, frames, provenance, record
 from bnstudy.cell import FIELDS, HINTS
 from bnstudy.claims import REGISTRY as CLAIMS
@@ -22,6 +24,7 @@ from bnstudy.config.blocks import StudyBlock, Top
 from bnstudy.labels import ALL_SETTINGS, READINGS, SETTINGS
 from bnstudy.record import LAYER_COLUMNS, Record
 from bnstudy.rules import ACTS
+from text import say, table
 
 FOLDER = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py (`make docs`); edit the code instead. -->\n"
@@ -31,24 +34,13 @@ def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     for name, text in pages().items():
         (FOLDER / name).write_text(text)
+    stated.write()
 
 
 def pages() -> dict[str, str]:
     """File name -> text of every page of the reference."""
     made = {"config.md": config_page(), "cli.md": cli_page(), "record.md": record_page(), "claims.md": claims_page()}
     return {name: NOTE + "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    yield "| " + " | ".join(head) + " |"
-    yield "|---" * len(head) + "|"
-    for row in rows:
-        yield "| " + " | ".join(str(cell).replace("|", "\\|") for cell in row) + " |"
-    yield ""
-
-
-def say(*sentences: str) -> str:
-    return textwrap.fill(" ".join(sentences), 120, break_long_words=False, break_on_hyphens=False) + "\n"
 
 
 def code(words: Iterable[Any]) -> str:
@@ -183,7 +175,14 @@ def claims_page() -> Iterator[str]:
     )
     head = ("id", "section", "claim", "shown in", "evidence", "printed tables")
     rows = (
-        (c.id, c.section, c.title, ", ".join(c.figures), ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.published)
+        (
+            anchored(c.id),
+            c.section,
+            c.title,
+            ", ".join(c.figures),
+            ", ".join(dict.fromkeys(p.kind for p in c.parts)),
+            c.published,
+        )
         for c in CLAIMS.values()
     )
     yield from table(head, rows)
@@ -193,10 +192,15 @@ def claims_page() -> Iterator[str]:
         "tables P.1 to P.3, which the study `practicals` trains.",
     )
     reported = (
-        (c.id, c.section, c.title, ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.published)
+        (anchored(c.id), c.section, c.title, ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.published)
         for c in practicals.registry().values()
     )
     yield from table(("id", "section", "claim", "evidence", "the report's own numbers"), reported)
+
+
+def anchored(name: str) -> str:
+    """A name that other pages can link to."""
+    return f'<a id="{name.lower()}"></a>{name}'
 
 
 if __name__ == "__main__":

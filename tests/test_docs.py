@@ -5,7 +5,6 @@ ones (`make test-slow`) in a shell, in the order of the pages, by a config whose
 After them come the blocks ```python of the guides that are no file of a user's.
 """
 
-import importlib.util
 import os
 import re
 import shlex
@@ -18,6 +17,7 @@ import numpy as np
 import pytest
 import typer
 
+import generate
 from bnstudy.cli import app
 from bnstudy.cli.extending import everywhere
 from command_line import ROOT, call, environment
@@ -201,11 +201,6 @@ def test_heavy_commands_run_in_the_order_of_the_pages(folder):
 
 
 def test_the_reference_is_what_the_code_gives():
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec
-    assert spec.loader
-    generate = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(generate)
     stale = [n for n, text in generate.pages().items() if (ROOT / "docs" / "reference" / n).read_text() != text]
     assert stale == [], "write them with `make docs`"
 
@@ -218,7 +213,9 @@ def test_every_link_leads_somewhere():
         ROOT / "config" / "README.md",
     ]:
         text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S)
-        for target, anchor in re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]+)?\)", text):
+        inline = re.findall(r"\]\((?!https?:)([^)#\s]*)(#[^)\s]+)?\)", text)
+        defined = re.findall(r"^\[\w+\]: ([^#\s]+)(#\S+)?$", text, re.M)
+        for target, anchor in [*inline, *defined]:
             file = (page.parent / target).resolve() if target else page
             assert file.exists(), f"{page.name}: {target}"
             if anchor and file.suffix == ".md":
@@ -226,8 +223,11 @@ def test_every_link_leads_somewhere():
 
 
 def anchors(page: Path) -> set[str]:
-    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.M)
-    return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+    text = page.read_text()
+    titles = re.findall(r"^#+ (.+)$", text, re.M)
+    return {*re.findall(r'<a id="([\w-]+)">', text)} | {
+        re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles
+    }
 
 
 def test_the_readme_stays_short():

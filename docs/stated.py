@@ -1,0 +1,223 @@
+"""The measured numbers that README.md and the findings state, from results/published: `make docs` writes them.
+
+A block of a page is what stands between `<!-- measured: NAME -->` and `<!-- end -->`; BLOCKS has what makes it. A
+developer's own records have no say, so every clone gives the same.
+"""
+
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+import bnstudy
+from bnstudy import claims, published, stats, tables
+from bnstudy.claims import practicals as course_claims
+from bnstudy.config import load
+from bnstudy.figures import style
+from bnstudy.loading import Results
+from bnstudy.published.practicals import placed
+from bnstudy.report.readings import of_study
+from bnstudy.stats import SLOT, each
+from bnstudy.tables import practicals as course_tables
+from bnstudy.tables.layout import half_up
+from text import say, table
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "config.yaml"
+PAGES = [ROOT / "README.md", ROOT / "docs" / "findings.md", *sorted((ROOT / "docs" / "findings").glob("*.md"))]
+CLAIMS = ROOT / "docs" / "reference" / "claims.md"
+BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.S)
+STUDIES = ("thesis", "reduced_cnn", "readings", "extras", "practicals")
+"""Those with published runs; one that several hold counts for the first."""
+
+Lines = Iterator[str]
+
+
+def write() -> None:
+    for page in PAGES:
+        page.write_text(renewed(page))
+
+
+def renewed(page: Path) -> str:
+    """The text of a page with each block made anew. Raises KeyError on a block that BLOCKS does not have."""
+    text = page.read_text()
+    blocks = BLOCKS | {"links": lambda: links(text, os.path.relpath(CLAIMS, page.parent))}
+    return BLOCK.sub(lambda found: found[1] + "\n".join(blocks[found[2]]()).rstrip() + "\n" + found[3], text)
+
+
+def links(text: str, target: str) -> Lines:
+    """Where the claims lead that a page names in brackets."""
+    for name in sorted(set(re.findall(r"\[([GMKP]\d\d)\](?!:)", text))):
+        yield f"[{name}]: {target}#{name.lower()}"
+
+
+@cache
+def results(study: str) -> Results:
+    """The published results of a study."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "published").symlink_to(ROOT / "results" / "published")
+        return bnstudy.load(study, config=CONFIG, results=folder)
+
+
+@cache
+def plan(study: str) -> pd.DataFrame:
+    chosen = results(study).study
+    return tables.planned(chosen.trained, chosen.seeds)
+
+
+@cache
+def numbers() -> pd.DataFrame:
+    """The verdict on every printed accuracy."""
+    return stats.number_verdicts(results("thesis").runs, published.accuracy(), load(CONFIG).margins)
+
+
+@cache
+def judged(study: str) -> Counter[str]:
+    """How many claims have each verdict."""
+    found = results(study)
+    return Counter(row["verdict"] for row in claims.rows(found, found.timings, claims.reading_of(plan(study))))
+
+
+def headline() -> Lines:
+    """How many printed accuracies and claims have which verdict."""
+    run = numbers()[numbers()["verdict"] != "not run"]
+    of, count = Counter(run["verdict"]), judged("thesis")
+    where = (
+        f"the {style.model(model)} on {_listed(style.dataset(name) for name in dict.fromkeys(part['dataset']))}"
+        for model, part in run.groupby("model", sort=False)
+    )
+    yield say(
+        f"Of the {len(run)} printed accuracies of {_listed(where)} **{of['reproduced']} are reproduced**,",
+        f"**{of['broken as published']} broken as published** (one class for every image, there and here),",
+        f"**{of['differs']} different and {of['undecided']} undecided**;",
+        f"the other {len(numbers()) - len(run)} are not run.",
+        f"Of the thesis's {sum(count.values())} claims **{count['holds']} hold, {count['fails']} fail,",
+        f"{count['undecided']} are undecided** and {count['not run']} not run.",
+    )
+
+
+def table_b1() -> Lines:
+    """Printed and ours: a row per setting, a column per data set and norm that was run."""
+    run = numbers()[(numbers()["model"] == "mlp") & (numbers()["verdict"] != "not run")]
+    columns = list(run[["dataset", "norm"]].drop_duplicates().itertuples(index=False, name=None))
+    found = {(row.setting, row.dataset, row.norm): _beside(row) for row in each(run)}
+    rows = ([style.setting(s).label, *(found[s, *column] for column in columns)] for s in dict.fromkeys(run["setting"]))
+    yield from table(["", *(f"{style.dataset(data)} {style.norm(norm).label}" for data, norm in columns)], rows)
+
+
+def _beside(number: Any) -> str:
+    mark = {"differs": " §", "undecided": " ?"}.get(number.verdict, "")
+    return f"{number.published:.1f} / {half_up(number.mean)}{mark}"
+
+
+def unreproduced() -> Lines:
+    """The printed numbers that the default reading does not give, and what `code` gives for them: bold within the
+    margin."""
+    found = results("readings").runs
+    code = stats.cell_means(found[found["reading"] == "code"]).set_index(SLOT)["mean"]
+
+    def row(number: Any) -> list[str]:
+        own = code[number.model, number.dataset, number.norm, number.setting]
+        near = abs(own - number.published) <= number.margin
+        where = (style.dataset(number.dataset), style.norm(number.norm).label, style.setting(number.setting).label)
+        text = f"{half_up(number.mean)} ± {half_up(number.std)}, {number.verdict}"
+        return [", ".join(where), f"{number.published:.1f}", text, f"**{half_up(own)}**" if near else half_up(own)]
+
+    rows = map(row, each(numbers()[numbers()["verdict"].isin(["differs", "undecided"])]))
+    yield from table(["MLP", "printed", "by the text (default)", "by the author's program (`code`)"], rows)
+
+
+def readings() -> Lines:
+    """Each reading beside the default, on the printed numbers that both have, the nearest first."""
+    found = of_study(plan("readings"), results("readings").runs, load(CONFIG).margins)
+    assert found
+    head = (
+        "reading",
+        "numbers",
+        "seeds",
+        "moves accuracy by",
+        "deviation from print",
+        "the default's",
+        "difference",
+        "",
+    )
+    keys = ("numbers", "seeds", "moved", "deviation", "default")
+    yield from table(
+        head,
+        (
+            [f"`{r['reading']}`", *(r[key] for key in keys), f"{r['difference']} {r['interval']}", r["verdict"]]
+            for r in found["rows"]
+        ),
+    )
+
+
+def further() -> Lines:
+    """Table X.1 of the study `extras`."""
+    yield from _table("extras", "X.1")
+
+
+def small_cnn() -> Lines:
+    """Table B.2 of the study `reduced_cnn`."""
+    yield from _table("reduced_cnn", "B.2 reduced")
+
+
+def _table(study: str, which: str) -> Lines:
+    found = results(study)
+    shown = tables.shown(plan(study), found.runs, found.timings, load(CONFIG).margins)
+    yield next(one for one in shown if one.id == which).texts()["md"]
+
+
+def small_cnn_claims() -> Lines:
+    count = judged("reduced_cnn")
+    yield say(f"**{count['holds']} claims hold, {count['fails']} fail and {count['undecided']} are undecided.**")
+
+
+def courses() -> Lines:
+    """The rows of the three reports that were run: reported, ours by seed, the verdict on the number or the words."""
+    found = results("practicals")
+    runs = placed(found.runs).sort_values("seed")
+    verdicts = {row["id"]: row["verdict"] for row in course_claims.rows(found)}
+
+    def row(one: Any) -> list[str]:
+        own = (
+            "diverged" if run.outcome == "diverged" else half_up(run.test_accuracy)
+            for run in each(runs[runs["key"] == one.key])
+        )
+        reported = one.words if pd.isna(one.published) else f"{'about ' if one.rounded else ''}{one.published:.1f}"
+        claim = course_tables.BESIDE.get(one.row, ("", ""))[1]
+        return [one.row, one.settings, reported, ", ".join(own), one.verdict or f"{claim} {verdicts[claim]}"]
+
+    content = course_tables.content(plan("practicals"), found.runs, load(CONFIG).margins)
+    yield from table(
+        ["row", "settings ([assumed])", "reported", "ours, by seed", "verdict"],
+        map(row, each(content[content["n"] > 0])),
+    )
+
+
+def cost() -> Lines:
+    """Runs and hours of a core, by study."""
+    published = pd.read_parquet(ROOT / "results" / "published" / "runs.parquet").assign(study="of no study")
+    of_studies = (results(study).runs.assign(study=f"`{study}`") for study in STUDIES)
+    every = pd.concat([*of_studies, published], join="inner").drop_duplicates(["key", "seed"])
+    rows = [*every.groupby("study", sort=False), ("together", every)]
+    yield from table(
+        ["study", "runs", "hours of a core"],
+        ([name, len(part), half_up(part["seconds"].sum() / 3600)] for name, part in rows),
+    )
+
+
+def _listed(words: Iterator[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+BLOCKS: dict[str, Callable[[], Lines]] = {
+    "headline": headline, "table_b1": table_b1, "unreproduced": unreproduced, "readings": readings, "further": further,
+    "small_cnn": small_cnn, "small_cnn_claims": small_cnn_claims, "courses": courses, "cost": cost,
+}  # fmt: skip
