@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
+from bnstudy import again as rounds
 from bnstudy.config import load
 from bnstudy.dag import Dag, device
 from bnstudy.store import get_record
@@ -204,12 +205,44 @@ def test_deleted_and_damaged_records_are_trained_alone_by_bnstudy_run(folder, de
     assert "kept as 0.json.bad, counts no more" in damaged.ended.err
 
 
+@pytest.fixture(scope="module")
+def fresh(folder, mixed) -> Step:
+    """By `bnstudy run --fresh`, as it goes on after it was interrupted with one run done."""
+    rounds.begin(folder / "results", load(folder / "small.yaml").study("tiny"))
+    (done,) = (record_file(folder, runs("tiny", folder)["mlp-batch"], 0),)
+    os.utime(done)
+    return step(folder, bnstudy(folder, "tiny", "--fresh"))
+
+
+def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, more_seeds, fresh, kept):
+    known = runs("tiny", folder)
+    times = {name for name, state in fresh.records.items() if state[0] != more_seeds.records[name][0]}
+    assert times == {f"{key}/0" for key in known.values()}
+    assert "of 3 runs 1 stood already" in fresh.ended.err
+    assert "tiny: 3 of 3 runs trained, 2 of them now" in fresh.ended.err
+    for key in known.values():
+        assert trained(folder, key, 0) == kept[key]
+    assert not (folder / "results" / "fresh.json").exists()
+
+
+def test_a_page_is_made_anew_when_the_config_changes(folder, fresh, tmp_path):
+    """Margins and questions stand on it."""
+    copy = shutil.copytree(folder, tmp_path / "copy")
+    assert "Nothing to be done" in snakemake(copy, "tiny", "--dry-run").out
+    (copy / "small.yaml").write_text(CONFIG.replace("default: 1.0", "default: 0.2"))
+    ended = snakemake(copy, "tiny", "--dry-run")
+    assert "rule report:" in ended.out + ended.err
+    assert "rule train:" not in ended.out + ended.err
+
+
 def test_an_absent_data_set_leaves_the_rest(folder, more_seeds, mixed):
     assert mixed.records == more_seeds.records  # the study shares its other cell with `tiny`: trained once
     assert "MNIST: not run, its data are absent (bnstudy data fetch mnist, or import)" in mixed.ended.err
     assert "mixed: 1 of 2 runs trained" in mixed.ended.err
     missing = pd.read_parquet(folder / "results" / "frames" / "mixed" / "missing.parquet")
     assert list(missing["dataset"]) == ["mnist"]
+    assert "official files cannot be had" in missing["reason"][0]
+    assert "official files cannot be had" in (folder / "reports" / "mixed" / "index.html").read_text()
 
 
 def test_nothing_but_absent_data_is_exit_65(folder, mixed):

@@ -1,6 +1,8 @@
 """The source digest of a record is of every module that training can reach."""
 
 import ast
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -68,3 +70,36 @@ def test_a_changed_byte_in_any_of_them_changes_the_digest(changed, tmp_path, mon
     with (tmp_path / changed).open("a") as source:
         source.write("\n")
     assert digest() != before
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A package of two modules in a repository of its own, in place of ours."""
+    made = tmp_path / "src" / "package"
+    (made / "engine").mkdir(parents=True)
+    (made / "cell.py").write_text("one\n")
+    (made / "engine" / "step.py").write_text("two\n")
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=x", "-c", "user.email=x", "commit", "-qm", "x"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    monkeypatch.setattr(provenance, "PACKAGE", made)
+    provenance.digest_at.cache_clear()
+    provenance.commit.cache_clear()
+    yield made
+    provenance.digest_at.cache_clear()
+    provenance.commit.cache_clear()
+
+
+def test_a_commit_has_the_digest_of_its_sources(package):
+    at = provenance.commit()["commit"]
+    assert provenance.digest_at(at) == provenance._digest(package)
+    (package / "engine" / "step.py").write_text("three\n")
+    assert provenance.digest_at(at) != provenance._digest(package)
+    assert provenance.digest_at("0" * 40) is None
+
+
+def test_where_there_is_no_repository_the_commit_may_be_named(package, monkeypatch):
+    shutil.rmtree(package.parents[1] / ".git")
+    assert provenance.commit() == {"commit": None, "dirty": None}
+    provenance.commit.cache_clear()
+    monkeypatch.setenv(provenance.COMMIT, "f" * 40)
+    assert provenance.commit() == {"commit": "f" * 40, "dirty": False, "stated": True}

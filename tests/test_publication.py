@@ -18,7 +18,7 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import synthetic
-from bnstudy import frames, paths, publication, running, store, training
+from bnstudy import again, frames, paths, publication, running, store, training
 from bnstudy.cell import Cell, Run
 from bnstudy.claims.measured import Histories
 from bnstudy.cli import main
@@ -158,6 +158,7 @@ def test_publishing_some_leaves_the_others(results, records, tmp_path):
         ({"source_digest": "0123456789ab+mine:ba9876543210"}, "with the extension mine:ba9876543210"),
         ({"dirty": None}, "differ from commit"),
         ({"commit": None, "dirty": None}, "no version control"),
+        ({"stated": True}, "made by other sources than those of commit aaaaaaaaaaaa"),
         ({"recipe": 0}, "recipe 0"),
         ({"precision": "bf16"}, "precision bf16"),
     ],
@@ -365,7 +366,7 @@ def test_a_damaged_record_hides_no_published_one(toy, tmp_path):
     assert (row["state"], row["trains"]) == ("published", False)
     assert "its record does not verify" in row["because"]
     assert "but the published run stands (finished)" in row["because"]
-    assert running.standing([TOY], toy) == {TOY: "finished"}
+    assert running.outcomes_of([TOY], toy) == {TOY: "finished"}
     assert (path.exists(), path.with_name("0.json.bad").exists()) == (False, True)
     damage()
     report = training.train([TOY], toy, tmp_path / "no data")
@@ -383,12 +384,12 @@ def test_a_manifest_with_published_runs_is_no_gap(toy, tmp_path, monkeypatch):
     plan.clear_gaps()
     assert paths.manifest(toy, pack.id).exists()
     assert str(paths.published(toy, "runs")) in plan.manifests(SimpleNamespace(study="tiny"))
-    assert running.standing([TOY], toy) == {TOY: "finished"}
+    assert running.outcomes_of([TOY], toy) == {TOY: "finished"}
     assert running.missing([TOY, Run(TOY.cell, 1)], toy) == [Run(TOY.cell, 1)]
-    monkeypatch.setenv(publication.IGNORE, "1")
-    assert running.missing([TOY], toy) == [TOY]
+    monkeypatch.setenv(again.SINCE, "1.5")
     plan.clear_gaps()
     assert not paths.manifest(toy, pack.id).exists()
+    assert [r.run for r in publication.records(toy, [TOY], pytest.fail)] == [TOY]  # the page shows it all the same
 
 
 def test_own_records_come_before_published_ones(results, records, tmp_path, capsys):

@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from bnstudy import config, datasets, paths, publication
+from bnstudy import again, config, datasets, paths, publication
 from bnstudy.cell import Run
 from bnstudy.selection import narrow
 from bnstudy.study import Pack, Study, plan, wants_gpu
@@ -47,15 +47,17 @@ class Dag:
         return cls(studies, packs, timed, paths.results_root(), paths.reports_root())
 
     def clear_gaps(self) -> None:
-        """Remove each manifest that names a run neither recorded nor published, and each note that a data set is
-        absent, so that their jobs run again. A stat per record."""
+        """Remove each manifest that names a run neither recorded nor published (in a round of `--fresh`: not recorded
+        since it began), and each note that a data set is absent, so that their jobs run again. A stat per record."""
+        began = again.since()
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
-            if manifest.exists() and not any(stored(self.results, [timing])):
+            if not (again.counts(manifest, began) and any(stored(self.results, [timing]))):
                 manifest.unlink(missing_ok=True)
         manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
-        gaps = {manifest: self._unrecorded(runs) for manifest, runs in manifests.items() if manifest.exists()}
-        unlisted = set(publication.unlisted(chain.from_iterable(gaps.values()), self.results))
+        gaps = {manifest: self._unrecorded(runs, began) for manifest, runs in manifests.items() if manifest.exists()}
+        unrecorded = chain.from_iterable(gaps.values())
+        unlisted = set(unrecorded if began else publication.unlisted(unrecorded, self.results))
         for manifest, gap in gaps.items():
             if not unlisted.isdisjoint(gap):
                 manifest.unlink(missing_ok=True)
@@ -93,8 +95,8 @@ class Dag:
                     if Path(path).stat().st_mtime > time.time():
                         os.utime(path)
 
-    def _unrecorded(self, runs: Iterable[Run]) -> list[Run]:
-        return [run for run in runs if not paths.record(self.results, run.cell.key, run.seed).exists()]
+    def _unrecorded(self, runs: Iterable[Run], began: float) -> list[Run]:
+        return [run for run in runs if not again.counts(paths.record(self.results, run.cell.key, run.seed), began)]
 
     def _by_id(self) -> dict[str, Pack]:
         return {pack.id: pack for packs in self.packs.values() for pack in packs}
@@ -116,7 +118,8 @@ class Dag:
         packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
         timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
         shared = () if timed else stored(self.results, shown(self.studies[study].cells))
-        published = [path for path in [paths.published(self.results, "runs")] if path.exists()]
+        files = (paths.published(self.results, name) for name in ("runs", "timings"))
+        published = [path for path in files if path.exists()]
         return [str(path) for path in (*packs, *timed, *shared, *published)]
 
     def timed_cells(self, wildcards: Any) -> list[str]:

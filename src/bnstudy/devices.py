@@ -66,6 +66,17 @@ def at_a_time(device: str, processes: int) -> int:
     return processes if device == "cpu" else min(processes, max(1, torch.cuda.device_count()))
 
 
+def places(device: str, processes: int) -> int:
+    """How many of such a number of processes have something to do: on GPUs as many as share them; more would wait."""
+    return processes if device == "cpu" else min(processes, SHARES * max(1, torch.cuda.device_count()))
+
+
+def words(device: str, processes: int) -> str:
+    """`2 processes on the CPU`."""
+    where = "the CPU" if device == "cpu" else device.partition(":")[0]
+    return f"{processes} process{'es' * (processes != 1)} on {where}"
+
+
 @contextlib.contextmanager
 def _shared(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Iterator[str]:
     """One lock, the first shares of all GPUs before the second ones."""

@@ -37,7 +37,10 @@ def flops_per_image(cell: Cell) -> float:
 
 
 def matmul_rate(device: str) -> float:
-    """Floating-point operations a second of a 1024 x 1024 product on one thread or one GPU."""
+    """Floating-point operations a second of a 1024 x 1024 product on one thread or one GPU, as training computes it."""
+    from bnstudy.engine import numerics
+
+    numerics.settle(device, "default")
     a = torch.randn(1024, 1024, device=device)
     best = float("inf")
     for _ in range(5):

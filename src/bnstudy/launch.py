@@ -16,8 +16,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bnstudy import console, lock, paths, publication, store
+from bnstudy import again, console, lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import (
     FAILURES,
@@ -71,9 +72,11 @@ def scheduling(processes: int, profile: Path | None) -> list[str]:
 
 def snakemake(
     place: Place, study: Study, narrowed: dict[str, str], how: list[str], todo: Sequence[Run],
-    outcomes: dict[Run, str], fresh: bool = False,
+    outcomes: dict[Run, str], began: float = 0.0,
 ) -> None:  # fmt: skip
     """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
+
+    began   when the round of `--fresh` began that this is; 0: none
 
     Every record is locked by itself and every file appears whole, so Snakemake's own folder lock is replaced
     by ours, which dies with its owner. Raises TryAgain on a signal, StudyError if a job failed.
@@ -84,10 +87,10 @@ def snakemake(
                "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     store.write(failures, b"")
-    environment = _environment(place, failures) | ({publication.IGNORE: "1"} if fresh else {})
+    environment = _environment(place, failures) | ({again.SINCE: repr(began)} if began else {})
     ask = signal.SIGINT if "--workflow-profile" in how else signal.SIGTERM
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
-        status = _follow(process, place, todo, outcomes)
+        status = _follow(process, place, todo, outcomes, began)
     if asked():
         raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
     if status:
@@ -148,14 +151,16 @@ def _signal_group(group: int, number: int) -> bool:
         return False
 
 
-def _follow(process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str]) -> int:
+def _follow(
+    process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str], began: float
+) -> int:
     """Wait for Snakemake and tell each run that is done meanwhile; its exit status."""
     pending = list(todo)
     with console.counting(len(todo), "runs trained") as tell:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
-            for run, found in store.get_records(place.results, _there(pending, place.results)):
+            for run, found in store.get_records(place.results, _there(pending, place.results, began)):
                 if isinstance(found, Record):
                     pending.remove(run)
                     outcomes[run] = found.outcome
@@ -166,13 +171,20 @@ def _follow(process: subprocess.Popen, place: Place, todo: Sequence[Run], outcom
                 return process.returncode
 
 
-def _there(runs: Sequence[Run], results: Path) -> list[Run]:
-    return [run for run in runs if paths.record(results, run.cell.key, run.seed).exists()]
+def _there(runs: Sequence[Run], results: Path, began: float) -> list[Run]:
+    return [run for run in runs if again.counts(paths.record(results, run.cell.key, run.seed), began)]
+
+
+def _told(failures: Path) -> Iterator[dict[str, Any]]:
+    """What jobs wrote on why they failed; a line that was torn, as by two machines at once, is left out."""
+    for line in failures.read_text(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
 
 
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
     """What the failed jobs said; without a word of theirs, what Snakemake said."""
-    told = [json.loads(line) for line in failures.read_text().splitlines()]
+    told = list(_told(failures))
     told.sort(key=lambda each: each["code"] == TRY_AGAIN)  # a job that a cluster stopped and started again is no cause
     if told:
         causes = list(dict.fromkeys(each["cause"] for each in told))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnstudy import console, frames, paths, publication, selection, store
+from bnstudy import console, datasets, frames, paths, publication, selection, store
 from bnstudy.errors import DataError
 from bnstudy.frames import Frames
 from bnstudy.publication.timings import collect as collect_timings
@@ -59,8 +59,9 @@ def load(
 
 def collect(study: Study, results: Path, say: Say) -> Results:
     """The frames of a study from the records there are."""
-    own = list(own_records(study, results, say))
-    built = frames.build(own, study.runs(), published=published_records(study, results, own, say))
+    own, absent, runs = list(own_records(study, results, say)), datasets.noted(results), study.runs()
+    reasons = {run: absent[run.cell.dataset] for run in runs if run.cell.dataset in absent}
+    built = frames.build(own, runs, reasons, published_records(study, results, own, say))
     timings = collect_timings(results, study.cells, say)
     return Results(built.runs, built.epochs, built.layers, built.missing, study, timings)
 

@@ -68,6 +68,11 @@ def run_lock(results: Path, key: str, seed: int) -> Path:
     return lock(results, f"{key}-{seed:d}")
 
 
+def round(results: Path) -> Path:
+    """What a round of `bnstudy run --fresh` asks for; its time is when the round began."""
+    return results / "fresh.json"
+
+
 def data_state(results: Path, name: str) -> Path:
     return results / "data" / f"{name}.json"
 

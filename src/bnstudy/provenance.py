@@ -2,9 +2,12 @@
 
 import functools
 import hashlib
+import io
 import os
 import platform
 import subprocess
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,31 +20,53 @@ ROOMS = ("byhand", "datasets", "engine", "models", "norms")
 """Sub-packages whose code can change a trained number, as every module beside them may."""
 
 
+COMMIT = "BNSTUDY_COMMIT"
+"""Variable: the commit that these sources are of, on a machine that gets them without their repository."""
+
+
 def source_digest() -> str:
     """12 hex of SHA-256 over the package's own modules that can change a trained number; then, for each extension that
     is loaded, `+name:12 hex`."""
     return _own_digest() + extensions.suffix()
 
 
-def sources() -> list[Path]:
+def sources(package: Path = PACKAGE) -> list[Path]:
     """The files of the package that the digest is taken of."""
-    rooms = (file for room in ROOMS for file in (PACKAGE / room).rglob("*.py"))
-    return sorted([*PACKAGE.glob("*.py"), *rooms])
+    rooms = (file for room in ROOMS for file in (package / room).rglob("*.py"))
+    return sorted([*package.glob("*.py"), *rooms])
 
 
 @functools.cache
 def _own_digest() -> str:
+    return _digest(PACKAGE)
+
+
+def _digest(package: Path) -> str:
     total = hashlib.sha256()
-    for file in sources():
-        total.update(file.relative_to(PACKAGE).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in sources(package):
+        total.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()[:12]
 
 
 @functools.cache
+def digest_at(commit: str) -> str | None:
+    """The source digest of a commit of the checkout this package stands in; None if it has no such commit."""
+    command = ["git", "-C", str(PACKAGE), "archive", "--format=tar", commit]
+    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
+    if done.returncode:
+        return None
+    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+        tar.extractall(folder, filter="data")
+        return _digest(Path(folder))
+
+
+@functools.cache
 def commit() -> dict[str, Any]:
-    """The git commit of the checkout this package stands in, and whether its sources differ from it."""
+    """The git commit of the checkout this package stands in, and whether its sources differ from it. Where there is no
+    checkout, the one that COMMIT names: `stated`, for whoever publishes the record to verify."""
     if not (PACKAGE.parents[1] / ".git").exists():
-        return {"commit": None, "dirty": None}
+        named = os.environ.get(COMMIT)
+        return {"commit": named, "dirty": False, "stated": True} if named else {"commit": None, "dirty": None}
     try:
         head = _git("rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--", str(PACKAGE)))}

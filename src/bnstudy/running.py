@@ -1,10 +1,9 @@
 """`bnstudy run`: an honest look before the start, the DAG by Snakemake, a summary after the end."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnstudy import console, datasets, lock, paths, publication, training
+from bnstudy import again, console, datasets, lock, paths, publication, training
 from bnstudy.cell import Run
 from bnstudy.errors import DataError, UsageError
 from bnstudy.launch import Place, scheduling, snakemake
@@ -28,41 +27,45 @@ def run(
     how = scheduling(processes, profile)
     lock.probe(paths.lock(place.results, "probe"))
     with lock.held(paths.lock(place.results, "run"), str(place.results)):
-        outcomes = {} if fresh else standing(study.runs(), place.results)
+        began = again.begin(place.results, study) if fresh else 0.0
+        outcomes = outcomes_of(study.runs(), place.results, began)
         todo = [r for r in study.runs() if r not in outcomes]
         if outcomes:
             console.say(f"of {len(study.runs())} runs {publication.stand_words(outcomes, place.results)}")
         if todo and profile:
             console.say(f"{len(todo)} runs to train, by {profile}")
         elif todo:
-            check_start(todo, "auto", processes, yes)
+            how = scheduling(check_start(todo, "auto", processes, yes), None)
+        snakemake(place, study, narrowed, how, todo, outcomes, began)
         if fresh:
-            training.forget(todo, place.results)
-        snakemake(place, study, narrowed, how, todo, outcomes, fresh)
+            again.end(place.results)
     summary(place, study, outcomes, len(todo))
 
 
-def standing(runs: Sequence[Run], results: Path) -> dict[Run, str]:
+def outcomes_of(runs: Sequence[Run], results: Path, began: float = 0.0) -> dict[Run, str]:
     """The outcome of each run with a record or as published, verified; a record that does not verify is moved aside
-    and said. Raises Unreadable."""
-    outcomes = {record.run: record.outcome for record in training.own_records(runs, results, console.say)}
+    and said. In a round of `--fresh` that `began`, of those recorded since. Raises Unreadable."""
+    outcomes = {record.run: record.outcome for record in training.own_records(runs, results, console.say, began)}
+    if began:
+        return outcomes
     unrecorded = [run for run in runs if run not in outcomes]
     published = publication.standing(results, unrecorded, console.say)
     return outcomes | {run: found.row["outcome"] for run, found in published.items()}
 
 
-def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> None:
-    """Say how long the runs will take; refuse a start of more than a day without `yes`. Raises UsageError."""
+def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> int:
+    """Say how long the runs will take; refuse a start of more than a day without `yes`. How many of the processes the
+    machine has work for. Raises UsageError."""
     from bnstudy import devices
     from bnstudy.estimate import estimate
 
     device = devices.choose_device(device, console.say)
-    processes = devices.at_a_time(device, processes)
-    rows = estimate(runs, device, processes)
+    at_a_time = devices.at_a_time(device, processes)
+    rows = estimate(runs, device, at_a_time)
     total = sum(row.typical_hours for row in rows)
-    where = f"{processes} processes on the CPU" if device == "cpu" else f"{processes} x {device.partition(':')[0]}"
+    where = devices.words(device, at_a_time)
     console.say(
-        f"{len(runs)} runs to train, about {console.hours(total)} on {where} (bnstudy run --estimate says more)"
+        f"{len(runs)} runs to train, about {console.hours(total)} by {where} (bnstudy run --estimate says more)"
     )
     if total > HOPELESS_HOURS and not yes:
         slow = max(rows, key=lambda row: row.typical_hours)
@@ -72,6 +75,7 @@ def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> 
             f"all of it {console.hours(total)}",
             remedy + (" (no GPU was found)." if device == "cpu" else "."),
         )
+    return devices.places(device, processes)
 
 
 def missing(runs: Sequence[Run], results: Path) -> list[Run]:
@@ -87,7 +91,7 @@ def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) ->
         return console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
     runs = study.runs()
     unrun = {run.cell.dataset for run in runs if run not in outcomes}
-    for dataset in sorted(unrun & _absent(place.results)):
+    for dataset in sorted(unrun & datasets.noted(place.results).keys()):
         title = datasets.REGISTRY[dataset].title
         console.say(f"{title}: not run, its data are absent (bnstudy data fetch {dataset}, or import)")
     if not outcomes:
@@ -97,8 +101,3 @@ def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) ->
     news = f"{new} of them now" if new else "nothing was left to train"
     console.say(f"{study.name}: {len(outcomes)} of {len(runs)} runs trained, {news}; {diverged} diverged")
     console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
-
-
-def _absent(results: Path) -> set[str]:
-    notes = {name: paths.data_state(results, name) for name in datasets.REGISTRY}
-    return {name for name, note in notes.items() if note.exists() and json.loads(note.read_text())["state"] == "absent"}

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import choices, console, datasets, devices, extras, lock, models, paths, publication, store
+from bnstudy import again, choices, console, datasets, devices, extras, lock, models, paths, publication, store
 from bnstudy.cell import Run
 from bnstudy.checkpoints import DiskKeeper
 from bnstudy.errors import DataError, TryAgain, Unreadable, WriteError
@@ -70,8 +70,10 @@ def train(
     if weights:
         extras.need("safetensors", "weights", "--weights")
     store.open_results(results)
-    own = {record.run for record in own_records(runs, results, say)}
-    report = Report(published={} if fresh else _published([run for run in runs if run not in own], results, say))
+    began = again.since()
+    own = {record.run for record in own_records(runs, results, say, began)}
+    unrecorded = [] if fresh or began else [run for run in runs if run not in own]
+    report = Report(published=_published(unrecorded, results, say))
     if not (missing := _missing(runs, own, results, report, fresh)):
         return report
     store.check_locks(results)
@@ -81,15 +83,18 @@ def train(
                 raise TryAgain("stopped before the next run", "Run this again to go on.")
             with _locked(members, results, wait, asked):
                 set_aside(members, results, say)
-                own = {record.run for record in own_records(members, results, say)}
+                own = {record.run for record in own_records(members, results, say, began)}
                 todo = _missing(members, own, results, report, fresh)
                 _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
     return report
 
 
-def own_records(runs: Iterable[Run], results: Path, say: Say) -> Iterator[Record]:
-    """The records of those of the runs that have one of their own. One that does not verify is moved aside and said,
-    unless somebody is at work on that run, so that it hides no published one. Raises Unreadable."""
+def own_records(runs: Iterable[Run], results: Path, say: Say, began: float = 0.0) -> Iterator[Record]:
+    """The records of those of the runs that have one of their own, in a round of `--fresh` since it `began`. One that
+    does not verify is moved aside and said, unless somebody is at work on that run, so that it hides no published one.
+    Raises Unreadable."""
+    if began:
+        runs = [run for run in runs if again.counts(paths.record(results, run.cell.key, run.seed), began)]
     for run, found in store.get_records(results, runs):
         if isinstance(found, Unreadable):
             raise found
@@ -225,13 +230,6 @@ def _signals() -> Iterator[Callable[[], bool]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def forget(runs: Sequence[Run], results: Path) -> None:
-    """Remove the records of these runs, so that they are trained again (`--fresh`)."""
-    for run in runs:
-        store.remove(paths.record(results, run.cell.key, run.seed))
-        store.drop_checkpoints(results, run)
 
 
 def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) -> None:

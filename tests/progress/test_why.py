@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from bnstudy import paths, publication, store
+from bnstudy import paths, store
 from bnstudy.cell import Cell, Run
 from bnstudy.labels import name
 from bnstudy.record import Record, digest_of
@@ -108,14 +108,12 @@ def test_a_record_of_another_recipe_is_trained_again(capsys, folder):
     assert row["because"] == "its record was made by recipe 7, the recipe now is 1"
 
 
-def test_a_published_run_stands(capsys, folder, monkeypatch):
+def test_a_published_run_stands(capsys, folder):
     shutil.copytree(ROOT / "results" / "published", folder / "results" / "published")
     mnist = Cell(dataset="mnist", model="mlp", norm="none")
     row = why(capsys, f"{mnist.key}:0")[0]
     assert (row["state"], row["trains"]) == ("published", False)
     assert row["because"] == "no own record, but the published run stands (finished)"
-    monkeypatch.setenv(publication.IGNORE, "1")
-    assert why(capsys, f"{mnist.key}:0")[0]["trains"]
 
 
 def test_published_files_that_cannot_be_read(capsys, folder):

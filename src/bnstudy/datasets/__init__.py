@@ -4,10 +4,14 @@ Importing this imports neither torch nor numpy. The modules whose names start wi
 `_spec` says what one declares, `_files` reads and writes the array files, `_obtain` fetches and imports them.
 """
 
+import contextlib
+import json
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
+from bnstudy import paths
 from bnstudy.datasets._spec import MEMBERS, SIDE, Archive, Arrays, DatasetSpec
 from bnstudy.errors import UsageError, nearest
 
@@ -19,7 +23,7 @@ _ELSEWHERE = {"load": "_files", "check": "_obtain", "ensure": "_obtain", "fetch"
 
 __all__ = [
     "MEMBERS", "REGISTRY", "SIDE", "Archive", "Arrays", "DatasetSpec", "check", "ensure", "fetch", "import_npz", "load",
-    "spec_of",
+    "noted", "spec_of",
 ]  # fmt: skip
 
 
@@ -37,6 +41,17 @@ def spec_of(name: str) -> DatasetSpec:
     if name not in REGISTRY:
         raise UsageError(f"{name}: no such data set{nearest(name, REGISTRY)}", f"Data sets: {', '.join(REGISTRY)}.")
     return REGISTRY[name]
+
+
+def noted(results: Path) -> dict[str, str]:
+    """The data sets that the last run of a study noted as not to be had (`data fetch --note`), each with why."""
+    found = {}
+    for name in REGISTRY:
+        with contextlib.suppress(OSError, ValueError):
+            note = json.loads(paths.data_state(results, name).read_text())
+            if note["state"] == "absent":
+                found[name] = note["reason"]
+    return found
 
 
 def __getattr__(name: str):

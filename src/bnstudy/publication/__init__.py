@@ -4,7 +4,6 @@ days to train. `merge` writes them; whatever asks for records reads them here, a
 Importing this imports no pyarrow, and where nothing is published nothing is read.
 """
 
-import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,10 +16,6 @@ from bnstudy.record import Record
 if TYPE_CHECKING:
     from bnstudy.publication.rows import Published
 
-IGNORE = "BNSTUDY_IGNORE_PUBLISHED"
-"""Variable: if set, nothing counts as published (`bnstudy run --fresh` sets it for its jobs)."""
-
-
 EVERY_EPOCH_TO, THEN_EVERY = 20, 5
 
 
@@ -31,7 +26,7 @@ def kept_epochs(epochs_run: int) -> list[int]:
 
 def listed(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """key, seed, recipe, outcome and digest of what is published, by (key, seed): as the file says, unverified."""
-    if os.environ.get(IGNORE) or not paths.published(results, "runs").exists():
+    if not paths.published(results, "runs").exists():
         return {}
     from bnstudy.publication import files
 

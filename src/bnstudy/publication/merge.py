@@ -12,6 +12,7 @@ from bnstudy import lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.labels import run_name
+from bnstudy.provenance import digest_at
 from bnstudy.publication import files, rows, timings
 from bnstudy.publication.rows import Published
 from bnstudy.record import Record
@@ -82,7 +83,9 @@ def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
         raise DataError(f"{what}: made by sources under no version control", again)
     if provenance.get("dirty") is not False:
         raise DataError(f"{what}: made by sources that differ from commit {provenance['commit'][:12]}", again)
-    _, extended, extension = str(provenance.get("source_digest", "")).partition("+")
+    own, extended, extension = str(provenance.get("source_digest", "")).partition("+")
+    if provenance.get("stated") and digest_at(provenance["commit"]) != own:
+        raise DataError(f"{what}: made by other sources than those of commit {provenance['commit'][:12]}", again)
     if extended:
         raise DataError(f"{what}: made with the extension {extension}, which no commit here holds", again)
 
