@@ -166,7 +166,10 @@ def test_the_other_parts(small, monkeypatch):
     assert positive(parts.batch_sizes("cpu").values())
     assert set(parts.streams("cpu")) == {f"mlp_{n}_{k}" for n in ("none", "batch") for k in (1, 2)}
     assert set(parts.rates("cpu")) == {"tf32", "fp32", "bf16", "copy_gb_per_s"}
+    beside = parts.side_by_side("cpu")
+    assert summary({"side_by_side": beside})["side_by_side_has_the_bits_of_alone"] is True
     found = parts.determinism("cpu")
+    assert "autotuned_batch" in found
     assert isinstance(found.pop("warned_of"), list)
     assert positive(found.values())
     assert not torch.are_deterministic_algorithms_enabled()
@@ -213,7 +216,7 @@ def test_the_summary_answers_what_there_is_to_know():
         "epochs": {"none": epoch, "batch": epoch | {"seconds_per_epoch": 0.6}}, "rates": {"tf32": 400.0},
         "usual": {"plain_cnn_none": 4000.0, "plain_cnn_batch": 6000.0}, "tests": {"exit": 0},
         "determinism": {f"{k}_{n}": us for n in ("none", "batch")
-                        for k, us in (("deterministic", 110.0), ("free", 105.0), ("autotuned", 100.0))},
+                        for k, us in (("deterministic", 110.0), ("autotuned", 100.0))},
         "streams": {"mlp_none_1": 100.0, "mlp_none_4": 40.0},
     }  # fmt: skip
     made = summary(found)

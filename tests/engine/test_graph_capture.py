@@ -6,9 +6,14 @@ import warnings
 import pytest
 import torch
 
+from bnstudy.cell import Run
+from bnstudy.engine import graph
 from bnstudy.engine.graph import lanes
 from bnstudy.engine.graph.capture import WARM_UP, capture
+from bnstudy.engine.graph.resident import Resident
+from bnstudy.engine.inputs import prepare
 from bnstudy.errors import UsageError
+from engine.on_gpu import COLOUR, make
 
 STREAM = object()
 
@@ -79,6 +84,27 @@ def test_a_step_is_warmed_up_recorded_once_and_changes_nothing():
     assert LOG[-1] == "replayed"
 
 
+def test_an_epoch_of_one_batch_is_warmed_up_within_it():
+    """A second step from where the first ended would read beyond the order: on a GPU the end of the process."""
+    training = graph.Training(run := Run(make(batch_size=1024, epochs=1), 0), resident(run), "cpu")
+    assert training.batches == 1
+    training.begin()
+    step = training._step(1024, True)
+    capture(step, training._changed_by_a_step(), training.generator, STREAM, None)
+    assert LOG[-1] == "ends"
+    assert int(training._cursor) == 0
+
+
+def resident(run: Run) -> Resident:
+    return Resident(prepare(run.cell, run.seed, COLOUR), "cpu")
+
+
+def test_a_fault_of_the_device_is_no_fault_of_the_step(monkeypatch):
+    monkeypatch.setattr(FakeCapture, "__enter__", failing_at(1, RuntimeError("CUDA error: device-side assert\nmore")))
+    with pytest.raises(RuntimeError, match="device-side assert"):
+        capture(lambda: None, [], generator(), STREAM, None)
+
+
 def test_a_torch_that_warns_of_being_told_is_told_in_silence(monkeypatch):
     def warn(self, generator):
         warnings.warn("deprecated, a no-op", FutureWarning, stacklevel=2)
@@ -103,7 +129,7 @@ def test_nothing_is_collected_inside_a_capture():
 def failing_at(call: int, error: Exception):
     calls = []
 
-    def step():
+    def step(*_):
         calls.append(1)
         if len(calls) == call:
             raise error

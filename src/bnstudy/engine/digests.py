@@ -16,6 +16,6 @@ def weights_digest(state: Mapping[str, Tensor]) -> str:
     digest = hashlib.sha256()
     for name in sorted(state):
         if not name.endswith("num_batches_tracked"):
-            values = state[name].detach().to("cpu", torch.float32).contiguous().numpy()
+            values = state[name].detach().contiguous().to("cpu", torch.float32).numpy()  # reordered where it lies
             digest.update(values.astype("<f4", copy=False).data)
     return digest.hexdigest()[:12]

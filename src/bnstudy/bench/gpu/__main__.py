@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from bnstudy import provenance
+from bnstudy import devices, provenance
 from bnstudy.bench import gpu
 from bnstudy.bench.gpu import loops, parts, runs
 from bnstudy.bench.gpu.session import Found, Part, read, supervise, work, write
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     file = options.out / "gpu.json"
     if options.worker:
         torch.cuda.set_device(options.device)
+        torch.set_num_threads(devices.THREADS)  # as in a training
+        torch.set_flush_denormal(True)
         return work(_parts(options, left), file, options.skip, left, options.reserve)
     if not torch.cuda.is_available():
         print("no CUDA device: nothing to measure", file=sys.stderr)
@@ -75,6 +77,7 @@ def _parts(options: argparse.Namespace, left: Callable[[], float]) -> dict[str, 
         "mlp_epochs": Part(lambda found: parts.epochs(device, "mlp")),
         "reference": Part(lambda found: loops.reference(device)),
         "bits": Part(lambda found: parts.bits(device)),
+        "side_by_side": Part(lambda found: parts.side_by_side(device)),
         "determinism": Part(lambda found: parts.determinism(device)),
         "streams": Part(lambda found: parts.streams(device)),
         "batch_sizes": Part(lambda found: parts.batch_sizes(device)),

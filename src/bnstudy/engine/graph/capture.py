@@ -12,6 +12,8 @@ from bnstudy.errors import UsageError
 
 Step = Callable[[], None]
 
+DEVICE_FAULTS = ("device-side assert", "illegal memory access", "misaligned address")
+"""Of a step before the capture, seen only there: no other engine would help, and the process is of no more use."""
 WARM_UP = 2  # cuBLAS and cuDNN allocate at their first calls, which a capture must not see
 
 
@@ -28,9 +30,10 @@ def capture(
         return step
     graph = torch.cuda.CUDAGraph()
     _tell(graph, generator)
-    with unchanged(kept, generator):
-        for _ in range(WARM_UP):
+    for _ in range(WARM_UP):
+        with unchanged(kept, generator):  # each from the same place: an epoch may have a single batch
             step()
+    with unchanged(kept, generator):
         try:
             with _collecting_nothing(), torch.cuda.graph(graph, pool=pool, stream=stream):  # type: ignore[arg-type]
                 step()
@@ -65,6 +68,8 @@ def _explained(error: RuntimeError) -> Exception:
     cause = str(first).partition("\n")[0]
     if isinstance(first, torch.OutOfMemoryError) or "out of memory" in cause:
         return torch.OutOfMemoryError(cause)
+    if any(fault in cause for fault in DEVICE_FAULTS):
+        return RuntimeError(cause)
     return UsageError(f"graph: the training step cannot be captured ({cause})", "Use --engine reference.")
 
 
