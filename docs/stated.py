@@ -140,6 +140,7 @@ def readings() -> Lines:
     head = (
         "reading",
         "numbers",
+        "nearer on",
         "seeds",
         "moves accuracy by",
         "deviation from print",
@@ -147,7 +148,7 @@ def readings() -> Lines:
         "difference",
         "",
     )
-    keys = ("numbers", "seeds", "moved", "deviation", "default")
+    keys = ("numbers", "nearer", "seeds", "moved", "deviation", "default")
     yield from table(
         head,
         (

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnstudy.closeness import by_number, closeness, conclusion, paired
+from bnstudy.closeness import by_number, closeness, conclusion
 
 SLOTS = [("mlp", d, n, "relu") for d in ("mnist", "cifar10") for n in ("none", "batch")]
 PUBLISHED = pd.DataFrame(
@@ -65,8 +65,28 @@ def test_one_seed_decides_nothing():
 def test_only_numbers_that_both_have_are_compared():
     both = pd.concat([runs({"default": 88.0}), runs({"code": 89.0}, slots=SLOTS[:1])])
     assert closeness(both, PUBLISHED)["numbers"].tolist() == [1]
-    other = runs({"code": 89.0}, seeds=5)
-    assert paired(pd.concat([runs({"default": 88.0}), other]), PUBLISHED)["seed"].max() == 2
+    assert closeness(both, PUBLISHED)["seeds"].tolist() == [3]
+
+
+def test_a_number_that_scatters_widens_the_interval_of_its_readings_alone():
+    """One cell of the default spreads by 3 points: what rests on it is not sure, what rests on the others is."""
+    quiet = runs({"default": 88.0, "code": 89.0, "text": 89.0}, slots=SLOTS[:2], noise=0.02)
+    loud = pd.concat(
+        [
+            runs({"default": 88.0}, slots=SLOTS[3:], noise=3.0),
+            runs({"code": 89.0}, slots=SLOTS[3:], noise=0.02, stream=1),
+        ]
+    )
+    table = closeness(pd.concat([quiet, loud]), PUBLISHED).set_index("reading")
+    assert table["verdict"].to_dict() == {"text": "closer", "code": "undecided"}
+    assert table["half_width"]["code"] > 10 * table["half_width"]["text"]
+
+
+def test_a_number_of_one_seed_leaves_its_reading_undecided():
+    one = runs({"code": 90.0}, seeds=1, slots=SLOTS[:1])
+    rest = runs({"default": 80.0}), runs({"code": 90.0}, slots=SLOTS[1:])
+    (row,) = closeness(pd.concat([one, *rest]), PUBLISHED).to_dict("records")
+    assert (row["seeds"], row["numbers"], row["nearer"], row["verdict"]) == (1, 4, 4, "undecided")
 
 
 def test_reduced_cells_and_other_data_are_no_reading():

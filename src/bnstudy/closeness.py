@@ -1,6 +1,4 @@
-"""Which reading of the thesis comes closest to its printed numbers: differences of mean absolute deviation, paired by
-seed.
-"""
+"""Which reading of the thesis comes closest to its printed numbers: differences of mean absolute deviation."""
 
 from collections.abc import Mapping
 
@@ -10,7 +8,8 @@ from scipy import stats
 
 from bnstudy.stats import EXACT, SLOT, cell_means, each, number_verdicts
 
-COLUMNS = ["reading", "numbers", "seeds", "moved", "deviation", "default", "difference", "half_width", "verdict"]
+COLUMNS = ["reading", "numbers", "seeds", "moved", "nearer", "deviation", "default", "difference", "half_width",
+           "verdict"]  # fmt: skip
 NUMBER_COLUMNS = [
     *SLOT, "published", "verdict", "default", "default_n", "default_within", "reading", "own", "n", "within",
 ]  # fmt: skip
@@ -27,34 +26,33 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
     runs        SLOT, reading, key, seed, test_accuracy (percent), one row per run
     published   SLOT, published (percent)
-    A reading is compared on the printed numbers for which it has a cell of its own and the default has one too, with
-    the seeds that both have: `moved` is its accuracy less the default's, in points, `deviation` and `default` are
-    their mean absolute deviations from the printed numbers, and `difference` is the first of these less the second, so
-    that below zero is closer. `half_width` is of the interval around it; all of a table's hold together with
-    probability LEVEL. The deviation of a difference of one number is pooled over all readings of the same model and
-    data set; NaN, and `undecided`, where no number has two seeds.
+    A reading is compared on the printed numbers for which it has a cell of its own and the default has one too:
+    `moved` is its accuracy less the default's, in points, `deviation` and `default` are their mean absolute deviations
+    from the printed numbers, and `difference` is the first of these less the second, so that below zero is closer;
+    `nearer` counts the numbers for which it is, `seeds` is the fewest that a cell of the reading has. `half_width` is
+    of the interval around the difference, after Welch and Satterthwaite, for cells do not spread alike; all of a
+    table's hold together with probability LEVEL. NaN, and `undecided`, where a cell has one seed.
     """
-    pairs = paired(runs, published)
-    if pairs.empty:
+    both = compared(runs, published)
+    if both.empty:
         return pd.DataFrame(columns=COLUMNS)
-    spread, freedom = _spread(pairs)
-    count = pairs["reading"].nunique()
-    factor = float(stats.t.ppf(1 - (1 - LEVEL) / (2 * count), freedom)) if freedom else float("nan")
-    rows = [_row(str(name), group, spread, factor) for name, group in pairs.groupby("reading", sort=False)]
+    tail = (1 - LEVEL) / (2 * both["reading"].nunique())
+    rows = [_row(str(name), group, tail) for name, group in both.groupby("reading", sort=False)]
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("difference", kind="stable", ignore_index=True)
 
 
-def paired(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """A row per reading, printed number and seed: SLOT, reading, seed, moved (its accuracy less the default's, points),
-    own and default (absolute deviations from the printed number), difference (own - default)."""
+def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """A row per reading and printed number for which both it and the default have a cell: SLOT, reading, and of the
+    cell, and of the default's by the same names with `_default`: `accuracy`, `off` (mean absolute deviation from the
+    printed number, points), `variance` of the latter over seeds and `n`, how many these are."""
     known = runs.merge(published[[*SLOT, "published"]], on=SLOT)
-    known = known.assign(own=(known["test_accuracy"] - known["published"]).abs())
-    columns = [*SLOT, "seed", "own", "test_accuracy"]
-    default = known.loc[known["reading"] == "default", columns]
-    default = default.rename(columns={"own": "default", "test_accuracy": "accuracy"})
-    others = known.loc[~known["reading"].isin(UNREAD), [*columns, "reading"]]
-    pairs = others.merge(default, on=[*SLOT, "seed"])
-    return pairs.assign(moved=pairs["test_accuracy"] - pairs["accuracy"], difference=pairs["own"] - pairs["default"])
+    known = known.assign(off=(known["test_accuracy"] - known["published"]).abs())
+    cells = known.groupby([*SLOT, "reading"], sort=False, observed=True).agg(
+        accuracy=("test_accuracy", "mean"), off=("off", "mean"), variance=("off", "var"), n=("off", "size")
+    )
+    cells = cells.reset_index()
+    default = cells[cells["reading"] == "default"].drop(columns="reading")
+    return cells[~cells["reading"].isin(UNREAD)].merge(default, on=SLOT, suffixes=("", "_default"))
 
 
 def by_number(runs: pd.DataFrame, published: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
@@ -75,31 +73,27 @@ def by_number(runs: pd.DataFrame, published: pd.DataFrame, margins: Mapping[str,
     return both.sort_values(["number", "off"], kind="stable", ignore_index=True)[NUMBER_COLUMNS]
 
 
-def _spread(pairs: pd.DataFrame) -> tuple[pd.Series, int]:
-    """(variance of one number's difference by model and data set, degrees of freedom of all together)."""
-    groups = pairs.groupby([*SLOT, "reading"], observed=True)["difference"]
-    cells = groups.agg(n="size", variance="var").reset_index()
-    cells = cells[cells["n"] > 1].assign(freedom=lambda c: c["n"] - 1)
-    cells = cells.assign(weighted=cells["variance"] * cells["freedom"])
-    sums = cells.groupby(["model", "dataset"])[["weighted", "freedom"]].sum()
-    return sums["weighted"] / sums["freedom"], int(cells["freedom"].sum())
-
-
-def _row(reading: str, group: pd.DataFrame, spread: pd.Series, factor: float) -> dict[str, object]:
-    numbers = group.groupby(SLOT, observed=True).agg(
-        own=("own", "mean"), default=("default", "mean"), difference=("difference", "mean"), n=("seed", "size"),
-        moved=("moved", "mean"),
-    )  # fmt: skip
-    numbers = numbers.reset_index()
-    variances = [spread.get((r.model, r.dataset), np.nan) / r.n for r in each(numbers)]
-    half = factor * float(np.sqrt(np.sum(variances))) / len(numbers)
-    difference = float(numbers["difference"].mean())
+def _row(reading: str, numbers: pd.DataFrame, tail: float) -> dict[str, object]:
+    differences = numbers["off"] - numbers["off_default"]
+    variances, seeds = numbers[["variance", "variance_default"]].to_numpy(), numbers[["n", "n_default"]].to_numpy()
+    difference = float(differences.mean())
+    half = _half_width(variances / seeds, seeds - 1, tail) / len(numbers)
     return {
         "reading": reading, "numbers": len(numbers), "seeds": int(numbers["n"].min()),
-        "moved": float(numbers["moved"].mean()),
-        "deviation": float(numbers["own"].mean()), "default": float(numbers["default"].mean()),
+        "moved": float((numbers["accuracy"] - numbers["accuracy_default"]).mean()),
+        "nearer": int((differences < 0).sum()),
+        "deviation": float(numbers["off"].mean()), "default": float(numbers["off_default"].mean()),
         "difference": difference, "half_width": half, "verdict": verdict(difference, half),
     }  # fmt: skip
+
+
+def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
+    """Of the interval around a sum of independent means with these squared standard errors, each estimated with this
+    freedom (Satterthwaite); `tail` is the probability beyond either end."""
+    total = errors.sum()
+    if np.isnan(total) or not total:  # a mean of one seed; or all seeds agree to the last digit
+        return float(total)
+    return float(stats.t.ppf(1 - tail, total**2 / (errors**2 / freedom).sum()) * np.sqrt(total))
 
 
 def verdict(difference: float, half_width: float) -> str:

@@ -40,7 +40,8 @@ def _learned(printed: pd.DataFrame) -> pd.DataFrame:
 def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:
     interval = "–" if pd.isna(row.half_width) else f"± {row.half_width:.2f}"
     return {
-        "reading": row.reading, "numbers": row.numbers, "seeds": row.seeds, "moved": signed(row.moved),
+        "reading": row.reading, "numbers": row.numbers, "nearer": row.nearer, "seeds": row.seeds,
+        "moved": signed(row.moved),
         "deviation": f"{row.deviation:.2f}", "default": f"{row.default:.2f}",
         "difference": signed(row.difference), "interval": interval,
         "within": within, "default_within": default_within, "verdict": row.verdict,
