@@ -1,10 +1,15 @@
 """Claims about accuracy and training by batch size (7.1.5, 7.2.5): M39 to M42, K39 to K43."""
 
+import numpy as np
+
 from bnstudy.claims.catalogue import accuracy, curve, statistics
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
-from bnstudy.claims.terms import every, never_rising, no, of_size, rank_correlation
+from bnstudy.claims.terms import every, never_rising, of_size, rank_correlation
 from bnstudy.labels import BATCH_SIZES, NORMS
+
+NO_TREND = 0.88
+"""Spearman's correlation of six values with their order is 0.886 or more, of either sign, in 24 of 720 orders."""
 
 
 @accuracy
@@ -47,10 +52,10 @@ def k40(ev: Evidence):
 
 @accuracy
 def k41(ev: Evidence):
-    """Batch norm minus vanilla neither rises throughout nor falls throughout from batches of 32 to 1024, on each data
-    set."""
+    """The rank correlation of batch norm minus vanilla with the batch size, 32 to 1024, is below 0.88 in size, which
+    six values in random order are in 97 % of cases, on each data set."""
     gaps = [[ev.gap("cnn", of_size(b), d) for b in BATCH_SIZES] for d in ev.datasets]
-    return every(no(never_rising(values) | never_rising([-value for value in values])) for values in gaps)
+    return every(np.abs(rank_correlation(values)) < NO_TREND for values in gaps)
 
 
 @curve

@@ -129,8 +129,8 @@ def p18(ev: Rows):
 
 @accuracy
 def p19(ev: Rows):
-    """Setup 6 above setup 8, and setup 8 above setup 9."""
-    return rising([ev.accuracy("S2.9"), ev.accuracy("S2.8"), ev.accuracy("S2.6")])
+    """Setup 6 above setup 8, and above setup 9."""
+    return (ev.accuracy("S2.6") > ev.accuracy("S2.8")) & (ev.accuracy("S2.6") > ev.accuracy("S2.9"))
 
 
 @accuracy
