@@ -2,13 +2,19 @@
 
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from bnstudy.cli import main
+import typer
+
+from bnstudy.cli import app, main
+from bnstudy.cli.extending import everywhere
+from bnstudy.selection import spread_where
 
 ROOT = Path(__file__).parents[1]
 NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
@@ -55,6 +61,18 @@ def call(capsys, *words: str) -> Ended:
     finally:
         signal.signal(signal.SIGTERM, before)
     raise AssertionError("main always exits")
+
+
+def left_over(line: str) -> list[str]:
+    """The words of a command line of `bnstudy` that it has no place for. Raises click's error on an unknown option."""
+    command: Any = everywhere(typer.main.get_command(app))
+    words = spread_where(shlex.split(line.partition(" > ")[0])[1:])
+    while words and words[0] in getattr(command, "commands", {}):
+        command = command.commands[words.pop(0)]
+    if hasattr(command, "commands"):
+        return words
+    _, left, _ = command.make_parser(command.context_class(command)).parse_args(words)
+    return left
 
 
 def two_lines(ended: Ended) -> bool:

@@ -260,6 +260,7 @@ REFUSED = [
     ("  one:", "  ../one:", 4, "neither a name nor a number"),
     ("  one:", "  '../one':", 4, "studies.'../one': this is not a name"),
     ("  one:", "  a-b:", 4, "studies.a-b: this is not a name"),
+    ("  one:", "  report:", 4, "studies.report: this is the name of a rule of the workflow"),
     ("  one:", f"  {'a' * 41}:", 4, "this is not a name"),
     # missing
     ("        model: mlp\n", "", 7, f"{GRID}.model: missing"),

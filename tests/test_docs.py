@@ -15,12 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import typer
 
 import generate
-from bnstudy.cli import app
-from bnstudy.cli.extending import everywhere
-from command_line import ROOT, call, environment
+from command_line import ROOT, call, environment, left_over
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 CONFIG = """\
@@ -117,12 +114,7 @@ def test_every_command_has_a_row_and_every_row_a_command():
 @pytest.mark.parametrize("line", [line for line in COMMANDS if line.startswith("bnstudy ")])
 def test_verbs_and_options_exist(line):
     """Heavier than a look at the words is only running them, which the slow tests do."""
-    command, words = everywhere(typer.main.get_command(app)), shlex.split(line.partition(" > ")[0])[1:]
-    while words and words[0] in getattr(command, "commands", {}):
-        command = command.commands[words.pop(0)]
-    assert not getattr(command, "commands", None), line
-    _, left, _ = command.make_parser(command.context_class(command)).parse_args(words)
-    assert not [word for word in left if word.startswith("-")]
+    assert left_over(line) == []
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """The page: complete beside its files, inert whatever stands in a text, the same bytes for the same records."""
 
 import dataclasses
+import html
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -15,6 +16,7 @@ from bnstudy.labels import SETTINGS, name
 from bnstudy.selection import cell_of
 from bnstudy.study import Study
 from bnstudy.timing import TIMING_COLUMNS
+from command_line import left_over
 
 MARGINS = {"default": 1.0, "mnist": 0.3}
 HOSTILE = """<script>alert(1)</script><img src=x onerror=alert(2)> "'=cmd|'/c calc'!A1 {{ 7*7 }} {% raw %} http://evil.test/"""
@@ -219,6 +221,15 @@ def test_a_third_missing_is_told_and_not_averaged(tmp_path):
     assert "2 of 3 seeds run" in text
     two = built.runs[built.runs["key"] == study.cells[0].key]["test_accuracy"]
     assert f"{two.mean():.2f} ± {two.std():.2f}" in text
+
+
+def test_the_commands_on_the_page_are_understood(tmp_path):
+    study = study_of(cells_of())
+    text = html.unescape(report.write(study, frames_of(study), None, MARGINS, tmp_path).read_text())
+    lines = {re.sub(r"<[^>]+>", "", line) for line in re.findall(r"<code>(bnstudy .*?)</code>", text)}
+    assert {"bnstudy run --study small", "bnstudy report --study small"} <= lines
+    assert {line: left for line in lines if (left := left_over(line))} == {}
+    assert left_over("bnstudy run small") == ["small"]
 
 
 def test_nothing_trained_at_all(tmp_path):

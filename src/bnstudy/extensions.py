@@ -6,9 +6,9 @@ what it adds into the registries:
     from bnstudy import norms
     norms.REGISTRY["mine"] = build_mine
 
-A `config.yaml` in the folder adds its studies to those of the config in use. Folders are named by `--extensions`
-(any command takes it) or by BNSTUDY_EXTENSIONS, which the jobs of a study inherit; an installed package names a module
-in the entry-point group `bnstudy.extensions`. Stdlib only.
+A `config.yaml` in the folder adds its studies to those of the config in use, whose margins hold for them. Folders are
+named by `--extensions` (any command takes it) or by BNSTUDY_EXTENSIONS, which the jobs of a study inherit; an installed
+package names a module in the entry-point group `bnstudy.extensions`. Stdlib only.
 """
 
 import hashlib
@@ -29,6 +29,8 @@ from bnstudy.errors import StudyError, UsageError
 
 VARIABLE = "BNSTUDY_EXTENSIONS"
 GROUP = "bnstudy.extensions"
+NUMBERED = r"\d+\.\d+|[EL]\d+|P\.\d+"
+"""Ids that figures of the thesis and of this project have, or may have one day."""
 REMEDY = "Correct it, or run without this extension."
 
 
@@ -146,6 +148,9 @@ def _check_entries(source: str, kind: str, before: dict[str, Any], now: dict[str
     for name, value in now.items():
         if name in before:
             continue
+        if kind == "figure" and re.fullmatch(NUMBERED, str(name)):
+            remedy = "Ids like 7.1, E1, L1 and P.1 are those of the thesis's figures and of this project's."
+            raise UsageError(f"{source}: {name!r} cannot be the id of a figure", remedy)
         if not (isinstance(name, str) and re.fullmatch(pattern, name)):
             remedy = "Names have lower-case letters, digits and underscores."
             raise UsageError(f"{source}: {name!r} cannot be the name of a {kind}", remedy)

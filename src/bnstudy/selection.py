@@ -11,7 +11,7 @@ from bnstudy import choices
 from bnstudy.cell import FIELDS, HINTS, Cell, Run, make_cell
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import READINGS, SETTINGS
-from bnstudy.study import Study, find, where
+from bnstudy.study import MAX_SEEDS, Study, find, where
 
 SEED = "[0-9]{1,9}"  # no other digits that Unicode has, and all below 2^31
 
@@ -32,6 +32,10 @@ def parse_seeds(text: Any) -> tuple[int, ...]:
     words = compact.removesuffix(",").split(",")
     seeds = [int(word) for word in words if re.fullmatch(SEED, word)]
     is_count = "," not in compact
+    if is_count and seeds and seeds[0] > MAX_SEEDS:
+        raise UsageError(
+            f"--seeds {text}: more than {MAX_SEEDS} seeds", f"For seed {seeds[0]} alone write --seeds {seeds[0]},"
+        )
     if len(set(seeds)) != len(words) or (is_count and not seeds[0]):
         raise UsageError(
             f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5 or 4,."

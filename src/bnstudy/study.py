@@ -16,6 +16,7 @@ from bnstudy.cell import FIELDS, HINTS, Cell, Run, plain
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import labels, name
 
+MAX_SEEDS = 1_000
 STUDY_PATTERN = r"[a-z][a-z0-9_]{0,39}"
 RUNS_PER_PACK = {"mlp": 18, "cnn": 6}  # few enough for full cores, many enough that a start-up of 4 s is nothing
 

@@ -4,6 +4,7 @@
 rule report:
     input:
         rules.aggregate.output,
+        workflow.configfiles[0],  # margins and questions
     output:
         page=report(
             PLAN.reports / "{study}" / "index.html",

@@ -1,7 +1,7 @@
 """The command line: verbs only. What they do stands in the modules they name.
 
-One file per concern: `study` (cells, run), `train` (train, try, show), `data`, `report` (frames, tables, figures,
-claims, page). Importing this imports neither a config reader nor torch nor pandas.
+One file per concern, which adds its verbs to `app`. Importing this imports neither a config reader nor torch nor
+pandas.
 """
 
 import contextlib

@@ -36,7 +36,7 @@ ReportsOption = Annotated[
     Path | None, typer.Option("--reports", help="Folder of reports [BNSTUDY_REPORTS or ./reports].")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
-EngineOption = Annotated[str, typer.Option("--engine", help="auto, packed or reference.")]
+EngineOption = Annotated[str, typer.Option("--engine", help="auto, packed (CPU), graph (GPU) or reference.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:n].")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again even where a record stands.")]
 EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")]

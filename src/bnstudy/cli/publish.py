@@ -54,30 +54,34 @@ def _runs(
     if study is not None:
         return options.study(config, study, where, seeds).runs()
     wanted = selection.parse_seeds(seeds) if seeds else None
-    stored = [run for run in _stored(results) if wanted is None or run.seed in wanted]
-    if names:
-        return selection.meeting([run for word in names for run in _named(stored, word)], where)
+    found = [run for word in names for run in _named(results, word)] if names else _stored(results)
+    stored = selection.meeting([run for run in found if wanted is None or run.seed in wanted], where)
     known = {cell.key for one in options.studies(config).values() for cell in one.cells}
-    for run in stored:
+    for run in () if names else stored:
         if run.cell.key not in known:
             raise UsageError(
                 f"{run_name(run)}: its cell is in no study of {config}",
                 f"Name it to publish it all the same: bnstudy publish {run.cell.key}; or choose by --study.",
             )
-    return selection.meeting(stored, where)
+    return stored
 
 
 def _stored(results: Path) -> list[Run]:
     """The runs that have a record here. Raises DataError on one that does not verify."""
+    keys = sorted(folder.name for folder in (results / "records").glob("*"))
+    return [run for key in keys for run in _of_cell(results, key)]
+
+
+def _of_cell(results: Path, key: str) -> list[Run]:
     from bnstudy import store
 
-    keys = sorted(folder.name for folder in (results / "records").glob("*"))
-    return [record.run for key in keys for record in store.find_records(results, key)]
+    return [record.run for record in store.find_records(results, key)]
 
 
-def _named(stored: list[Run], word: str) -> list[Run]:
+def _named(results: Path, word: str) -> list[Run]:
     which, _, seed = word.partition(":")
-    found = [r for r in stored if which in (r.cell.key, name(r.cell)) and seed in ("", str(r.seed))]
+    runs = _of_cell(results, which.rpartition("-")[2])
+    found = [r for r in runs if which in (r.cell.key, name(r.cell)) and seed in ("", str(r.seed))]
     if not found:
         raise UsageError(f"{word}: no record", f"Train it first: bnstudy train {word}")
     return found

@@ -23,6 +23,7 @@ from bnstudy.cli.options import (
     WhereOption,
     YesOption,
 )
+from bnstudy.errors import UsageError
 from bnstudy.study import describe
 
 
@@ -48,15 +49,20 @@ def cells(
 def run(
     study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
     config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, data: DataOption = None,
-    reports: ReportsOption = None, cores: Annotated[str, typer.Option("--cores", help="Processes at a time.")] = "all",
+    reports: ReportsOption = None,
+    cores: Annotated[str | None, typer.Option("--cores", help="Processes at a time: a number, or all.")] = None,
     profile: ProfileOption = None, estimate: EstimateOption = False, yes: YesOption = False, fresh: FreshOption = False,
 ) -> None:  # fmt: skip
     """Train what is missing of a study and write its report, through the DAG."""
     from bnstudy import running
 
     chosen = options.study(config, study, where, seeds)
-    count = options.processes(cores)
+    if profile and cores:
+        raise UsageError("run: --cores and --profile", "A profile says itself how many jobs run at a time.")
+    count = options.processes(cores or "all")
     folder = paths.results_root(results)
+    if estimate and chosen.timing:
+        raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")
     if estimate:
         return put_estimate(chosen.runs(), folder, fresh, "auto", count)
     place = running.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
@@ -77,8 +83,7 @@ def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, proce
     table.append(
         ["all", "", len(todo), *(console.hours(sum(getattr(r, f) for r in rows)) for f in ("typical_hours", "hours"))]
     )
-    count = "1 process" if processes == 1 else f"{processes} processes"
-    where = f"{count} on " + ("the CPU" if device == "cpu" else device.partition(":")[0])
-    console.put_table(f"to train, with {where}", ("model", "data set", "runs", "with early stops", "all epochs"), table)
+    columns = ("model", "data set", "runs", "with early stops", "all epochs")
+    console.put_table(f"to train, by {devices.words(device, processes)}", columns, table)
     if done := set(runs).difference(todo):
         console.say(f"of {len(runs)} runs {publication.stand_words(done, results)}")

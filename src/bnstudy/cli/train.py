@@ -92,7 +92,12 @@ def _runs_to_train(
     if file is not None:
         return selection.runs_in(file, where, seeds)
     if study is not None:
-        return options.study(config, study, where, seeds).runs()
+        chosen = options.study(config, study, where, seeds)
+        if chosen.timing:
+            raise UsageError(
+                f"{study}: times epochs instead of training", f"bnstudy run --study {study}, or bnstudy bench time."
+            )
+        return chosen.runs()
     runs = selection.named_runs(names, options.studies(config).values(), seeds)
     return selection.meeting(runs, where)
 

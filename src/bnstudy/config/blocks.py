@@ -16,10 +16,11 @@ from bnstudy import choices, datasets
 from bnstudy.cell import FIELDS, HINTS, checked
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import READINGS, SETTINGS
-from bnstudy.study import STUDY_PATTERN
+from bnstudy.study import MAX_SEEDS, STUDY_PATTERN
 
 MAX_SEED = 2**31 - 1
-MAX_SEEDS = 1_000
+RULES = ("data", "train", "time", "aggregate", "report")
+"""The rules in workflow/rules; a study is a rule too, of its own name."""
 
 
 def _refusing(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -103,6 +104,8 @@ def _timing(value: Any) -> bool:
 
 
 def _study_name(value: str) -> str:
+    if value in RULES:
+        raise UsageError("this is the name of a rule of the workflow", "Give the study another name.")
     if not re.fullmatch(STUDY_PATTERN, value):
         allowed = "A study's name has at most 40 lower-case letters, digits and underscores, and begins with a letter."
         raise UsageError("this is not a name", allowed)

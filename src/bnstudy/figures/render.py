@@ -1,10 +1,11 @@
 """Draws a figure of the catalogue from the frames, and writes it with the data it shows.
 
-The same data give the same bytes: no dates, a fixed salt for SVG ids. A file that already shows these data in this
-style is left as it is.
+The same data give the same bytes: no dates, a fixed salt for SVG ids. A file that already shows these data, drawn by
+this code, is left as it is.
 """
 
 import contextlib
+import functools
 import hashlib
 import io
 import json
@@ -23,8 +24,9 @@ from bnstudy.figures import panels, series, style
 from bnstudy.figures.catalog import KINDS, Figure
 from bnstudy.figures.series import Notes, Selection, state
 from bnstudy.frames import Frames
+from bnstudy.provenance import source_digest
 
-__all__ = ["FORMATS", "content", "draw", "render", "renderer", "state", "write"]
+__all__ = ["FORMATS", "code", "content", "draw", "render", "renderer", "state", "write"]
 
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "bnstudy"},
@@ -144,12 +146,23 @@ def write(
 
 
 def _digest(selection: Selection, data: bytes, said: Notes) -> str:
-    """Of all that a page depends on: plotted data, notes, words, catalogue entry, style and matplotlib."""
+    """Of all that a page depends on: plotted data, notes, words, catalogue entry, code and matplotlib."""
     words = _words(selection)
     titles = [style.dataset(d) for d in selection.datasets]
-    facts = [selection.figure, words, said, selection.datasets, titles, style.VERSION, matplotlib.__version__]
+    facts = [selection.figure, words, said, selection.datasets, titles, code(), matplotlib.__version__]
     points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
     return hashlib.sha256(data + repr(facts).encode() + points.encode()).hexdigest()
+
+
+def code() -> str:
+    """A digest of the code that draws: this room's, and what records name as their source, with all extensions."""
+    return _own_code() + source_digest()
+
+
+@functools.cache
+def _own_code() -> str:
+    files = sorted(Path(__file__).parent.rglob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 def _drawn(path: Path) -> dict[str, str]:

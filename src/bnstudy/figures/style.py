@@ -8,9 +8,6 @@ from typing import Any, NamedTuple
 
 from bnstudy import datasets
 
-VERSION = 3
-"""Part of every drawn figure's digest: raise it when the same data shall look different."""
-
 
 class Look(NamedTuple):
     """A value's label and colour; its dash pattern where lines of one quantity are compared; its marker."""

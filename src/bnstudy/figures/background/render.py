@@ -13,8 +13,7 @@ from matplotlib.figure import Figure as Page
 from bnstudy import datasets, paths, store
 from bnstudy.figures import style
 from bnstudy.figures.background import Background
-from bnstudy.figures.render import content
-from bnstudy.provenance import source_digest
+from bnstudy.figures.render import code, content
 
 
 def draw(one: Background, narrow: bool = False) -> Page:
@@ -63,11 +62,10 @@ def _note(one: Background, out_dir: Path) -> Path:
 
 
 def _digest(one: Background, formats: Sequence[str]) -> str:
-    """Of all that a figure depends on: this project's sources, the drawing code, and which data sets are here."""
-    code = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    """Of all that a figure depends on: the code, and which data sets are here."""
     here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.function == "samples" else []
-    facts = [one, formats, style.VERSION, matplotlib.__version__, source_digest(), here]
-    return hashlib.sha256(code + repr(facts).encode()).hexdigest()
+    facts = [one, formats, code(), matplotlib.__version__, here]
+    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _stamp(name: str) -> tuple[int, int]:
