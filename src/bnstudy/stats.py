@@ -11,9 +11,11 @@ import pandas as pd
 from scipy import stats
 
 from bnstudy.errors import UsageError
+from bnstudy.published import is_chance
 
 VERDICTS = ("reproduced", "differs", "undecided", "broken as published", "not run")
 SLOT = ["model", "dataset", "norm", "setting"]
+LEVEL = 0.95
 DEFAULT_MARGIN = 1.0
 MARGINS = {"mnist": 0.3}
 """Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
@@ -71,14 +73,14 @@ def pooled_std(cells: pd.DataFrame) -> tuple[float, int]:
     return float(np.sqrt((freedom * alive["std"].to_numpy(dtype=float) ** 2).sum() / freedom.sum())), int(freedom.sum())
 
 
-def half_width(s: float, freedom: int, n: int, level: float = 0.95, error: float = 0.0) -> float:
-    """Half-width of the interval that holds one more run with probability `level`, given the mean of n runs.
+def half_width(s: float, freedom: int, n: int, error: float = 0.0) -> float:
+    """Half-width of the interval that holds one more run with probability LEVEL, given the mean of n runs.
 
     error   standard error of that run's number in itself, as when few images were tested: known, not estimated
     """
     if not freedom or not n:
         return float("nan")
-    tail = (1 + level) / 2
+    tail = (1 + LEVEL) / 2
     return float(np.hypot(stats.t.ppf(tail, freedom) * s * np.sqrt(1 + 1 / n), stats.norm.ppf(tail) * error))
 
 
@@ -100,9 +102,7 @@ def number_verdicts(
     runs: pd.DataFrame,
     published: pd.DataFrame,
     margins: Mapping[str, float] | None = None,
-    is_chance: Callable[[float, str], bool] | None = None,
     reading: str = "default",
-    level: float = 0.95,
 ) -> pd.DataFrame:
     """One row per printed number, in the order of `published`.
 
@@ -111,28 +111,23 @@ def number_verdicts(
                rounded (points that the printed number may be off by rounding) and standard_error (points, of
                testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
     margins    points per data set, in place of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
-    is_chance  whether a printed number is a constant guess (default: bnstudy.published.is_chance)
 
     Adds: mean, n, std (over the seeds of the cell), s (pooled over the unbroken cells of the model, data set and pool)
     with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, diverged,
     published_broken, verdict. Where every cell that shares an s has one seed, all their numbers are undecided.
     Raises UsageError if two cells claim one number (say, of two recipes).
     """
-    if is_chance is None:
-        from bnstudy.published import is_chance
     margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
     cells = cell_means(runs[runs["reading"] == reading])
     rows, columns = [], pooled_by(published)
     for alike, group in published.groupby(columns, sort=False):
         here = cells[(cells[columns] == list(alike)).all(axis=1)]
-        rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]), is_chance, level)
+        rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]))
     found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
     return published.join(found)
 
 
-def _pool_verdicts(
-    printed: pd.DataFrame, cells: pd.DataFrame, margin: float, is_chance: Callable[[float, str], bool], level: float
-) -> list[dict[str, Any]]:
+def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) -> list[dict[str, Any]]:
     """A row for each of these printed numbers, whose cells share one deviation s."""
     s, freedom = pooled_std(cells)
     single = bool((cells["n"] <= 1).all())
@@ -147,7 +142,7 @@ def _pool_verdicts(
             "at": at, "s": s, "freedom": freedom, "margin": margin + float(number.get("rounded", 0.0)) + error,
             "published_broken": is_chance(number["published"], number["dataset"]),
         }  # fmt: skip
-        slot, width = (number["norm"], number["setting"]), partial(half_width, s, freedom, level=level, error=error)
+        slot, width = (number["norm"], number["setting"]), partial(half_width, s, freedom, error=error)
         cell = own.loc[slot] if slot in own.index else None
         rows.append(row | _verdict(number["published"], cell, row, width, single))
     return rows

@@ -3,8 +3,8 @@
 
 rule report:
     input:
-        rules.aggregate.output,
-        workflow.configfiles[0],  # margins and questions
+        frames=rules.aggregate.output,
+        config=workflow.configfiles[0],  # margins and questions
     output:
         page=report(
             PLAN.reports / "{study}" / "index.html",
@@ -39,7 +39,6 @@ rule report:
         mem_mb=4000,  # 1,500 for the 684 records of the thesis
         runtime=60,
     params:
-        config=workflow.configfiles[0],
         seeds=PLAN.seeds,
     shell:
-        "bnstudy report --study {wildcards.study} --seeds {params.seeds} --config {params.config:q} > {log:q} 2>&1"
+        "bnstudy report --study {wildcards.study} --seeds {params.seeds} --config {input.config:q} > {log:q} 2>&1"

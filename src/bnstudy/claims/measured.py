@@ -59,8 +59,8 @@ class Mean:
         return bool(np.isfinite(self.error))
 
 
-def redraws(at: Any, of: Mean, count: int = REDRAWS) -> tuple[np.ndarray, Any]:
-    """`count` redraws of a mean, and whether the cell is broken in each.
+def redraws(at: Any, of: Mean) -> tuple[np.ndarray, Any]:
+    """REDRAWS of a mean, and whether the cell is broken in each.
 
     From Student's t with the error's degrees of freedom, around the mean and scaled by the error; all equal to the mean
     if the error is 0 or not known. Where seeds disagree about being broken, no such distribution has them: they
@@ -68,9 +68,9 @@ def redraws(at: Any, of: Mean, count: int = REDRAWS) -> tuple[np.ndarray, Any]:
     """
     stream = np.random.default_rng([STREAM, crc32(repr(at).encode())])
     if of.seeds and of.known:
-        values, broken = np.array(of.seeds)[stream.integers(0, of.n, (count, of.n))].transpose(2, 0, 1)
+        values, broken = np.array(of.seeds)[stream.integers(0, of.n, (REDRAWS, of.n))].transpose(2, 0, 1)
         return values.mean(axis=1), 2 * broken.sum(axis=1) > of.n
-    drawn = stream.standard_t(of.freedom, count) if np.isfinite(of.freedom) else stream.standard_normal(count)
+    drawn = stream.standard_t(of.freedom, REDRAWS) if np.isfinite(of.freedom) else stream.standard_normal(REDRAWS)
     return of.value + (of.error if of.known else 0.0) * drawn, of.broken
 
 

@@ -29,7 +29,6 @@ class Merged:
     equal: list[Run] = field(default_factory=list)  # published before, from the same record
     stayed: list[Run] = field(default_factory=list)  # published before, and the own record differs
     replaced: list[Run] = field(default_factory=list)
-    bytes: Mapping[str, int] = field(default_factory=dict)
 
 
 def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = print) -> Merged:
@@ -48,7 +47,7 @@ def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = 
             _check_whole(each)
         _check_recipes(published.values())
         if merged.added or merged.replaced:
-            merged.bytes = files.write(results, published)
+            files.write(results, published)
     _tell(merged, say)
     return merged
 

@@ -9,10 +9,10 @@ import pandas as pd
 
 from bnstudy.figures.background import LAYERS
 from bnstudy.figures.background.render import render
+from bnstudy.labels import SETTINGS
 from bnstudy.report.files import addresses
 
 KINDS = {("none", False): "vanilla", ("batch", False): "batch norm, epsilon 0", ("batch", True): "batch norm"}
-HIGH, LOW = 1.0, 1e-4  # of the thesis's initial weights (7.1.3)
 SHAPES = {("none", "relu"): "vanilla", ("batch", "relu"): "batch norm", ("batch", "linear"): "batch norm, no ReLU"}
 CLAIMS = ("G24", "G25")
 
@@ -25,13 +25,14 @@ def of_page(folder: Path, formats: Sequence[str]) -> dict[str, Any]:
 
 
 def scaling_rows(found: pd.DataFrame) -> list[dict[str, str]]:
-    """Per kind of layer: changes by weights of deviation LOW and HIGH against kaiming's, in percent, and the exponent
-    of the weights' gradient over all scales."""
+    """Per kind of layer: changes by weights of the thesis's low and high deviation (7.1.3) against kaiming's, in
+    percent, and the exponent of the weights' gradient over all scales."""
     rows = []
     for (norm, with_eps), title in KINDS.items():
         own = found[(found["norm"] == norm) & ((found["eps"] > 0) == with_eps)]
         row = {"title": title, "exponent": f"{exponent(own):+.3f}".replace("-", "−").replace("+0.000", "0.000")}
-        for name, std in (("low", LOW), ("high", HIGH)):
+        for name in ("low", "high"):
+            std = SETTINGS[f"init_{name}"]["init_std"]
             at = own.loc[(own["std"] - std).abs().idxmin()]
             row |= {f"output_{name}": percent(at["output"]), f"input_{name}": percent(at["input_gradient"])}
         rows.append(row)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bnstudy import stats, tables
+from bnstudy import tables
 from bnstudy.claims import practicals as claims
 from bnstudy.claims.catalogue import Claim
 from bnstudy.claims.listing import evidence
@@ -42,7 +42,6 @@ def of_page(
         "reports": reports, "counts": practicals.total(found), "rows": sum(len(one.content) for one in found),
         "run": sum(int((one.content["n"] > 0).sum()) for one in found), "claims": judged,
         "claim_counts": {v: sum(c["verdict"] == v for c in judged) for v in ("holds", "fails", "undecided", NOT_RUN)},
-        "verdicts": stats.VERDICTS,
     }  # fmt: skip
 
 

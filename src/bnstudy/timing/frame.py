@@ -76,9 +76,9 @@ def full_epochs(body: Body, norm: str) -> np.ndarray:
     return np.stack([bare, bare + statistics, bare + statistics + validation * images], axis=1)
 
 
-def median_interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float, float]:
-    """(median, low, high): the interval by order statistics, whatever the distribution; NaN below 6 values."""
-    interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(level)
+def median_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """(median, low, high): the 95 % interval by order statistics, whatever the distribution; NaN below 6 values."""
+    interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
     return float(np.median(values)), float(interval.low), float(interval.high)
 
 

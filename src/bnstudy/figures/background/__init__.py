@@ -13,7 +13,6 @@ class Background:
     `wide`: it has several panels; `table`: the function, if any, in its file that gives the plotted data."""
 
     id: str
-    section: str
     topic: str
     function: str
     title: str
@@ -26,63 +25,59 @@ class Background:
     def stem(self) -> str:
         return "fig_" + self.id.replace(".", "_")
 
-    @property
-    def caption(self) -> str:
-        return f"{self.title}. {self.seen}"
-
 
 _ALL = (
-    Background("2.2", "2.2", "data", "splits", "Training, validation and test part",
+    Background("2.2", "data", "splits", "Training, validation and test part",
                "Images of each data set as this project splits them: a random tenth of the training set is held out.",
                wide=False),
-    Background("2.3", "2.3.1", "data", "standardized", "A cloud centred and scaled",
+    Background("2.3", "data", "standardized", "A cloud centred and scaled",
                "500 draws of a correlated normal distribution; subtracting the mean moves the cloud, dividing by the "
                "deviations (equations 2.5, 2.6) leaves it correlated."),
-    Background("2.4", "2.3.2", "data", "whitened", "A cloud decorrelated and whitened",
+    Background("2.4", "data", "whitened", "A cloud decorrelated and whitened",
                "The same draws turned into the axes of their covariance, then divided by the deviations there "
                "(equations 2.7 to 2.9)."),
-    Background("2.5", "2.7.1", "descent", "momentum", "Momentum and Nesterov momentum",
+    Background("2.5", "descent", "momentum", "Momentum and Nesterov momentum",
                "Iterates of the two update rules of this project on a narrow quadratic valley, from the same start at "
                "the same rate: the look-ahead (equation 2.15) overshoots less than equation 2.14."),
-    Background("2.6", "2.8.1", "descent", "rates", "A learning rate too high, and one too low",
+    Background("2.6", "descent", "rates", "A learning rate too high, and one too low",
                "Loss at each step of gradient descent on half a square: above a rate of 2 it grows, far below 1 it "
                "hardly falls."),
-    Background("2.7", "2.9", "networks", "convolutional", "The convolutional network",
+    Background("2.7", "networks", "convolutional", "The convolutional network",
                "The network of table 6.3 as it is built here: the shape that each layer or pooling hands on, measured "
                "on a colour image of 32x32.", wide=False),
-    Background("2.8", "2.9.1", "networks", "connected", "A network of fully connected layers",
+    Background("2.8", "networks", "connected", "A network of fully connected layers",
                "The MLP of table 6.2 as it is built here, with a share of its units and connections.", wide=False),
-    Background("2.10", "2.9.3", "networks", "pooling", "Max pooling",
+    Background("2.10", "networks", "pooling", "Max pooling",
                "The largest of each 2x2 field at a stride of 2."),
-    Background("2.11", "2.10", "activations", "functions", "Activation functions",
+    Background("2.11", "activations", "functions", "Activation functions",
                "Left those that saturate, right those that do not for positive inputs (equations 2.31 to 2.35), as "
                "the networks here use them; slope 0.1 shows the leak, training uses 0.01."),
-    Background("2.12", "2.11", "descent", "landscape", "A loss landscape",
+    Background("2.12", "descent", "landscape", "A loss landscape",
                "A loss of two weights, red high and blue low; from each start gradient descent finds another valley.",
                wide=False),
-    Background("2.13", "2.12.2", "descent", "penalties", "L1, L2 and elastic net penalties",
+    Background("2.13", "descent", "penalties", "L1, L2 and elastic net penalties",
                "Weights whose penalty is at most 1 (equations 2.42 to 2.44), contours of a quadratic loss, and the "
                "best weights within: on the corner of L1 one weight is zero."),
-    Background("2.14", "2.12.3", "networks", "dropped", "No dropout, dropout and dropconnect",
+    Background("2.14", "networks", "dropped", "No dropout, dropout and dropconnect",
                "A small network with masks of this project's dropout at probability 0.5: dropout takes units away, "
                "dropconnect single connections."),
-    Background("3.1", "3", "shift", "shifts", "Covariate shift, outside and inside of a network",
+    Background("3.1", "shift", "shifts", "Covariate shift, outside and inside of a network",
                "Left, training and test inputs drawn from two distributions. Then what the third hidden layer of an "
                "MLP hands to its nonlinearity for the same 256 digits at several epochs: it drifts and widens in the "
                "vanilla network, and is held in place by batch norm (before its scale and shift)."),
-    Background("6.1", "6.1", "data", "samples", "Samples of the data sets",
+    Background("6.1", "data", "samples", "Samples of the data sets",
                "The first training images of each class, of the data sets that are on this machine."),
 )  # fmt: skip
 
 REGISTRY: dict[str, Background] = {one.id: one for one in _ALL}
 
 _LAYERS = (
-    Background("L1", "3.3", "layers", "scaled", "A layer whose weights are scaled",
+    Background("L1", "layers", "scaled", "A layer whose weights are scaled",
                "The second hidden layer of the MLP at initialization on digits: inputs u, weights W times a. With "
                "batch norm without epsilon output and gradient of u stay the same, to rounding; the gradient of the "
                "weights falls as 1/a. The epsilon of training ends this where the variance of aWu nears it.",
                kind="layers", table="scaling"),
-    Background("L2", "3.3", "layers", "spectrum", "Singular values of a layer's Jacobian",
+    Background("L2", "layers", "spectrum", "Singular values of a layer's Jacobian",
                "From what the second hidden layer's nonlinearity gets to what the third's gets, at initialization. "
                "Batch norm makes the values the same for weights of any size far above epsilon; it does not bring them "
                "near one.",

@@ -16,6 +16,7 @@ from torch.nn.functional import batch_norm, linear, relu
 from bnstudy import datasets, inits
 from bnstudy.cell import Cell
 from bnstudy.engine.inputs import prepare
+from bnstudy.labels import SETTINGS
 from bnstudy.models import build
 
 SCALES = tuple(10.0 ** (k / 2) for k in range(-12, 13))
@@ -23,7 +24,7 @@ EPSILON = Cell(dataset="digits", model="mlp", norm="batch").norm_eps
 KINDS = (("none", 0.0), ("batch", EPSILON), ("batch", 0.0))
 """(norm, epsilon); epsilon 0 is the formula without it."""
 
-HIGH, LOW = 1.0, 1e-4  # standard deviations of the thesis's high and low initial weights (7.1.3)
+HIGH, LOW = (SETTINGS[name]["init_std"] for name in ("init_high", "init_low"))  # of the thesis (7.1.3)
 STDS = (None, HIGH, 0.1, 0.01, LOW)
 """Of the weights of the Jacobians' layers; None is the baseline's own, kaiming."""
 
