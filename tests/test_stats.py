@@ -44,8 +44,9 @@ def verdict_of(values, number, others=(), dataset="mnist", **options):
 def test_pooled_deviation_and_half_width_by_hand():
     # deviations from the means: -1, 0, 1 and -2, 2 -> (2 + 8) / (2 + 1)
     cells = stats.cell_means(runs_of({("none", "a"): [1, 2, 3], ("batch", "b"): [5, 9], ("none", "c"): ["10", "90"]}))
-    s, freedom = stats.pooled_std(cells)
+    found, s, freedom = stats.spreads(cells)
     assert (s, freedom) == (pytest.approx(np.sqrt(10 / 3)), 3)
+    assert found["s"].tolist() == [s] * 3
     assert stats.half_width(s, freedom, 3) == pytest.approx(3.182446 * np.sqrt(10 / 3) * np.sqrt(4 / 3), rel=1e-6)
 
 
@@ -146,11 +147,13 @@ def rates(off, s, n, times=1000, cells=18, unlike=(), seed=0):
     spread in `unlike`.
     """
     random = np.random.default_rng(seed)
-    spreads = np.array([s] * cells + list(unlike))
-    freedom, verdicts = len(spreads) * (n - 1), []
+    spreads, free = np.array([s] * cells + list(unlike)), n - 1
+    freedoms, verdicts = np.full(len(spreads), free), []
     for _ in range(times):
-        squares = (spreads**2 * random.chisquare(n - 1, len(spreads))).sum() if freedom else float("nan")
-        pooled = np.sqrt(squares / freedom) if freedom else float("nan")
+        variances = spreads**2 * random.chisquare(free, len(spreads)) / free if free else np.full(len(spreads), np.nan)
+        apart = stats.outlying(variances, freedoms) if free else np.zeros(len(spreads), bool)
+        shared = np.arange(len(spreads)) == 0 if apart[0] else ~apart
+        pooled, freedom = np.sqrt(variances[shared].mean()), free * int(shared.sum())
         mean = random.normal(0, s / np.sqrt(n))
         h = stats.half_width(pooled, freedom, n)
         verdicts.append(stats.number_verdict(off + random.normal(0, s) - mean, h, 1.0, False, False))
@@ -186,15 +189,60 @@ def test_a_small_pool_of_rows_alike_is_wide_and_seldom_wrong(cells):
 
 def test_rows_that_are_not_alike_spoil_each_others_verdicts():
     """Why the course reports' rows are pooled by optimizer, rate and norm: in one pool of two noisy and six quiet rows
-    a faithful noisy row is called different far too often, and a quiet one never reproduced."""
+    a faithful noisy row is called different far too often, and a quiet one seldom reproduced: of two seeds each, a test
+    seldom finds the two."""
     assert rates(0.0, NOISY, n=2, cells=2, unlike=[QUIET] * 6)["differs"] >= 0.15
-    assert rates(0.0, QUIET, n=2, cells=6, unlike=[NOISY] * 2)["reproduced"] <= 0.35
-    assert rates(0.0, QUIET, n=2, cells=4)["reproduced"] >= 0.75
+    assert rates(0.0, QUIET, n=2, cells=6, unlike=[NOISY] * 2)["reproduced"] <= 0.6
+    assert rates(0.0, QUIET, n=2, cells=4)["reproduced"] >= 0.8
+
+
+def test_one_cell_that_spreads_more_spoils_no_pool_of_a_table():
+    """As vanilla dropout on CIFAR100 among 18 cells of three seeds. Pooled all the same, it was called different in 58 %
+    of faithful cases, and the others reproduced in 83 %."""
+    assert rates(0.0, 2.3, n=3, unlike=[0.4] * 17, cells=1)["differs"] <= 0.22
+    assert rates(0.0, 0.4, n=3, unlike=[2.3], cells=17)["reproduced"] >= 0.94
+
+
+def test_a_cell_that_spreads_far_more_than_the_others_is_judged_by_its_own_seeds():
+    """Cochran's test, by hand: 4.0 against 0.04 with 2 and 6 degrees of freedom is F = 100, p = 0.000024 < 0.01 / 4."""
+    quiet = {("none", f"c{i}"): [50.0, 50.2, 50.4] for i in range(3)}
+    runs = runs_of(quiet | {("batch", "loud"): [10.0, 12.0, 14.0]})
+    numbers = printed({("none", "c0"): 51.0, ("batch", "loud"): 15.0, ("batch", "absent"): 1.0})
+    found = stats.number_verdicts(runs, numbers, margins={"default": 1.0})
+    assert found["s"].tolist() == pytest.approx([0.2, 2.0, 0.2])
+    assert found["freedom"].tolist() == [6, 2, 6]
+    assert found["verdict"].tolist() == ["reproduced", "undecided", "not run"]
+
+
+@pytest.mark.parametrize(
+    ("variances", "apart"),
+    [
+        ([0.04, 0.04, 0.04, 4.0], [3]),
+        ([0.04, 0.04, 0.04, 0.64], []),  # F = 16, p = 0.0039, above 0.01 / 4
+        ([4.0, 0.04, 500.0, 0.04, 0.04, 0.04], [0, 2]),
+        ([4.0, 0.04, 5.0, 0.04, 0.04, 0.04], []),  # two alike hide each other
+        ([0.0, 4.0], []),  # which of two is wrong cannot be told
+        ([0.0, 0.0, 0.0, 0.1], [3]),
+        ([0.0, 0.0, 0.0], []),
+        ([], []),
+    ],
+)
+def test_what_is_outlying(variances, apart):
+    found = stats.outlying(np.array(variances), np.full(len(variances), 2.0))
+    assert np.flatnonzero(found).tolist() == apart
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_cells_alike_are_hardly_ever_called_outlying(seeds):
+    random = np.random.default_rng(0)
+    freedoms = np.full(18, seeds - 1.0)
+    found = [stats.outlying(random.chisquare(seeds - 1, 18) / (seeds - 1), freedoms).any() for _ in range(2000)]
+    assert 0.004 <= np.mean(found) <= 0.016
 
 
 def test_a_pool_keeps_rows_that_are_not_alike_apart():
-    both = {("none", "noisy"): [40.0, 44.0], ("none", "quiet"): [50.0, 50.2], ("none", "calm"): [51.0, 51.2]}
-    numbers = printed({("none", "noisy"): 45.0, ("none", "quiet"): 50.0, ("none", "calm"): 55.0})
+    both = {("none", "noisy"): [40.0, 42.0], ("none", "quiet"): [50.0, 50.2], ("none", "calm"): [51.0, 51.2]}
+    numbers = printed({("none", "noisy"): 43.0, ("none", "quiet"): 50.0, ("none", "calm"): 53.0})
     runs = runs_of(both)
     together = stats.number_verdicts(runs, numbers, margins={"mnist": 1.0})
     assert together["freedom"].tolist() == [3, 3, 3]
@@ -204,7 +252,7 @@ def test_a_pool_keeps_rows_that_are_not_alike_apart():
         *(frame.assign(pool=frame["setting"].map(pools)) for frame in (runs, numbers)), margins={"mnist": 1.0}
     )
     assert apart["freedom"].tolist() == [1, 2, 2]
-    assert apart["s"].tolist() == pytest.approx([np.sqrt(8), np.sqrt(0.02), np.sqrt(0.02)])
+    assert apart["s"].tolist() == pytest.approx([np.sqrt(2), np.sqrt(0.02), np.sqrt(0.02)])
     assert apart["verdict"].tolist() == ["undecided", "reproduced", "differs"]
 
 
@@ -218,6 +266,8 @@ def pools():
         ("18 rows alike", QUIET, {"cells": 18}),
         (f"6 rows of {QUIET}, 2 of {NOISY}", QUIET, {"cells": 6, "unlike": [NOISY] * 2}),
         (f"6 rows of {QUIET}, 2 of {NOISY}", NOISY, {"cells": 2, "unlike": [QUIET] * 6}),
+        (f"17 rows of {QUIET}, 1 of 2.3", QUIET, {"cells": 17, "unlike": [2.3]}),
+        (f"17 rows of {QUIET}, 1 of 2.3", 2.3, {"cells": 1, "unlike": [QUIET] * 17}),
     ):  # fmt: skip
         share = rates(0.0, s, 2, times=20000, **options)
         print(f"| {words} | {s} | " + " | ".join(f"{100 * share[v]:.1f} %" for v in stats.VERDICTS[:3]) + " |")

@@ -52,7 +52,8 @@ class Dag:
         began = again.since()
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
-            if not (again.counts(manifest, began) and any(stored(self.results, [timing]))):
+            stands = again.counts(manifest, began) and any(stored(self.results, [timing]))
+            if manifest.exists() and not stands:
                 manifest.unlink(missing_ok=True)
         manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
         gaps = {manifest: self._unrecorded(runs, began) for manifest, runs in manifests.items() if manifest.exists()}

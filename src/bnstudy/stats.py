@@ -20,6 +20,10 @@ DEFAULT_MARGIN = 1.0
 MARGINS = {"mnist": 0.3}
 """Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
 
+TINY = 1e-12  # variance of cells whose seeds agree to the last digit
+OUTLYING = 0.01
+"""Probability with which rows alike have one that is called outlying."""
+
 POOL = ["model", "dataset"]
 """Rows that agree in these share one deviation of a run; a frame may divide them further by a column `pool`."""
 
@@ -61,16 +65,42 @@ def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(broken=cells["broken_seeds"] * 2 > cells["n"])
 
 
-def pooled_std(cells: pd.DataFrame) -> tuple[float, int]:
-    """(standard deviation of one run, degrees of freedom) pooled over the unbroken rows of `cell_means`.
+def spreads(cells: pd.DataFrame) -> tuple[pd.DataFrame, float, int]:
+    """(s and freedom of each row of `cell_means`, by its index; both as pooled).
 
-    (NaN, 0) where no unbroken cell has two seeds.
+    s, the standard deviation of one run, is pooled over the unbroken rows with two seeds and more, but for those that
+    are `outlying`: they have their own, and tell nothing of the others. (NaN, 0) where there is nothing to pool.
     """
     alive = cells[~cells["broken"].astype(bool) & (cells["n"] > 1)]
-    freedom = (alive["n"] - 1).to_numpy(dtype=float)
-    if not freedom.sum():
-        return float("nan"), 0
-    return float(np.sqrt((freedom * alive["std"].to_numpy(dtype=float) ** 2).sum() / freedom.sum())), int(freedom.sum())
+    variances, freedoms = alive["std"].to_numpy(dtype=float) ** 2, (alive["n"] - 1).to_numpy(dtype=float)
+    apart = outlying(variances, freedoms)
+    s, freedom = float(np.sqrt(_pooled(variances[~apart], freedoms[~apart]))), int(freedoms[~apart].sum())
+    found = pd.DataFrame({"s": s, "freedom": freedom}, index=cells.index)
+    own = alive[apart]
+    found.loc[own.index, "s"], found.loc[own.index, "freedom"] = own["std"].astype(float), own["n"] - 1
+    return found, s, freedom
+
+
+def outlying(variances: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
+    """Which of these variances of cells are too large to be pooled with the others.
+
+    Cochran's test, as ISO 5725-2 pools: the largest against the others pooled, by the F distribution at OUTLYING over
+    their number, again and again until the largest is none. Two are too few to tell which is wrong.
+    """
+    apart = np.zeros(len(variances), dtype=bool)
+    while (~apart).sum() > 2:
+        left = np.flatnonzero(~apart)
+        largest = left[variances[left].argmax()]
+        rest = left[left != largest]
+        ratio = variances[largest] / max(_pooled(variances[rest], freedoms[rest]), TINY)
+        if stats.f.sf(ratio, freedoms[largest], freedoms[rest].sum()) >= OUTLYING / len(left):
+            break
+        apart[largest] = True
+    return apart
+
+
+def _pooled(variances: np.ndarray, freedoms: np.ndarray) -> float:
+    return float((freedoms * variances).sum() / freedoms.sum()) if freedoms.sum() else float("nan")
 
 
 def half_width(s: float, freedom: int, n: int, error: float = 0.0) -> float:
@@ -112,7 +142,7 @@ def number_verdicts(
                testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
     margins    points per data set, in place of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
 
-    Adds: mean, n, std (over the seeds of the cell), s (pooled over the unbroken cells of the model, data set and pool)
+    Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
     with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, diverged,
     published_broken, verdict. Where every cell that shares an s has one seed, all their numbers are undecided.
     Raises UsageError if two cells claim one number (say, of two recipes).
@@ -129,21 +159,23 @@ def number_verdicts(
 
 def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) -> list[dict[str, Any]]:
     """A row for each of these printed numbers, whose cells share one deviation s."""
-    s, freedom = pooled_std(cells)
+    each_cell, pooled, freedom = spreads(cells)
     single = bool((cells["n"] <= 1).all())
-    own = cells.set_index(["norm", "setting"])
+    own = cells.join(each_cell).set_index(["norm", "setting"])
     if not own.index.is_unique:
         twice = cells[cells.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
         raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
     rows = []
     for at, number in printed.iterrows():
         error = float(number.get("standard_error", 0.0))
+        slot = (number["norm"], number["setting"])
+        cell = own.loc[slot] if slot in own.index else None
+        s, free = (pooled, freedom) if cell is None else (float(cell["s"]), int(cell["freedom"]))
         row = {
-            "at": at, "s": s, "freedom": freedom, "margin": margin + float(number.get("rounded", 0.0)) + error,
+            "at": at, "s": s, "freedom": free, "margin": margin + float(number.get("rounded", 0.0)) + error,
             "published_broken": is_chance(number["published"], number["dataset"]),
         }  # fmt: skip
-        slot, width = (number["norm"], number["setting"]), partial(half_width, s, freedom, error=error)
-        cell = own.loc[slot] if slot in own.index else None
+        width = partial(half_width, s, free, error=error)
         rows.append(row | _verdict(number["published"], cell, row, width, single))
     return rows
 

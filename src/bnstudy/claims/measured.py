@@ -18,7 +18,7 @@ from bnstudy.frames import Frames
 from bnstudy.labels import AXES
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
-from bnstudy.stats import SLOT, cell_means, each, pooled_by, pooled_std
+from bnstudy.stats import SLOT, cell_means, each, pooled_by, spreads
 
 REDRAWS = 10_000
 STREAM = 2016
@@ -87,7 +87,7 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
     """Mean accuracy of each cell with the error of that mean.
 
     The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken; if
-    `runs` has a column `pool`, over those that share it too.
+    `runs` has a column `pool`, over those that share it too. One that spreads too much for the others has its own.
     A cell with a broken seed has its own instead: 0 if all its seeds answer alike, not known for one seed. If no cell
     of those that are pooled has two seeds, no deviation is known.
     Of several cells with one name in EXTRAS, the one with the best mean counts.
@@ -98,13 +98,13 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
     cells = cell_means(runs).sort_values("mean", kind="stable")
     found: dict[Slot, Mean] = {}
     for _, group in cells.groupby(pool, sort=False):
-        s, freedom = pooled_std(group[group["broken_seeds"] == 0])
-        for row in each(group):
-            deviation = row.std if row.broken_seeds else s
+        spread, s, freedom = spreads(group[group["broken_seeds"] == 0])
+        for row in each(group.join(spread).fillna({"s": s, "freedom": freedom})):
+            deviation = row.std if row.broken_seeds else row.s
             slot = (str(row.model), str(row.setting), str(row.dataset), str(row.norm))
             seeds = _seeds(runs, row.key) if 0 < row.broken_seeds < row.n else ()
             found[slot] = Mean(
-                row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), freedom or np.inf, seeds
+                row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), row.freedom or np.inf, seeds
             )
     return found
 
