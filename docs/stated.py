@@ -53,7 +53,7 @@ def renewed(page: Path) -> str:
 
 def links(text: str, target: str) -> Lines:
     """Where the claims lead that a page names in brackets."""
-    for name in sorted(set(re.findall(r"\[([GMKP]\d\d)\](?!:)", text))):
+    for name in sorted(set(re.findall(r"\[([GMKP]\d\d)\](?!: \S+#)", text))):
         yield f"[{name}]: {target}#{name.lower()}"
 
 

@@ -17,9 +17,14 @@ import pandas as pd
 import pytest
 
 from bnstudy import again as rounds
+from bnstudy import running
 from bnstudy.config import load
+from bnstudy.config.blocks import RULES
 from bnstudy.dag import Dag, device
+from bnstudy.errors import UsageError
+from bnstudy.launch import Place, _failure
 from bnstudy.store import get_record
+from bnstudy.study import Study
 from command_line import ROOT, Ended, environment, process, two_lines
 
 pytestmark = pytest.mark.timeout(900)  # a step of the story takes a minute where the machine is busy
@@ -222,7 +227,8 @@ def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, m
     assert "tiny: 3 of 3 runs trained, 2 of them now" in fresh.ended.err
     for key in known.values():
         assert trained(folder, key, 0) == kept[key]
-    assert not (folder / "results" / "fresh.json").exists()
+    assert f"going on with what was begun {time.strftime('%Y-%m-%d')}" in fresh.ended.err
+    assert not list((folder / "results" / "fresh").iterdir())
 
 
 def test_a_page_is_made_anew_when_the_config_changes(folder, fresh, tmp_path):
@@ -406,13 +412,13 @@ def test_gaps_are_cleared_by_stat_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("BNSTUDY_RESULTS", str(tmp_path / "results"))
     dag = plan(tmp_path)
     whole, gap = dag.packs["tiny"]
-    for pack in (whole, gap):
-        (tmp_path / "results" / "packs").mkdir(parents=True, exist_ok=True)
-        (tmp_path / "results" / "packs" / f"{pack.id}.json").write_text("not read")
     for run in whole.runs:
         file = record_file(tmp_path, run.cell.key, run.seed)
         file.parent.mkdir(parents=True)
         file.touch()
+    for pack in (whole, gap):
+        (tmp_path / "results" / "packs").mkdir(parents=True, exist_ok=True)
+        (tmp_path / "results" / "packs" / f"{pack.id}.json").write_text("not read")
     notes = tmp_path / "results" / "data"
     notes.mkdir()
     (notes / "mnist.json").write_text('{"state": "absent"}')
@@ -421,6 +427,84 @@ def test_gaps_are_cleared_by_stat_alone(tmp_path, monkeypatch):
     assert [f.stem for f in (tmp_path / "results" / "packs").iterdir()] == [whole.id]
     assert [f.name for f in notes.iterdir()] == ["toy.json"]
     assert (notes / "toy.json").stat().st_mtime <= (tmp_path / "results" / "packs" / f"{whole.id}.json").stat().st_mtime
+
+
+def test_a_round_of_fresh_concerns_its_study_alone(tmp_path, monkeypatch):
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    monkeypatch.setenv("BNSTUDY_RESULTS", str(tmp_path / "results"))
+    dag = plan(tmp_path, only_study="tiny")
+    manifests = {name: [tmp_path / "results" / "packs" / f"{p.id}.json" for p in dag.packs[name]] for name in dag.packs}
+    for name in ("tiny", "long"):
+        for pack, manifest in zip(dag.packs[name], manifests[name], strict=True):
+            for run in pack.runs:
+                record_file(tmp_path, run.cell.key, run.seed).parent.mkdir(parents=True, exist_ok=True)
+                record_file(tmp_path, run.cell.key, run.seed).touch()
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            manifest.touch()
+    dag.clear_gaps()
+    assert all(each.exists() for name in ("tiny", "long") for each in manifests[name])
+    monkeypatch.setenv(rounds.SINCE, repr(time.time() + 1))
+    dag.clear_gaps()
+    assert [[each.exists() for each in manifests[name]] for name in ("tiny", "long")] == [[False, False], [True]]
+
+
+@pytest.mark.parametrize(("age", "stands"), [(-60, True), (60, False), (1e9, True)])
+def test_a_record_newer_than_its_manifest_makes_the_page_anew(tmp_path, monkeypatch, age, stands):
+    """As after `bnstudy train --fresh`; but not one of a day to come."""
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    monkeypatch.setenv("BNSTUDY_RESULTS", str(tmp_path / "results"))
+    dag = plan(tmp_path)
+    (pack,) = dag.packs["long"]
+    manifest, made = tmp_path / "results" / "packs" / f"{pack.id}.json", time.time() - 3600
+    record = record_file(tmp_path, pack.runs[0].cell.key, 0)
+    for path, moment in ((manifest, made), (record, made + age)):
+        path.parent.mkdir(parents=True)
+        path.touch()
+        os.utime(path, (moment, moment))
+    dag.clear_gaps()
+    assert manifest.exists() == stands
+
+
+def test_a_config_of_the_future_makes_no_page_old(tmp_path):
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    assert plan(tmp_path).config_of_page(None) == [str(tmp_path / "small.yaml")]
+    os.utime(tmp_path / "small.yaml", (4e9, 4e9))
+    assert plan(tmp_path).config_of_page(None) == []
+
+
+def test_what_was_begun_by_other_sources_is_no_round_to_go_on_with(tmp_path, monkeypatch):
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    study, results = load(tmp_path / "small.yaml").study("tiny"), tmp_path / "results"
+    assert rounds.under_way(results, study) == 0
+    began = rounds.begin(results, study)
+    assert rounds.under_way(results, study) == began > 0
+    monkeypatch.setattr("bnstudy.provenance.source_digest", lambda: "other")
+    assert rounds.under_way(results, study) == 0
+    rounds.end(results, study)
+    rounds.end(results, study)
+
+
+def test_a_refused_start_begins_no_round(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("bnstudy.estimate.matmul_rate", lambda device: 1e6)
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    study = load(tmp_path / "small.yaml").study("long")
+    place = Place(tmp_path / "small.yaml", tmp_path / "results", tmp_path / "data", tmp_path / "reports")
+    with pytest.raises(UsageError, match="would take about"):
+        running.run(place, study, {}, 1, yes=False, fresh=True)
+    assert rounds.under_way(place.results, study) == 0
+
+
+def test_the_rules_are_the_names_that_no_study_may_have():
+    files = (ROOT / "workflow" / "rules").glob("*.smk")
+    assert {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)} == set(RULES)
+
+
+def test_a_torn_line_of_what_jobs_said_hides_no_cause(tmp_path):
+    said = tmp_path / "failures"
+    said.write_text('{"code": 65, "cause": "the ca{"code": 65, "cause": "no data", "remedy": "Fetch."}\n'
+                    '{"code": 65, "cause": "no data", "remedy": "Fetch."}\n')  # fmt: skip
+    study = Study("tiny", "Why?", (), (0,))
+    assert _failure(study, said, tmp_path / "log", killed=False).cause == "tiny: no data"
 
 
 def test_a_plain_snakemake_is_for_demo_or_the_first_study(folder):

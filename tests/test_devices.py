@@ -203,6 +203,7 @@ def test_without_a_gpu_cuda_is_an_error_and_auto_says_that_there_is_a_driver(fak
 @pytest.mark.parametrize(("device", "processes", "count"), [("cpu", 16, 16), ("cuda:0", 16, 2), ("cuda:0", 1, 1)])
 def test_how_many_packs_train_at_a_time(fake, device, processes, count):
     assert devices.at_a_time(device, processes) == count
+    assert devices.places(device, processes) == (processes if device == "cpu" else min(processes, 2 * devices.SHARES))
 
 
 def test_a_run_may_go_on_with_another_gpu_of_the_same_model():

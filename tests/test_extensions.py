@@ -173,6 +173,8 @@ def test_the_thesis_stays_as_it_is(folder):
         ("a.py", "import bnstudy\n1 / 0\n", "a.py:2: ZeroDivisionError"),
         ("a.py", "def f(:\n", "a.py:1: SyntaxError"),
         ("a.py", "from bnstudy import norms\nnorms.REGISTRY['batch'] = norms.no_norm\n", "replaces the norm 'batch'"),
+        ("a.py", "from bnstudy import figures\nfigures.REGISTRY['E1'] = 1\n", "'E1' cannot be the id of a figure"),
+        ("a.py", "from bnstudy import figures\nfigures.REGISTRY['7.41'] = 1\n", "'7.41' cannot be the id of a figure"),
         ("a.py", "from bnstudy import norms\nnorms.REGISTRY['My-norm'] = norms.no_norm\n", "'My-norm' cannot be the"),
         ("a.py", "from bnstudy.figures import *\nREGISTRY['X'] = REGISTRY['7.1']\n", "figure 'X' has another id"),
         ("config.yaml", "studies: {demo: {question: Why not, cells: [{dataset: toy, model: mlp, norm: none}]}}\n",

@@ -91,9 +91,20 @@ def package(tmp_path, monkeypatch):
 
 def test_a_commit_has_the_digest_of_its_sources(package):
     at = provenance.commit()["commit"]
-    assert provenance.digest_at(at) == provenance._digest(package)
-    (package / "engine" / "step.py").write_text("three\n")
-    assert provenance.digest_at(at) != provenance._digest(package)
+    assert provenance.digest_at(at) == provenance._whole_digest(package)
+    (package / "timing.py").write_text("three\n")
+    assert provenance.digest_at(at) != provenance._whole_digest(package)
+
+
+@pytest.mark.parametrize("word", ["0" * 40, "HEAD", "main", "--output=executed", ""])
+def test_what_names_no_commit_has_no_digest(package, word, monkeypatch):
+    monkeypatch.chdir(package)
+    assert provenance.digest_at(word) is None
+    assert not (package / "executed").exists()
+
+
+def test_without_git_no_commit_has_a_digest(package, monkeypatch):
+    monkeypatch.setenv("PATH", str(package))
     assert provenance.digest_at("0" * 40) is None
 
 
@@ -102,4 +113,5 @@ def test_where_there_is_no_repository_the_commit_may_be_named(package, monkeypat
     assert provenance.commit() == {"commit": None, "dirty": None}
     provenance.commit.cache_clear()
     monkeypatch.setenv(provenance.COMMIT, "f" * 40)
-    assert provenance.commit() == {"commit": "f" * 40, "dirty": False, "stated": True}
+    stated = provenance._whole_digest(package)
+    assert provenance.commit() == {"commit": "f" * 40, "dirty": False, "stated": stated}

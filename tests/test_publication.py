@@ -158,7 +158,7 @@ def test_publishing_some_leaves_the_others(results, records, tmp_path):
         ({"source_digest": "0123456789ab+mine:ba9876543210"}, "with the extension mine:ba9876543210"),
         ({"dirty": None}, "differ from commit"),
         ({"commit": None, "dirty": None}, "no version control"),
-        ({"stated": True}, "made by other sources than those of commit aaaaaaaaaaaa"),
+        ({"stated": "0" * 12}, "made by other sources than those of commit aaaaaaaaaaaa"),
         ({"recipe": 0}, "recipe 0"),
         ({"precision": "bf16"}, "precision bf16"),
     ],

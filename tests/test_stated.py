@@ -33,9 +33,18 @@ def test_a_block_is_made_anew_and_the_prose_around_it_kept(tmp_path, monkeypatch
 
 def test_claims_in_brackets_lead_to_the_reference(tmp_path):
     page = stated.ROOT / "docs" / "findings.md"
-    assert list(stated.links("[G01] and [K22], not [G03]: there", "reference/claims.md")) == [
+    text = "[G01] and [K22] ([M09]: why)\n[G03]: reference/claims.md#g03"
+    assert list(stated.links(text, "reference/claims.md")) == [
         "[G01]: reference/claims.md#g01",
         "[K22]: reference/claims.md#k22",
+        "[M09]: reference/claims.md#m09",
     ]
     named = set(re.findall(r"\b[GMKP]\d\d\b", page.read_text()))
     assert named == set(re.findall(r"\[([GMKP]\d\d)\]", page.read_text())), "a claim without its brackets"
+
+
+@pytest.mark.parametrize("page", stated.PAGES, ids=lambda page: page.name)
+def test_every_claim_in_brackets_has_its_link(page):
+    text = page.read_text()
+    defined = set(re.findall(r"^\[(\w+)\]: \S+#", text, re.M))
+    assert set(re.findall(r"\[([GMKP]\d\d)\]", text)) == defined

@@ -197,8 +197,8 @@ def test_rows_that_are_not_alike_spoil_each_others_verdicts():
 
 
 def test_one_cell_that_spreads_more_spoils_no_pool_of_a_table():
-    """As vanilla dropout on CIFAR100 among 18 cells of three seeds. Pooled all the same, it was called different in 58 %
-    of faithful cases, and the others reproduced in 83 %."""
+    """As vanilla dropout on CIFAR100 among 18 cells of three seeds. Pooled all the same, it was called different in
+    58 % of faithful cases, and the others reproduced in 83 %."""
     assert rates(0.0, 2.3, n=3, unlike=[0.4] * 17, cells=1)["differs"] <= 0.22
     assert rates(0.0, 0.4, n=3, unlike=[2.3], cells=17)["reproduced"] >= 0.94
 

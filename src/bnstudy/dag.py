@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -26,13 +26,15 @@ from bnstudy.timing.record import stored
 @dataclass(frozen=True, slots=True)
 class Dag:
     """The studies with their packs, or their timings if they time epochs; `results` and `reports` are the folders of
-    this workflow run."""
+    this workflow run, `asked` names the study that `bnstudy run` is for, if it is that which runs the workflow."""
 
     studies: dict[str, Study]
     packs: dict[str, tuple[Pack, ...]]
     timings: dict[str, tuple[Timing, ...]]
     results: Path
     reports: Path
+    config: Path
+    asked: str
 
     @classmethod
     def plan(cls, configfile: str | os.PathLike, options: Mapping[str, Any]) -> "Dag":
@@ -44,23 +46,26 @@ class Dag:
             studies[narrowed] = narrow(studies[narrowed], options.get("only_where"), options.get("only_seeds"))
         packs = {name: tuple(plan(study.runs())) for name, study in studies.items()}
         timed = {name: tuple(timings(study.cells)) if study.timing else () for name, study in studies.items()}
-        return cls(studies, packs, timed, paths.results_root(), paths.reports_root())
+        return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), narrowed)
 
     def clear_gaps(self) -> None:
-        """Remove each manifest that names a run neither recorded nor published (in a round of `--fresh`: not recorded
-        since it began), and each note that a data set is absent, so that their jobs run again. A stat per record."""
-        began = again.since()
+        """Remove each manifest that names a run neither recorded nor published, or recorded since; in a round of
+        `--fresh` also those of the study asked for whose runs are not recorded since it began; and each note that a
+        data set is absent: so that their jobs run again. A stat per record."""
+        began, asked = again.since(), self.studies.get(self.asked)
+        renewed = {*asked.runs(), *self.timings[asked.name]} if began and asked else set()
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
-            stands = again.counts(manifest, began) and any(stored(self.results, [timing]))
-            if manifest.exists() and not stands:
+            outdated = timing in renewed and not again.counts(manifest, began)
+            if manifest.exists() and (outdated or not any(stored(self.results, [timing]))):
                 manifest.unlink(missing_ok=True)
         manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
-        gaps = {manifest: self._unrecorded(runs, began) for manifest, runs in manifests.items() if manifest.exists()}
-        unrecorded = chain.from_iterable(gaps.values())
-        unlisted = set(unrecorded if began else publication.unlisted(unrecorded, self.results))
+        gaps = {manifest: self._gap(manifest, runs, renewed, began) for manifest, runs in manifests.items()}
+        unlisted = renewed.union(
+            publication.unlisted(chain.from_iterable(gap or () for gap in gaps.values()), self.results)
+        )
         for manifest, gap in gaps.items():
-            if not unlisted.isdisjoint(gap):
+            if gap is None or not unlisted.isdisjoint(gap):
                 manifest.unlink(missing_ok=True)
         for name in datasets.REGISTRY:
             note = paths.data_state(self.results, name)
@@ -96,8 +101,15 @@ class Dag:
                     if Path(path).stat().st_mtime > time.time():
                         os.utime(path)
 
-    def _unrecorded(self, runs: Iterable[Run], began: float) -> list[Run]:
-        return [run for run in runs if not again.counts(paths.record(self.results, run.cell.key, run.seed), began)]
+    def _gap(self, manifest: Path, runs: Iterable[Run], renewed: Collection[Any], began: float) -> list[Run] | None:
+        """The runs of a manifest that have no record; None if one has a newer one, or one of before the round."""
+        if (made := _time_of(manifest)) is None:
+            return []
+        times = {run: _time_of(paths.record(self.results, run.cell.key, run.seed)) for run in runs}
+        for run, time_of in times.items():
+            if time_of is not None and (made < time_of <= time.time() or (run in renewed and time_of < began)):
+                return None
+        return [run for run, time_of in times.items() if time_of is None]
 
     def _by_id(self) -> dict[str, Pack]:
         return {pack.id: pack for packs in self.packs.values() for pack in packs}
@@ -122,6 +134,15 @@ class Dag:
         files = (paths.published(self.results, name) for name in ("runs", "timings"))
         published = [path for path in files if path.exists()]
         return [str(path) for path in (*packs, *timed, *shared, *published)]
+
+    def config_of_page(self, _wildcards: Any) -> list[str]:
+        """Input of `report`: the config, whose margins and questions the page shows. Not where it is of the future, as
+        from a clock that was ahead: Snakemake refuses a job whose input is newer than its output."""
+        return [str(self.config)] if (_time_of(self.config) or 0.0) <= time.time() else []
+
+    def config_file(self, _wildcards: Any) -> str:
+        """Parameter of `report`."""
+        return str(self.config)
 
     def timed_cells(self, wildcards: Any) -> list[str]:
         """Parameter of `time`: the keys of the two cells of a timing."""
@@ -151,6 +172,13 @@ class Dag:
     def run_ids(self, wildcards: Any) -> list[str]:
         """Parameter of `train`: `key:seed` of each run of a pack."""
         return [f"{run.cell.key}:{run.seed}" for run in self._by_id()[wildcards.pack].runs]
+
+
+def _time_of(path: Path) -> float | None:
+    """When this was written; None if it is not there."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        return path.stat().st_mtime
+    return None
 
 
 def device(resources: Any, elsewhere: bool) -> str:

@@ -68,9 +68,9 @@ def run_lock(results: Path, key: str, seed: int) -> Path:
     return lock(results, f"{key}-{seed:d}")
 
 
-def round(results: Path) -> Path:
+def round(results: Path, study: str) -> Path:
     """What a round of `bnstudy run --fresh` asks for; its time is when the round began."""
-    return results / "fresh.json"
+    return results / "fresh" / f"{study}.json"
 
 
 def data_state(results: Path, name: str) -> Path:

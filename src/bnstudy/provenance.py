@@ -5,9 +5,11 @@ import hashlib
 import io
 import os
 import platform
+import re
 import subprocess
 import tarfile
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,43 +32,52 @@ def source_digest() -> str:
     return _own_digest() + extensions.suffix()
 
 
-def sources(package: Path = PACKAGE) -> list[Path]:
+def sources() -> list[Path]:
     """The files of the package that the digest is taken of."""
-    rooms = (file for room in ROOMS for file in (package / room).rglob("*.py"))
-    return sorted([*package.glob("*.py"), *rooms])
+    rooms = (file for room in ROOMS for file in (PACKAGE / room).rglob("*.py"))
+    return sorted([*PACKAGE.glob("*.py"), *rooms])
 
 
 @functools.cache
 def _own_digest() -> str:
-    return _digest(PACKAGE)
+    return _digest(PACKAGE, sources())
 
 
-def _digest(package: Path) -> str:
+def _digest(folder: Path, files: Iterable[Path]) -> str:
     total = hashlib.sha256()
-    for file in sources(package):
-        total.update(file.relative_to(package).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for file in files:
+        total.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
     return total.hexdigest()[:12]
+
+
+def _whole_digest(package: Path) -> str:
+    return _digest(package, sorted(package.rglob("*.py")))
 
 
 @functools.cache
 def digest_at(commit: str) -> str | None:
-    """The source digest of a commit of the checkout this package stands in; None if it has no such commit."""
-    command = ["git", "-C", str(PACKAGE), "archive", "--format=tar", commit]
-    done = subprocess.run(command, capture_output=True, check=False, timeout=60)
-    if done.returncode:
+    """12 hex of SHA-256 over all modules of the package, as a commit of the checkout it stands in has them; None if
+    that has no such commit."""
+    if not re.fullmatch("[0-9a-f]{40}", commit):  # nor what git would read as an option or a branch
+        return None
+    try:
+        command = ["git", "-C", str(PACKAGE), "archive", "--format=tar", commit]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
         return None
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
         tar.extractall(folder, filter="data")
-        return _digest(Path(folder))
+        return _whole_digest(Path(folder))
 
 
 @functools.cache
 def commit() -> dict[str, Any]:
     """The git commit of the checkout this package stands in, and whether its sources differ from it. Where there is no
-    checkout, the one that COMMIT names: `stated`, for whoever publishes the record to verify."""
+    checkout, the one that COMMIT names; `stated` is then the digest of all modules, to be held against that commit."""
     if not (PACKAGE.parents[1] / ".git").exists():
         named = os.environ.get(COMMIT)
-        return {"commit": named, "dirty": False, "stated": True} if named else {"commit": None, "dirty": None}
+        said = {"commit": named, "dirty": False, "stated": _whole_digest(PACKAGE)}
+        return said if named else {"commit": None, "dirty": None}
     try:
         head = _git("rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--", str(PACKAGE)))}

@@ -1,5 +1,6 @@
 """`bnstudy run`: an honest look before the start, the DAG by Snakemake, a summary after the end."""
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +28,8 @@ def run(
     how = scheduling(processes, profile)
     lock.probe(paths.lock(place.results, "probe"))
     with lock.held(paths.lock(place.results, "run"), str(place.results)):
-        began = again.begin(place.results, study) if fresh else 0.0
-        outcomes = outcomes_of(study.runs(), place.results, began)
+        began = again.under_way(place.results, study) if fresh else 0.0
+        outcomes = {} if fresh and not began else outcomes_of(study.runs(), place.results, began)
         todo = [r for r in study.runs() if r not in outcomes]
         if outcomes:
             console.say(f"of {len(study.runs())} runs {publication.stand_words(outcomes, place.results)}")
@@ -36,9 +37,12 @@ def run(
             console.say(f"{len(todo)} runs to train, by {profile}")
         elif todo:
             how = scheduling(check_start(todo, "auto", processes, yes), None)
+        if fresh and not began:
+            began = again.begin(place.results, study)
+        elif fresh:
+            console.say(f"going on with what was begun {time.strftime('%Y-%m-%d %H:%M', time.localtime(began))}")
         snakemake(place, study, narrowed, how, todo, outcomes, began)
-        if fresh:
-            again.end(place.results)
+        again.end(place.results, study)
     summary(place, study, outcomes, len(todo))
 
 

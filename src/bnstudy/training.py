@@ -84,6 +84,7 @@ def train(
             with _locked(members, results, wait, asked):
                 set_aside(members, results, say)
                 own = {record.run for record in own_records(members, results, say, began)}
+                _drop_older(members, results, began)
                 todo = _missing(members, own, results, report, fresh)
                 _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
     return report
@@ -128,6 +129,14 @@ def set_aside(runs: Sequence[Run], results: Path, say: Say) -> None:
         if isinstance(found, DataError) and not isinstance(found, Unreadable):
             aside = store.move_aside(paths.record(results, run.cell.key, run.seed))
             say(f"{found.cause}; kept as {aside.name}, counts no more")
+
+
+def _drop_older(runs: Sequence[Run], results: Path, began: float) -> None:
+    """Remove checkpoints of before the round of `--fresh` that `began`: all of a run is to be done once more."""
+    for run in runs:
+        files = paths.checkpoints(results, run.cell.key, run.seed)
+        if any(file.exists() and not again.counts(file, began) for file in files):
+            store.drop_checkpoints(results, run)
 
 
 def _tidy(run: Run, results: Path) -> None:

@@ -45,6 +45,15 @@ def test_an_effect_within_the_noise_is_undecided():
     assert judged("M07", runs(seeds(flat(gap=0.3), -0.5, 0, 0.5))) == "undecided"
 
 
+def test_a_cell_that_spreads_far_more_leaves_the_others_sure():
+    """Vanilla ELU by 5 points, all else by 0.1: M07 asks for sigmoid, M15 for ELU."""
+    found = seeds(flat(gap=0.6), -0.1, 0, 0.1)
+    loud = {cell: [45.0, 50.0, 55.0] for cell in found if (cell.activation, cell.norm) == ("elu", "none")}
+    assert judged("M07", runs(found | loud)) == "holds"
+    assert judged("M15", runs(found)) == "holds"
+    assert judged("M15", runs(found | loud)) == "undecided"
+
+
 def test_seeds_that_agree_to_the_last_digit_are_a_tie_as_printed():
     tied = runs(seeds(flat(gap=0.04), 0, 0, 0))
     assert judged("M07", tied) == "fails"  # above: 50.0 and 50.0 as printed

@@ -4,7 +4,7 @@
 rule report:
     input:
         frames=rules.aggregate.output,
-        config=workflow.configfiles[0],  # margins and questions
+        config=PLAN.config_of_page,
     output:
         page=report(
             PLAN.reports / "{study}" / "index.html",
@@ -39,6 +39,7 @@ rule report:
         mem_mb=4000,  # 1,500 for the 684 records of the thesis
         runtime=60,
     params:
+        config=PLAN.config_file,
         seeds=PLAN.seeds,
     shell:
-        "bnstudy report --study {wildcards.study} --seeds {params.seeds} --config {input.config:q} > {log:q} 2>&1"
+        "bnstudy report --study {wildcards.study} --seeds {params.seeds} --config {params.config:q} > {log:q} 2>&1"

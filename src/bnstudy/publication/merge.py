@@ -82,8 +82,8 @@ def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
         raise DataError(f"{what}: made by sources under no version control", again)
     if provenance.get("dirty") is not False:
         raise DataError(f"{what}: made by sources that differ from commit {provenance['commit'][:12]}", again)
-    own, extended, extension = str(provenance.get("source_digest", "")).partition("+")
-    if provenance.get("stated") and digest_at(provenance["commit"]) != own:
+    _, extended, extension = str(provenance.get("source_digest", "")).partition("+")
+    if "stated" in provenance and digest_at(str(provenance["commit"])) != provenance["stated"]:
         raise DataError(f"{what}: made by other sources than those of commit {provenance['commit'][:12]}", again)
     if extended:
         raise DataError(f"{what}: made with the extension {extension}, which no commit here holds", again)

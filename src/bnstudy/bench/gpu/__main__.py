@@ -32,6 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not torch.cuda.is_available():
         print("no CUDA device: nothing to measure", file=sys.stderr)
         return NO_DEVICE
+    if options.cells and not provenance.commit()["commit"]:
+        print(f"records will name no commit, and cannot be published: set {provenance.COMMIT}", file=sys.stderr)
     options.out.mkdir(parents=True, exist_ok=True)
     if options.fresh is not None:
         write(
