@@ -378,7 +378,7 @@ def test_a_manifest_with_published_runs_is_no_gap(toy, tmp_path, monkeypatch):
     config = tmp_path / "small.yaml"
     config.write_text(TINY)
     monkeypatch.setenv("BNSTUDY_RESULTS", str(toy))
-    plan = Dag.plan(config, {})
+    plan = Dag.plan(config, {"only_study": "tiny"})
     (pack,) = plan.packs["tiny"]
     store.put_manifest(toy, pack.id, [])
     plan.clear_gaps()

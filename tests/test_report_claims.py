@@ -167,7 +167,7 @@ def test_no_reading_is_nearer_to_a_constant_guess(tmp_path):
         for r in study.runs()
     ]
     text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
-    row = ("1", "3", "+0.00", "0", "0.60")  # one number, of 49.6, three seeds, all of 49.0 by either: never nearer
+    row = ("1", "3", "0.00", "0", "0.60")  # one number, of 49.6, three seeds, all of 49.0 by either: never nearer
     assert "".join(f'<td class="num">{number}</td>' for number in row) in text
     assert "learning rate 0.1</th>" not in text[text.index('id="readings"') : text.index('id="gaps"')]
 

@@ -120,5 +120,5 @@ def conclusion(table: pd.DataFrame) -> str:
 
 
 def signed(value: float) -> str:
-    """+0.12 or −0.12."""
-    return f"{value:+.2f}".replace("-", "−")
+    """+0.12, −0.12 or 0.00."""
+    return f"{round(value, 2) or 0.0:+.2f}".replace("-", "−").replace("+0.00", "0.00")
