@@ -24,7 +24,8 @@ EPSILON = Cell(dataset="digits", model="mlp", norm="batch").norm_eps
 KINDS = (("none", 0.0), ("batch", EPSILON), ("batch", 0.0))
 """(norm, epsilon); epsilon 0 is the formula without it."""
 
-HIGH, LOW = (SETTINGS[name]["init_std"] for name in ("init_high", "init_low"))  # of the thesis (7.1.3)
+HIGH: float = SETTINGS["init_high"]["init_std"]
+LOW: float = SETTINGS["init_low"]["init_std"]
 STDS = (None, HIGH, 0.1, 0.01, LOW)
 """Of the weights of the Jacobians' layers; None is the baseline's own, kaiming."""
 
