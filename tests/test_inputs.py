@@ -244,7 +244,7 @@ def test_the_arrays_stay_as_they_are():
 
 @pytest.mark.parametrize(("name", "share"), [("mnist", 54_000), ("cifar10", 44_927)])
 def test_real_pixels(name, share, tmp_path):
-    """The published channel statistics: MNIST mean 0.1307 of 28x28, CIFAR-10 mean (0.4914, 0.4822, 0.4465)."""
+    """The published channel statistics: MNIST mean 0.1307 of 28x28, CIFAR10 mean (0.4914, 0.4822, 0.4465)."""
     folder = os.environ.get("BNSTUDY_REAL_DATA")
     if not folder or not (file := Path(folder) / f"{name}.npz").exists():
         pytest.skip(f"BNSTUDY_REAL_DATA names no folder with {name}.npz")

@@ -340,7 +340,7 @@ def test_the_page_of_their_study(share, tmp_path):
     assert all(f"figures/{name}" in text for name in drawn)
     written = pd.read_csv(page.parent / "claims.csv")
     assert len(written) == 120 + 23
-    left = re.search(r"(\d+) rows of three student reports on CIFAR-10, of which (\d+) have been run", text)
+    left = re.search(r"(\d+) rows of three student reports on CIFAR10, of which (\d+) have been run", text)
     assert left
     ran = {run.cell.key for run in wanted}
     assert left.groups() == ("42", str(sum(row.cell.key in ran for row in rows())))

@@ -12,7 +12,7 @@ from bnstudy import anatomy, datasets
 from bnstudy.cell import Cell, Run
 from bnstudy.lazy import torch
 
-TYPICAL_SHARE = 0.5  # of the 100 epochs: the published MLPs ended after 55 on MNIST and 43 on CIFAR-10, in the mean
+TYPICAL_SHARE = 0.5  # of the 100 epochs: the published MLPs ended after 55 on MNIST and 43 on CIFAR10, in the mean
 # Share of the matrix product's rate that training reaches: on a CPU as measured with the packed and the plain loop, on
 # a GPU assumed.
 EFFICIENCY = {("cpu", "mlp"): 0.4, ("cpu", "cnn"): 0.9, ("cuda", "mlp"): 0.02, ("cuda", "cnn"): 0.25}

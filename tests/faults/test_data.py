@@ -43,7 +43,7 @@ def unreachable(folder):
 
 @pytest.fixture(scope="module")
 def data(server, tmp_path_factory) -> Path:
-    """A data folder with MNIST and CIFAR-10 in miniature, brought in by the command."""
+    """A data folder with MNIST and CIFAR10 in miniature, brought in by the command."""
     folder = tmp_path_factory.mktemp("data")
     pick = np.random.default_rng(7).integers
     for name, shape in (("mnist", (28, 28)), ("cifar10", (32, 32, 3))):

@@ -1,6 +1,6 @@
 """PCA whitening (thesis 2.3.2, equations 2.7 to 2.9): images in the axes of their covariance, scaled to variance 1.
 
-About 46 s of one core for CIFAR-10, whose covariance is 3,072 x 3,072; once a process.
+About 46 s of one core for CIFAR10, whose covariance is 3,072 x 3,072; once a process.
 """
 
 from dataclasses import dataclass

@@ -1,7 +1,7 @@
 """The three course reports, row by row, with the cell of each: what a report states, and what its course filled in.
 
 Knigge (Deep Learning Fall 2019 - practical 1), Lindt (Assignment 1: MLPs, CNNs and Backpropagation) and Soons (Deep
-Learning practical 1, 2020), all on CIFAR-10. A row is a system with settings, numbers or words; the systems without
+Learning practical 1, 2020), all on CIFAR10. A row is a system with settings, numbers or words; the systems without
 settings (K8, K9, L4, L5, S3, S4: norms and their derivations) are `bnstudy.norms` and `bnstudy.byhand`.
 """
 

@@ -153,7 +153,7 @@ def _seen(one: Any, means: Mapping[str, float]) -> str:
 
 def _listing(id: str, title: str, content: pd.DataFrame) -> Listing:
     caption = (
-        "Test accuracy in percent of the weights after the last step, on CIFAR-10. In parentheses the section of the "
+        "Test accuracy in percent of the weights after the last step, on CIFAR10. In parentheses the section of the "
         "report; in brackets settings that it does not give for this row."
     )
     lines = tuple(_line(one) for one in stats.each(content))

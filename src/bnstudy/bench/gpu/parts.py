@@ -27,7 +27,7 @@ COMPARED = 100  # steps after which weights are compared
 WIDTHS = {"cnn": (1, 2, 4), "mlp": (1, 2, 4, 8)}  # runs side by side
 PRODUCT = 8192  # rows and columns of the matrices that show the roof
 SETTLE = numerics.settle
-K40C = {"none": 87.0, "batch": 104.0}  # seconds per epoch, CNN, CIFAR-10, batch 64 (tables B.3, B.4)
+K40C = {"none": 87.0, "batch": 104.0}  # seconds per epoch, CNN, CIFAR10, batch 64 (tables B.3, B.4)
 
 
 def make(model: str, norm: str, dataset: str = "cifar10", **fields: Any) -> Cell:

@@ -25,7 +25,7 @@ def _of_norm(answer: Callable[[Found, str], Any]) -> Callable[[Found], Any]:
 
 
 def _seconds(found: Found, norm: str) -> float:
-    """Of an epoch of the CNN on CIFAR-10, batch 64, TF32."""
+    """Of an epoch of the CNN on CIFAR10, batch 64, TF32."""
     return found["epochs"][norm]["seconds_per_epoch"]
 
 
@@ -62,7 +62,7 @@ def _same_bits(part: str) -> Callable[[Found], bool]:
 
 def family_hours(us: dict[str, float]) -> dict[str, float]:
     """Hours of training steps for the 112 cells of a model, 100 epochs, one seed, one run at a time: an estimate
-    from `batch_sizes` (CIFAR-10), taken for every data set."""
+    from `batch_sizes` (CIFAR10), taken for every data set."""
     totals = {"mlp": 0.0, "cnn": 0.0}
     for model in totals:
         for dataset in THESIS_DATASETS:
