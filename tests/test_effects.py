@@ -191,6 +191,19 @@ def test_points_stand_where_the_table_says(table):
     assert {span for span in spans if len(span) == 2} == {(row.own - row.h, row.own + row.h) for row in each(learn)}
 
 
+def test_a_bar_far_longer_than_most_is_cut_and_that_is_said(table):
+    learn = pd.concat([table[table["learns"]]] * 2, ignore_index=True).assign(h=1.0)
+    assert figure.LONG not in texts(figure.draw(learn))
+    learn.loc[0, "h"] = 50.0
+    page = figure.draw(learn)
+    assert max(map(abs, page.axes[0].get_ylim())) < 10
+    assert figure.LONG in texts(page)
+
+
+def texts(page) -> str:
+    return " ".join(" ".join(each.get_text() for each in page.texts).split())
+
+
 def test_without_broken_pairs_there_is_no_inset_and_with_them_alone_no_second(table):
     assert figure.draw(table[table["learns"]]).axes[0].child_axes == []
     (ax,) = figure.draw(table[~table["learns"]]).axes

@@ -145,7 +145,8 @@ def test_the_section_of_readings_names_the_closest(tmp_path):
     ]
     text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
     assert "Closer to the printed numbers than the default: code (" in text
-    assert 'class="num">2, 0</td><td class="r-closer">closer<' in text  # within the margin: both, none
+    assert '<td class="r-closer">closer</td>' in text
+    assert 'class="num">2, 0</td></tr>' in text  # within the margin: both, none
     told = re.findall(r"<th scope=.row.>MLP, (.*?)</th>.*?<td><strong>(.*?)</strong></td>", text)
     assert told == [
         ("CIFAR10, vanilla, ReLU baseline", "code 50.6"),

@@ -29,6 +29,9 @@ CAPTION = (
     "is of means over seeds. On the line both are the same."
 )
 BARS = "Bars: where one more pair of runs would lie, with probability 95 %."
+LONGEST = 3.0
+"""Times the median bar."""
+LONG = "The longest is cut."
 INSET = "Inset: all pairs; hollow where a network answers one class."
 
 WIDE = panels.Layout(2, (4.5, 4.5), (0.8, 0.8), 0.76, 0.3, 0.98, 1.0)
@@ -56,7 +59,9 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     models = [model for model in style.MODELS if (table["model"] == model).any()]
     looks = [style.data(name) for name in style.DATA if (table["dataset"] == name).any()]
     legend = [Line2D([], [], color=k.color, marker=k.marker, linestyle="", label=k.label) for k in looks]
-    said = [BARS] * bool(table["h"].notna().any()) + [INSET] * (not table["learns"].all())
+    h = table["h"].dropna()
+    said = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
+    said += [INSET] * (not table["learns"].all())
     words = panels.Words(f"Figure {ID}   {TITLE}", "", " ".join(said))
     with matplotlib.rc_context(rc=look):
         titles = [style.model(model) for model in models]
@@ -84,7 +89,7 @@ def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
         ax.plot([pair.published] * 2, [pair.own - pair.h, pair.own + pair.h], color=look.color, linewidth=1.2)
         ax.plot(pair.published, pair.own, color=look.color, marker=look.marker, markersize=size,
                 markerfacecolor=look.color if pair.learns else "white", zorder=4)  # fmt: skip
-    h = pairs["h"].fillna(0)
+    h = _within_limits(pairs["h"])
     ends = pd.concat([pairs["published"], pairs["own"] - h, pairs["own"] + h])
     low, high = min(0.0, ends.min()), max(1.0, ends.max())
     limits = low - 0.06 * (high - low), high + 0.06 * (high - low)
@@ -96,6 +101,11 @@ def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
         axis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:+.0f}".replace("-", "−") if points else "0"))
     ax.grid(color="#ECECEC", linewidth=0.7)
     ax.set_axisbelow(True)
+
+
+def _within_limits(h: pd.Series) -> pd.Series:
+    """The lengths of bars that the axes make room for: of one that is far longer than most, a part."""
+    return h.fillna(0).clip(upper=LONGEST * h.median())
 
 
 def render(table: pd.DataFrame, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
