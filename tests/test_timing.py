@@ -15,6 +15,7 @@ from bnstudy.config import load
 from bnstudy.dag import Dag
 from bnstudy.engine import ENGINES
 from bnstudy.engine.contract import Keeper
+from bnstudy.engine.statistics import SAMPLES
 from bnstudy.errors import DataError, TryAgain, UsageError
 from bnstudy.labels import NORMS
 from bnstudy.publication.timings import collect
@@ -187,6 +188,18 @@ def test_the_parts_of_an_epoch_are_what_the_engine_does(engine, tmp_path):
         subject.parts()["probe"]()
         subject.parts()["validation"]()
     assert torch.equal(*weights)
+
+
+def test_a_timed_epoch_of_nan_is_a_whole_one(tmp_path, monkeypatch):
+    """Training spares itself the steps of a lost network; their time would be no epoch's."""
+    cell = replace(TIMING.none, batch_size=16)
+    subject = epochs.Pass(Run(cell, 0), pixels.inputs(cell, tmp_path, pixels.full(cell))[0], "cpu")
+    for values in subject.model.parameters():
+        values.data.fill_(torch.nan)
+    steps, update = [], epochs.Pass._update
+    monkeypatch.setattr(epochs.Pass, "_update", lambda self, *args: steps.append(1) or update(self, *args))
+    subject.parts()["training"]()
+    assert len(steps) == pixels.full(cell).steps > SAMPLES
 
 
 def statistics_of(subject):

@@ -7,13 +7,14 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from bnstudy import models, streams
+from bnstudy import activations, losses, models, streams
 from bnstudy.cell import Cell, Run
 from bnstudy.engine import reference
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.observation import dead_share, evaluate
+from bnstudy.engine.observation import dead_share, evaluate, is_lost
 from bnstudy.engine.reference import Reference, Training
+from bnstudy.engine.statistics import SAMPLES
 from bnstudy.errors import TryAgain
 from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS
 
@@ -234,6 +235,52 @@ def test_a_network_of_nan_answers_class_0(diverged):
     zeros = 100 * (SMALL.test_labels == 0).float().mean().item()
     assert diverged.test["last"]["accuracy"] == pytest.approx(zeros)
     assert math.isnan(diverged.test["last"]["loss"])
+
+
+def fill(model: torch.nn.Module, value: float) -> None:
+    for values in model.parameters():
+        values.data.fill_(value)
+
+
+@pytest.mark.parametrize("fields", [
+    {"last_batch": "keep"}, {"optimizer": "adam", "penalty": "l2", "penalty_strength": 0.01},
+    {"dropout": 0.5}, {"grad_clip": 1.0}, *({"activation": name} for name in activations.REGISTRY),
+    *({"loss": name} for name in losses.REGISTRY),
+], ids=str)  # fmt: skip
+def test_a_network_of_nan_is_spared_steps_that_change_nothing(monkeypatch, fields):
+    cell = make(batch_size=7, epochs=3, **fields)
+    steps, update = [], Training._update
+    monkeypatch.setattr(reference.inits, "initialize", lambda model, cell, seed: fill(model, math.nan))
+    monkeypatch.setattr(Training, "_update", lambda self, *args: steps.append(self.step) or update(self, *args))
+    spared = train(cell)
+    assert len(steps) == 3 * SAMPLES
+    monkeypatch.setattr(Training, "_is_lost", lambda self: False)
+    computed = train(cell)
+    for trained in spared, computed:
+        del trained.epochs["seconds"], trained.epochs["weights_digest"]  # a NaN has a sign, which steps may turn
+    assert repr(spared) == repr(computed)
+    assert len(steps) == 3 * SAMPLES + 3 * (22 if cell.last_batch == "keep" else 21)
+
+
+def test_a_network_is_lost_from_the_first_measured_step_after_its_last_number(monkeypatch):
+    steps, update = [], Training._update
+    monkeypatch.setattr(Training, "_update", lambda self, *args: steps.append(self.step) or update(self, *args))
+    cell = make(init="normal", init_std=1e30, batch_size=3, epochs=2)  # 50 batches: measured are 1, 4, 7, 10, 14, ...
+    diverged = train(cell)
+    assert diverged.diverged_at == {"epoch": 1, "layer": diverged.layers["names"][0]}
+    assert steps[:7] == [0, 1, 2, 3, 4, 7, 10]
+    assert len(steps) == 3 + 2 * SAMPLES
+
+
+def test_one_number_left_or_a_norms_count_is_not_lost():
+    plain, normed = (Training(Run(make(norm=norm), 0), SMALL, "cpu").model for norm in ("none", "batch"))
+    assert not is_lost(plain)
+    for model in plain, normed:
+        fill(model, math.nan)
+    assert is_lost(plain)
+    assert not is_lost(normed)
+    plain.blocks[-1].layer.bias.data[-1] = 0.0
+    assert not is_lost(plain)
 
 
 def test_training_may_stop_at_the_first_nan():

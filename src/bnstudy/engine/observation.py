@@ -35,6 +35,12 @@ def evaluate(
     return accuracy, sum(torch.stack(sums).double().tolist()) / len(labels), counts
 
 
+def is_lost(model: nn.Module) -> bool:
+    """Whether all that the network keeps is NaN: no step can change that, and every answer of it is NaN. A batch norm
+    keeps a count of its batches and is never lost."""
+    return all(bool(values.isnan().all()) for values in model.state_dict().values())
+
+
 def watch(model: Network, statistics: Sampled) -> list[RemovableHandle]:
     """Hooks that put the pre-activations and activations of every forward pass into the statistics."""
 

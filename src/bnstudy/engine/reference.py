@@ -21,7 +21,7 @@ from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.digests import weights_digest
 from bnstudy.engine.history import History
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.observation import EVALUATION_BATCH, dead_share, evaluate, measure_parameters, watch
+from bnstudy.engine.observation import EVALUATION_BATCH, dead_share, evaluate, is_lost, measure_parameters, watch
 from bnstudy.engine.protocol import Protocol
 from bnstudy.engine.statistics import Sampled, sampled_steps
 from bnstudy.errors import TryAgain
@@ -116,8 +116,13 @@ class Training:
         return row
 
     def _pass(self, keeper: Keeper) -> tuple[dict[str, float], Sampled]:
-        """The period's steps in training mode: means over its batches, and the layer statistics."""
+        """The period's steps in training mode: means over its batches, and the layer statistics.
+
+        A network of NaN goes on to its last epoch (tables B.1 and B.2 have such rows), but its steps are all alike:
+        only the measured ones are computed, for the others only the labels count.
+        """
         self.model.train()
+        lost = self._is_lost()
         statistics = Sampled(1, len(self.model.blocks), self.device)
         sampled = sampled_steps(self.period)
         totals = torch.zeros(3, dtype=torch.float64, device=self.device)
@@ -127,13 +132,19 @@ class Training:
                     f"{self.cell.key}/{self.seed}: stopped in epoch {self.protocol.epoch + 1}",
                     "Run this again to go on.",
                 )
-            set_step(self.model, self.seed, self.step)
-            images = self._augmented(images)
-            totals += self._update(images, labels, statistics if index in sampled else None)
+            lost = lost or (index in sampled and self._is_lost())  # seldom, because a GPU has to be waited for
+            if lost and index not in sampled:
+                totals[2] += (labels == 0).sum() / len(labels)  # what argmax makes of NaN
+            else:
+                set_step(self.model, self.seed, self.step)
+                totals += self._update(self._augmented(images), labels, statistics if index in sampled else None)
             if self.step == 0:
                 self.first_batch_loss = float(totals[0])
             self.step += 1
         return self._means(totals), statistics
+
+    def _is_lost(self) -> bool:
+        return is_lost(self.model)
 
     def _means(self, totals: Tensor) -> dict[str, float]:
         data_loss, penalty, share = (totals / self.period).tolist()
