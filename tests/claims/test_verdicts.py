@@ -141,7 +141,7 @@ def test_a_missing_cell_takes_its_data_set_out_and_nothing_is_averaged_over_the_
 def test_a_missing_seed_makes_a_verdict_partial():
     frames = runs(seeds(flat(gap=2), -0.2, 0.2))
     missing = pd.DataFrame(
-        [{"model": "mlp", "setting": "sigmoid", "dataset": "svhn", "norm": "none", "reading": "default"}]
+        [{"key": "0", "model": "mlp", "setting": "sigmoid", "dataset": "svhn", "norm": "none", "reading": "default"}]
     )
     found = verdict(REGISTRY["M07"], Measured(dataclasses.replace(frames, missing=missing)))
     assert (found.verdict, found.state) == ("holds", "partial")

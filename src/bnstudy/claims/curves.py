@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnstudy.claims.terms import NotGiven, Place, Slot
+from bnstudy.claims.terms import NotGiven, Place, Slot, chance, some
+from bnstudy.publication import EVERY_EPOCH_TO
 
 FIRST = LAST = 3
 """Epochs that count as the first and as the last of a training."""
@@ -60,7 +61,14 @@ class History:
         return tuple(dict.fromkeys(dataset for _, dataset in self.places))
 
     def only(self, *names: str) -> tuple[str, ...]:
-        return tuple(dataset for dataset in self.datasets if dataset in names)
+        """Those of the named data sets that are to be judged. Raises NotGiven if there are none."""
+        return some(dataset for dataset in self.datasets if dataset in names)
+
+    def check_learns(self, *slot: str) -> None:
+        """Raises NotGiven where the run ends as a constant guess: its gradients are not those of a training."""
+        model, _, dataset, _ = slot
+        if chance(self.accuracies(*slot)[-1], dataset):
+            raise NotGiven((model, dataset))
 
     # whole curves, one value per epoch from 1
 
@@ -111,6 +119,11 @@ class History:
         return self.accuracies(*slot)[0]
 
     @_measured
+    def early_accuracy(self, model: str, setting: str, dataset: str, norm: str, epochs: int) -> float:
+        """The best validation accuracy of the first so many epochs, percent."""
+        return self.accuracies(model, setting, dataset, norm)[:epochs].max()
+
+    @_measured
     def last_train_accuracy(self, *slot: str) -> float:
         return self._epochs(*slot, "train_accuracy")[-1]
 
@@ -124,8 +137,12 @@ class History:
 
     @_measured
     def epochs_to(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
-        """Epochs until this validation accuracy is reached, linear between epochs; infinite if it never is."""
-        return _reached(self._epochs(model, setting, dataset, norm, "validation_accuracy"), level)
+        """Epochs until this validation accuracy is reached, linear between epochs, from 0 % before training, so that no
+        untrained network has a start; infinite if it never is, or if the run never betters a constant guess."""
+        accuracies = self.accuracies(model, setting, dataset, norm)
+        if chance(accuracies.max(), dataset):
+            return np.inf
+        return _reached(np.append(0.0, accuracies), level)
 
     @_measured
     def epochs_to_loss(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
@@ -188,9 +205,10 @@ class History:
 
     @_measured
     def gradient_variation(self, model: str, setting: str, dataset: str, norm: str, after: int = 0) -> float:
-        """Standard deviation over mean of the gradient, over the epochs after epoch `after`."""
+        """Standard deviation over mean of the gradient, over the epochs after epoch `after`; infinite if it is."""
         gradient = self.gradient(model, setting, dataset, norm)[after:]
-        return _spread(gradient) / max(gradient.mean(), 1e-30) if gradient.size else np.inf
+        steady = gradient.size and np.isfinite(gradient).all()
+        return _spread(gradient) / max(gradient.mean(), 1e-30) if steady else np.inf
 
     @_measured
     def peak_epoch(self, *slot: str) -> float:
@@ -199,8 +217,9 @@ class History:
 
     @_measured
     def gradient_follows_loss(self, *slot: str) -> float:
-        """Correlation of the changes of loss and of gradient from epoch to epoch; 0 where either is constant."""
-        loss, gradient = np.diff(self.loss(*slot)), np.diff(self.gradient(*slot))
+        """Correlation of the changes of loss and of gradient from epoch to epoch, over the epochs of which each has its
+        layers published; 0 where either is constant."""
+        loss, gradient = (np.diff(curve(*slot)[:EVERY_EPOCH_TO]) for curve in (self.loss, self.gradient))
         if len(loss) < 2 or not _spread(loss) or not _spread(gradient) or not self._finite(*slot):
             return 0.0
         return float(np.corrcoef(loss, gradient)[0, 1])
@@ -208,8 +227,8 @@ class History:
     @_measured
     def early_layers_gradient(self, *slot: str) -> float:
         """Mean absolute gradient of the first half of the hidden layers, over all epochs."""
-        values = self.hidden(*slot, "weight_grad.mean_abs")
-        return float(_infinite(values[:, : max(1, values.shape[1] // 2)]).mean())
+        values = _infinite(self._layers(*slot)["weight_grad.mean_abs"][:, :-1].astype(float))
+        return float(values[:, : max(1, values.shape[1] // 2)].mean())
 
     @_measured
     def saturated(self, *slot: str) -> float:

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from bnstudy import published
-from bnstudy.claims.terms import NotGiven, Place, Slot, chance, mean, no
-from bnstudy.labels import NORMS
+from bnstudy.claims.terms import NotGiven, Place, Slot, chance, mean, no, some
+from bnstudy.labels import NORMS, THESIS_DATASETS
 
 Timed = tuple[str, int, str, str]
 """model, batch size, data set, norm: one timing."""
@@ -21,6 +21,7 @@ class Evidence:
 
     broken     whether a cell answers one class, whatever its accuracy
     overheads  printed mean overheads in percent by model and batch size; None: computed from the seconds
+    machines   what a model's seconds were measured by and on
     exact      whether numbers that a sentence quotes are compared exactly, as with printed values
     Every accessor raises NotGiven where a value is missing, and remembers in `used` what was asked for.
     """
@@ -32,13 +33,14 @@ class Evidence:
         seconds: Mapping[Timed, Any] | None = None,
         broken: Mapping[Slot, Any] | None = None,
         overheads: Mapping[tuple[str, int], float] | None = None,
+        machines: Mapping[str, Any] | None = None,
         exact: bool = False,
     ):
         self.places = tuple(places)
         self.exact = exact
         self.used: dict[Any, None] = {}
         self._accuracies, self._seconds = accuracies or {}, seconds or {}
-        self._broken, self._overheads = broken or {}, overheads
+        self._broken, self._overheads, self._machines = broken or {}, overheads, machines or {}
 
     @property
     def models(self) -> tuple[str, ...]:
@@ -50,14 +52,17 @@ class Evidence:
 
     def on(self, model: str) -> tuple[str, ...]:
         """The data sets to judge this model on. Raises NotGiven if there are none."""
-        found = tuple(dataset for m, dataset in self.places if m == model)
-        if not found:
+        return some(dataset for m, dataset in self.places if m == model)
+
+    def all_on(self, model: str) -> tuple[str, ...]:
+        """The data sets of the thesis, for means over them. Raises NotGiven if this model is not judged on each."""
+        if len(found := self.on(model)) < len(THESIS_DATASETS):
             raise NotGiven
         return found
 
     def only(self, *names: str) -> tuple[str, ...]:
-        """Those of the named data sets that are to be judged."""
-        return tuple(dataset for dataset in self.datasets if dataset in names)
+        """Those of the named data sets that are to be judged. Raises NotGiven if there are none."""
+        return some(dataset for dataset in self.datasets if dataset in names)
 
     def accuracy(self, model: str, setting: str, dataset: str, norm: str) -> Any:
         """Mean accuracy of a cell, percent, rounded to 0.1."""
@@ -90,16 +95,23 @@ class Evidence:
         """Seconds per epoch."""
         return self._get(self._seconds, (model, batch_size, dataset, norm), (model, dataset))
 
+    def check_one_machine(self) -> None:
+        """Raises NotGiven where the models were timed by different engines or on different machines."""
+        if len(set(self._machines.values())) > 1:
+            raise NotGiven
+
     def added_seconds(self, model: str, batch_size: int) -> Any:
-        """Seconds that batch norm adds to an epoch, mean over data sets."""
-        both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in self.on(model)]
+        """Seconds that batch norm adds to an epoch, mean over the thesis's data sets."""
+        both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in self.all_on(model)]
         return mean(batch - none for none, batch in both)
 
-    def mean_overhead(self, model: str, batch_size: int) -> Any:
-        """Percent that batch norm adds to an epoch, mean over data sets, rounded to 0.1 (7.1.6, 7.2.6)."""
+    def mean_overhead(self, model: str, batch_size: int, datasets: Collection[str] = ()) -> Any:
+        """Percent that batch norm adds to an epoch, mean over these data sets (by default all of the thesis), rounded
+        to 0.1 (7.1.6, 7.2.6)."""
         if self._overheads is not None:
             return self._get(self._overheads, (model, batch_size), None)
-        both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in self.on(model)]
+        datasets = datasets or self.all_on(model)
+        both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in datasets]
         return np.round(mean(100 * (batch / none - 1) for none, batch in both), 1)
 
     def quoted(self, value: Any, number: float, tolerance: float) -> Any:

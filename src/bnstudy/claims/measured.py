@@ -1,5 +1,6 @@
 """Frames -> what evidence is built from: means with their standard errors, redraws of them, histories by seed."""
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +24,9 @@ from bnstudy.stats import SLOT, cell_means, each, pooled_by, spreads
 REDRAWS = 10_000
 STREAM = 2016
 """Seed of all redraws; each cell has a stream of its own, so a verdict does not depend on which others are asked."""
+
+Machine = tuple[str, ...]
+"""Engine, device, hardware, threads and torch: times of two such are not compared."""
 
 TIMED_EPOCHS = 5
 """Epochs that a timing has at least."""
@@ -103,9 +107,8 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
             deviation = row.std if row.broken_seeds else row.s
             slot = (str(row.model), str(row.setting), str(row.dataset), str(row.norm))
             seeds = _seeds(runs, row.key) if 0 < row.broken_seeds < row.n else ()
-            found[slot] = Mean(
-                row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), row.freedom or np.inf, seeds
-            )
+            own = row.n - 1 if row.broken_seeds else row.freedom
+            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), own or np.inf, seeds)
     return found
 
 
@@ -115,25 +118,37 @@ def _seeds(runs: pd.DataFrame, key: str) -> tuple[tuple[float, bool], ...]:
     return tuple(zip(own["test_accuracy"].astype(float), own["broken"].astype(bool), strict=True))
 
 
-def timings(frame: pd.DataFrame | None) -> dict[Timed, Mean]:
-    """Seconds per epoch, of one engine and device (the reference engine if it was timed), with validation (7.1.6).
+def timings(frame: pd.DataFrame | None) -> tuple[dict[Timed, Mean], dict[str, Machine]]:
+    """Seconds per epoch with validation (7.1.6), of each model by one engine on one machine, and which these are: those
+    that timed most of its cells; of several the reference engine, and a GPU.
 
     frame   `timing.TIMING_COLUMNS`: model, dataset, norm, batch_size, engine, device, kind, median_seconds, iqr; may
-            have `epochs`, the number of timed epochs
+            have `epochs`, the number of timed epochs, and `hardware`, `threads` and `torch`
     The standard error of a median of n normal values is 1.253 s / sqrt(n), and s is IQR / 1.349.
     """
     rows = [row for row in each(frame) if row.kind == "with_validation"] if frame is not None else []
-    if not rows:
-        return {}
-    _, engine, device = min((row.engine != "reference", row.engine, row.device) for row in rows)
+    cells = Counter((row.model, _machine(row)) for row in rows)
+    machines = {
+        model: max((n, _liked(machine)) for (m, machine), n in cells.items() if m == model)[1][-1]
+        for model in {row.model for row in rows}
+    }
     return {
         (row.model, int(row.batch_size), row.dataset, row.norm): Mean(
             row.median_seconds, 1.253 / 1.349 * row.iqr / np.sqrt(epochs), int(epochs)
         )
         for row in rows
-        if (row.engine, row.device) == (engine, device)
+        if _machine(row) == machines[row.model]
         for epochs in [getattr(row, "epochs", TIMED_EPOCHS)]
-    }
+    }, machines
+
+
+def _machine(row: Any) -> Machine:
+    return tuple(str(getattr(row, name, "")) for name in ("engine", "device", "hardware", "threads", "torch"))
+
+
+def _liked(machine: Machine) -> tuple[bool, bool, Machine]:
+    engine, device, *_ = machine
+    return engine == "reference", device != "cpu", machine
 
 
 class Measured:
@@ -145,8 +160,9 @@ class Measured:
         named = [extra(row._asdict()) or "adhoc" for row in each(runs[adhoc])]
         runs = runs.assign(setting=runs["setting"].mask(adhoc, pd.Series(named, index=runs.index[adhoc], dtype="str")))
         self.runs = runs[runs["setting"] != "adhoc"]
-        self.timings = timings(timing)
+        self.timings, self.machines = timings(timing)
         missing = frames.missing[frames.missing["reading"] == reading]
+        missing = missing.assign(setting=missing["key"].map(_settings(self.runs)).fillna(missing["setting"]))
         self.missing = set(missing[["model", "setting", "dataset", "norm"]].itertuples(index=False, name=None))
         self._frames = frames
         self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
@@ -180,7 +196,7 @@ class Measured:
     def evidence(self, kind: str, places: Collection[Place]) -> Any:
         """What a predicate of this kind reads: redraws of every mean."""
         if kind == TIMING:
-            return Evidence(places, seconds=self.draws(TIMING)[0])
+            return Evidence(places, seconds=self.draws(TIMING)[0], machines=self.machines)
         accuracies, broken = self.draws(kind)
         return Evidence(places, accuracies, broken=broken)
 
@@ -191,6 +207,11 @@ class Measured:
     def lacks(self, asked: Iterable[Any]) -> bool:
         """Whether any cell of what was asked for lacks a seed."""
         return bool({at[-4:] for at in asked} & self.missing)
+
+
+def _settings(runs: pd.DataFrame) -> dict[str, str]:
+    """The setting of each key: a missing run of a cell of no table is told from its other seeds."""
+    return dict(zip(runs["key"], runs["setting"], strict=True))
 
 
 class Histories:

@@ -7,7 +7,7 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster
-from bnstudy.claims.terms import ROWS, NotGiven, chance, count, every, highest, mean, no, of_size
+from bnstudy.claims.terms import ROWS, NotGiven, count, every, highest, mean, no, of_size, weakest
 from bnstudy.labels import BATCH_SIZES, NORMS
 
 
@@ -136,21 +136,25 @@ def g15(ev: Evidence):
 
 @statistics
 def g16(ev: History):
-    """Vanilla: the gradient of the last epochs is larger with dropout than without."""
+    """Vanilla: the gradient of the last epochs is larger with dropout than without, where both learn."""
+    for cell in [("cnn", c, d, "none") for c in ("dropout", "relu") for d in ev.datasets]:
+        ev.check_learns(*cell)
     late = ev.late_gradient
     return every(late("cnn", "dropout", d, "none") > late("cnn", "relu", d, "none") for d in ev.datasets)
 
 
 @accuracy
 def g17(ev: Evidence):
-    """Batch norm above vanilla at each of six batch sizes and on each data set for the CNN, but not for the MLP."""
-    cnn, mlp = (every(ev.gap(m, of_size(b), d) > 0 for d in ev.on(m) for b in BATCH_SIZES) for m in ("cnn", "mlp"))
-    return cnn & no(mlp)
+    """Batch norm above vanilla at each of six batch sizes and on each data set for the CNN; for the MLP it is not where
+    it is least ahead."""
+    cnn, mlp = ([ev.gap(m, of_size(b), d) for d in ev.on(m) for b in BATCH_SIZES] for m in ("cnn", "mlp"))
+    return every(gap > 0 for gap in cnn) & (weakest(mlp) <= 0)
 
 
-@accuracy
+@validation
 def g18(ev: Evidence):
-    """Adaptive decay above exponential and above power decay, for each norm, model and data set."""
+    """Adaptive decay above exponential and above power decay in the best validation accuracy, for each norm, model and
+    data set."""
     rules = ("exponential", "power")
     return every(ev.change(m, c, "relu", d, n) > 0 for m, d in ev.places for c in rules for n in NORMS)
 
@@ -182,10 +186,12 @@ def g21(ev: History):
 
 @accuracy
 def g23(ev: Evidence):
-    """Vanilla with the high rate, large weights or tiny weights scores the share of digit 1, 19.6 % (on our own data
-    within 0.1)."""
-    failed = [ev.vanilla(m, c, d) for m, d in ev.places for c in ("lr_high", "init_high", "init_low")]
-    return every(ev.quoted(value, 19.6, 0.1) & chance(value, "svhn") for value in failed)
+    """Some of the vanilla cells make a constant guess, and each that does scores the share of digit 1, 19.6 % (on our
+    own data within 0.1)."""
+    cells = [(m, c, d) for m, d in ev.places for c in ROWS]
+    failed = [ev.is_chance(*cell, "none") for cell in cells]
+    quoted = [ev.quoted(ev.vanilla(*cell), 19.6, 0.1) for cell in cells]
+    return (count(failed) > 0) & every(no(f) | q for f, q in zip(failed, quoted, strict=True))
 
 
 @accuracy

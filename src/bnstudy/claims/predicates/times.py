@@ -11,13 +11,13 @@ from bnstudy.claims.catalogue import curve, timing
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import epochs_to_vanilla
-from bnstudy.claims.terms import every, falling, never_rising, rising
+from bnstudy.claims.terms import every, falling, rising, some
 from bnstudy.labels import BATCH_SIZES, NORMS
 
 
 @timing
 def m43(ev: Evidence):
-    """Batches of 64: the mean overhead is 27 % and 0.6 s (on our own data within 5 % and 0.3 s)."""
+    """Batches of 64: the mean overhead is 27 % and 0.6 s (on our own data within 5 points and 0.3 s)."""
     seconds = np.round(ev.added_seconds("mlp", 64), 1)
     return ev.quoted(ev.mean_overhead("mlp", 64), 27, 5) & ev.quoted(seconds, 0.6, 0.3)
 
@@ -36,8 +36,11 @@ def m45(ev: Evidence):
 
 @timing
 def m46(ev: Evidence):
-    """Seconds per epoch never rise with the batch size, for each norm and data set."""
-    return every(never_rising(ev.seconds("mlp", b, d, n) for b in BATCH_SIZES) for d in ev.datasets for n in NORMS)
+    """Seconds per epoch never rise with the batch size, for each norm and data set (on our own data by no more than the
+    4 % that a printed 1.2 leaves open)."""
+    allowed = 1.0 if ev.exact else 1.04
+    curves = [[ev.seconds("mlp", b, d, n) for b in BATCH_SIZES] for d in ev.datasets for n in NORMS]
+    return every(later <= allowed * earlier for curve in curves for earlier, later in pairwise(curve))
 
 
 @curve
@@ -64,7 +67,7 @@ def m48(ev: Evidence):
 
 @timing
 def k44(ev: Evidence):
-    """Batches of 64: the mean overhead is 19.0 % (on our own data within 5 %) and between 18.5 and 20 s."""
+    """Batches of 64: the mean overhead is 19.0 % (on our own data within 5 points) and between 18.5 and 20 s."""
     seconds = ev.added_seconds("cnn", 64)
     return ev.quoted(ev.mean_overhead("cnn", 64), 19.0, 5) & (seconds >= 18.5) & (seconds <= 20)
 
@@ -77,5 +80,8 @@ def k45(ev: Evidence):
 
 @timing
 def k46(ev: Evidence):
-    """The mean overhead in percent is smaller for the CNN than for the MLP at each batch size."""
-    return every(ev.mean_overhead("cnn", b) < ev.mean_overhead("mlp", b) for b in BATCH_SIZES)
+    """The mean overhead in percent, over the data sets of both models and on one machine, is smaller for the CNN than
+    for the MLP at each batch size."""
+    both = some(d for d in ev.on("cnn") if d in ev.on("mlp"))
+    ev.check_one_machine()
+    return every(ev.mean_overhead("cnn", b, both) < ev.mean_overhead("mlp", b, both) for b in BATCH_SIZES)

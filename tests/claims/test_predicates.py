@@ -1,0 +1,269 @@
+"""Single predicates where a plausible run could mislead them: networks that learn nothing, noise, half a comparison."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnstudy.cell import make_cell
+from bnstudy.claims import REGISTRY, Measured, verdict
+from bnstudy.claims.curves import History
+from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.measured import timings
+from bnstudy.claims.predicates import activations, batch_sizes, general, inits, rates, regularizers, times
+from bnstudy.claims.terms import ROWS, NotGiven, weakest
+from bnstudy.labels import BATCH_SIZES, NORMS, THESIS_DATASETS
+from claims.frames_of import cells, runs
+
+LEARNS, STUCK = [40.0, 60.0, 70.0, 71.0], [10.0, 10.0, 10.0, 10.0]
+
+
+class Runs:
+    """A source of given curves: (model, setting, data set, norm) -> columns; gradients are of one hidden layer."""
+
+    def __init__(self, curves):
+        self.curves = curves
+
+    def epochs(self, slot, seed):
+        columns = {"validation_accuracy": LEARNS, "data_loss": [1.0] * 4, "penalty": [0.0] * 4, "lr": [0.1] * 4}
+        columns |= self.curves[slot]
+        return {name: np.append(np.nan, values) for name, values in columns.items() if name != "gradient"}
+
+    def layers(self, slot, seed):
+        gradient = np.array(self.curves[slot].get("gradient", [1.0] * 4), float)
+        full = np.ones((len(gradient), 2))
+        return {"weight_grad.mean_abs": np.stack([gradient] * 2, 1), "saturated_share": full, "size": np.array([1, 1])}
+
+
+def history(curves) -> History:
+    return History(dict.fromkeys((m, d) for m, _, d, _ in curves), Runs(curves), 0)
+
+
+def pair(setting, none, batch, model="cnn", dataset="cifar10"):
+    return {(model, setting, dataset, "none"): none, (model, setting, dataset, "batch"): batch}
+
+
+# ---- networks that learn nothing
+
+
+def test_a_network_that_stays_at_chance_never_converges():
+    none, batch = {"validation_accuracy": STUCK}, {"validation_accuracy": LEARNS}
+    assert rates.k20(history(pair("lr_low", none, batch)))  # 95 % of a constant guess is no level
+    jumps = {"data_loss": [3.0, 1.0, 3.0, 1.0]}
+    assert batch_sizes.k42(history(pair("batch_1024", none | jumps, batch)))
+
+
+def test_the_untrained_network_has_no_start():
+    """Both learn within an epoch; what they knew before, 30 or 5 %, does not decide."""
+    curves = pair("elu", {"validation_accuracy": [95.3, 95.3]}, {"validation_accuracy": [95.2, 95.3]}, "mlp", "mnist")
+    before = {"none": 5.0, "batch": 30.0}
+    source = Runs(curves)
+    plain = source.epochs
+    source.epochs = lambda slot, seed: {k: np.append(before[slot[3]], v[1:]) for k, v in plain(slot, seed).items()}
+    assert activations.m13(History([("mlp", "mnist")], source, 0))
+
+
+@pytest.mark.parametrize("stuck", ["dropout", "relu"])
+def test_gradients_of_a_network_that_learns_nothing_are_not_compared(stuck):
+    slots = [("cnn", c, "cifar10", n) for c in ("dropout", "relu", "weight_decay", "elu") for n in NORMS]
+    curves = {slot: {} for slot in slots}
+    for predicate in (general.g16, regularizers.k32, regularizers.k38, activations.k11):
+        predicate(history(curves))
+    stays = curves | {("cnn", stuck, "cifar10", "none"): {"validation_accuracy": STUCK}}
+    for predicate in (general.g16, regularizers.k32):
+        with pytest.raises(NotGiven) as lack:
+            predicate(history(stays))
+        assert lack.value.place == ("cnn", "cifar10")
+
+
+def test_a_gradient_that_is_no_number_varies_without_end():
+    curves = {("cnn", c, "cifar10", n): {} for c in ("elu", "relu") for n in NORMS}
+    curves["cnn", "relu", "cifar10", "none"] = {"gradient": [1.0, np.nan, 1.0, 1.0]}
+    ev = history(curves)
+    assert ev.gradient_variation("cnn", "relu", "cifar10", "none") == np.inf
+    assert ev.early_layers_gradient("cnn", "relu", "cifar10", "none") == np.inf
+
+
+def test_gradients_that_are_all_no_number_do_not_hide_their_data_set():
+    none = {"gradient": [np.nan] * 4}
+    assert not activations.k09(history(pair("sigmoid", none, {})))
+
+
+def test_a_loss_that_nobody_reaches_is_not_asked_for():
+    at = {s: ("cnn", s, "cifar10", "batch") for s in ("init_low", "init_high")}
+    losses = {"init_low": [1.0, 0.2, 0.1, 0.04], "init_high": [9.0, 5.0, 2.0, 1.0]}
+    assert inits.k26(history({at[s]: {"data_loss": losses[s]} for s in at}))
+    with pytest.raises(NotGiven):
+        inits.k26(history({at[s]: {"data_loss": losses["init_high"]} for s in at}))
+
+
+def test_changes_are_set_beside_gradients_only_where_each_epoch_is_kept():
+    """Two curves alike to epoch 20, of which later only every fifth gradient is known."""
+    noise = np.random.default_rng(1).random(60) + 1
+    gradient = np.where(np.arange(60) < 20, noise, 1.5)
+    at = ("cnn", "batch_1024", "mnist", "none")
+    ev = history({at: {"data_loss": noise, "gradient": gradient, "validation_accuracy": [50.0] * 60,
+                       "penalty": [0.0] * 60, "lr": [0.1] * 60}})  # fmt: skip
+    assert ev.gradient_follows_loss(*at) == pytest.approx(1)
+
+
+def test_vanilla_must_learn_in_one_of_the_first_nine_epochs():
+    at = ("mlp", "lr_high", "mnist", "none")
+    late = {"validation_accuracy": [70.0] * 8 + [79.0, 85.0, 11.3]}
+    early = {"validation_accuracy": [70.0] * 8 + [80.1, 85.0, 11.3]}
+    assert not rates.m20(history({at: late}))
+    assert rates.m20(history({at: early}))
+
+
+def test_a_loss_that_no_cut_lowers_does_not_drop():
+    rate = {"lr": [0.1, 0.1, 0.05, 0.05]}
+    slower, slow = {"data_loss": [8.0, 4.0, 2.2, 1.2]}, {"data_loss": [8.0, 4.0, 2.4, 1.5]}
+    drops = {"data_loss": [8.0, 8.0, 4.0, 2.0]}
+    assert not activations.m04(history(pair("relu", rate | slower, rate | slow, "mlp")))
+    assert activations.m04(history(pair("relu", rate | drops, rate | slow, "mlp")))
+
+
+# ---- one side of a comparison
+
+
+@pytest.mark.parametrize(
+    ("claim", "setting", "alone"),
+    [("K16", ("lr_high", "relu"), "cifar100"), ("K16", ("lr_high", "relu"), "mnist"),
+     ("K29", ("dropout", "relu"), "cifar100"), ("M14", ("elu", "relu"), "mnist"), ("M08", ("sigmoid", "relu"), "svhn")],
+)  # fmt: skip
+def test_a_contrast_between_data_sets_needs_both_sides(claim, setting, alone):
+    model = next(iter(REGISTRY[claim].places))[0]
+
+    def parts(datasets):
+        frames = runs({c: [50.0, 50.2, 49.8] for c in cells(model, datasets, setting)})
+        return {p.kind: p.verdict for p in verdict(REGISTRY[claim], Measured(frames)).parts}
+
+    assert parts((alone,))["accuracy"] == "not run"
+    assert parts(THESIS_DATASETS)["accuracy"] != "not run"
+
+
+# ---- noise
+
+
+def test_of_many_equal_values_the_weakest_is_not_always_low():
+    stream = np.random.default_rng(3)
+    gaps = [1.0 + stream.standard_normal(4000) for _ in range(24)]  # each ahead by one standard error
+    assert np.mean(np.min(gaps, axis=0) <= 0) > 0.95
+    assert np.mean(weakest(gaps) <= 0) < 0.25
+    assert weakest([3.0, 1.0, 2.0]) == 1.0
+
+
+def test_noise_alone_does_not_speak_against_the_mlp():
+    """G17: batch norm is ahead in the MLP too, by a little everywhere; that it is not must not hold."""
+    sizes = ("relu", *(f"batch_{b}" for b in BATCH_SIZES if b != 64))
+
+    def asked(mlp):
+        gap = {"cnn": [5.0] * 24, "mlp": mlp}
+        found = {}
+        for model, gaps in gap.items():
+            for i, c in enumerate(cells(model, settings=sizes)):
+                level = 50.0 + gaps[i // 2] * (c.norm == "batch")
+                found[c] = [level - 0.4, level, level + 0.4]
+        return verdict(REGISTRY["G17"], Measured(runs(found)))
+
+    assert asked([0.4] * 24).verdict in ("fails", "undecided")
+    assert asked([0.4] * 23 + [-3.0]).verdict == "holds"
+
+
+def test_a_broken_cell_has_the_freedom_of_its_own_seeds():
+    found = {c: [50.0, 50.2, 49.8] for c in cells(datasets=("cifar10",))}
+    hit = next(c for c in found if c.norm == "none")
+    found[hit] = [9.7, 11.4, 10.3]
+    measured = Measured(runs(found, {hit: [True] * 3}))
+    freedoms = {mean.broken: mean.freedom for mean in measured.test.values()}
+    assert freedoms == {True: 2, False: 2 * (len(found) - 1)}
+
+
+def test_equal_means_are_no_change():
+    """M37: 0.0, 1.5, 2.8 and 0.1, 1.5, 2.7 have one mean, of which binary fractions make two."""
+    gaps = {"weight_decay": (0.0, 1.5, 2.8), "relu": (0.1, 1.5, 2.7)}
+    at = {("mlp", c, d, n): 50.0 + (gaps[c][i] if n == "batch" else 0)
+          for c in gaps for i, d in enumerate(THESIS_DATASETS[1:]) for n in NORMS}  # fmt: skip
+    ev = Evidence([("mlp", d) for d in THESIS_DATASETS[1:]], at)
+    assert not regularizers.m37(ev)
+
+
+def test_sigmoid_learns_even_where_vanilla_does_too():
+    ev = Evidence([("cnn", "mnist")], {("cnn", "sigmoid", "mnist", n): 98.0 for n in NORMS})
+    assert activations.k07(ev)
+
+
+def test_of_vanilla_cells_on_svhn_only_those_that_fail_score_its_share():
+    scores = {("mlp", c, "svhn", "none"): 80.0 for c in ROWS}
+    place = [("mlp", "svhn")]
+    assert not general.g23(Evidence(place, scores))  # nothing failed
+    assert general.g23(Evidence(place, scores | {("mlp", "init_low", "svhn", "none"): 19.6}))
+    one = ("mlp", "sigmoid", "svhn", "none")
+    assert not general.g23(Evidence(place, scores | {one: 6.1}, broken={one: True}))  # always another digit
+
+
+def test_a_missing_seed_of_a_cell_of_no_table_makes_a_verdict_partial():
+    study = [make_cell({"dataset": d, "model": "mlp", "norm": n, "lr": 0.1, "grad_clip": 1.0})
+             for d in THESIS_DATASETS for n in NORMS]  # fmt: skip
+    frames = runs({c: [90.0, 90.2] for c in study})
+    assert verdict(REGISTRY["M23"], Measured(frames)).state == "complete"
+    gone = frames.runs.iloc[[0]].assign(setting="adhoc", reason="not run yet", seed=2)
+    frames = type(frames)(frames.runs, frames.epochs, frames.layers, gone[list(frames.missing.columns)])
+    assert verdict(REGISTRY["M23"], Measured(frames)).state == "partial"
+
+
+# ---- times
+
+
+def timed(datasets=THESIS_DATASETS, models=("mlp", "cnn"), overhead=lambda model, d, b: 1.2, **machine):
+    return pd.DataFrame(
+        {"model": m, "dataset": d, "norm": n, "batch_size": b, "kind": "with_validation", "iqr": 1e-6,
+         "median_seconds": 100 / b * (overhead(m, d, b) if n == "batch" else 1)}
+        | {"engine": "reference", "device": "cpu", "hardware": "a", "threads": 1, "torch": "2"} | machine
+        for m in models for d in datasets for n in NORMS for b in BATCH_SIZES
+    )  # fmt: skip
+
+
+def asked_of_times(claim, *frames):
+    frame = pd.concat(frames, ignore_index=True)
+    return verdict(REGISTRY[claim], Measured(runs({}), frame))
+
+
+def test_a_mean_over_data_sets_is_not_taken_over_what_remains():
+    falls = timed(models=("cnn",), overhead=lambda m, d, b: 1.3 - b / 10_000)
+    assert asked_of_times("K45", falls).verdict == "holds"
+    assert asked_of_times("K45", falls[falls["dataset"] != "svhn"]).verdict == "not run"
+
+
+def test_two_models_are_compared_on_the_data_sets_of_both():
+    """K46: the MLP's overhead is larger on each data set, but over all of them smaller than the CNN's on CIFAR100."""
+    mlp = timed(models=("mlp",), overhead=lambda m, d, b: 1.24 if d == "cifar100" else 1.1)
+    cnn = timed(("cifar100",), ("cnn",), overhead=lambda m, d, b: 1.21)
+    assert asked_of_times("K46", mlp, cnn).verdict == "holds"
+
+
+def test_times_of_two_machines_are_not_compared():
+    mlp, cnn = timed(models=("mlp",)), timed(models=("cnn",), overhead=lambda m, d, b: 1.1)
+    assert asked_of_times("K46", mlp, cnn).verdict == "holds"
+    assert asked_of_times("K46", mlp, cnn.assign(hardware="b")).verdict == "not run"
+    assert asked_of_times("K45", mlp, cnn.assign(device="cuda", hardware="b")).verdict == "fails"
+
+
+def test_the_machine_that_timed_most_cells_counts():
+    """One size timed again on a machine twice as fast would be a dip."""
+    most, again = timed(models=("mlp",)), timed(models=("mlp",), hardware="b")
+    again["median_seconds"] /= 2
+    mixed = pd.concat([most[most["batch_size"] != 64], again[again["batch_size"] == 64]])
+    found, machines = timings(mixed)
+    assert machines["mlp"][2] == "a"
+    assert {size for _, size, *_ in found} == set(BATCH_SIZES) - {64}
+    both, machines = timings(pd.concat([most, again.assign(device="cuda")]))
+    assert machines["mlp"][1] == "cuda"
+    assert len(both) == len(most)
+
+
+def test_what_print_would_not_show_is_no_rise():
+    flat = {("mlp", b, "mnist", n): 1.20 + 0.01 * i for i, b in enumerate(BATCH_SIZES) for n in NORMS}
+    assert times.m46(Evidence([("mlp", "mnist")], seconds=flat))
+    assert not times.m46(Evidence([("mlp", "mnist")], seconds=flat, exact=True))
+    rises = flat | {("mlp", 1024, "mnist", "none"): 1.4}
+    assert not times.m46(Evidence([("mlp", "mnist")], seconds=rises))
