@@ -136,6 +136,16 @@ def _missing_row(run: Run, reason: str) -> dict[str, Any]:
     return _labels(run) | {"model": cell.model, "dataset": cell.dataset, "norm": cell.norm, "reason": reason}
 
 
+def of_largest_protocol(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those of `runs` with the largest width, then number of training images, then of epochs: runs of different
+    protocols must be neither averaged nor compared."""
+    if runs.empty:
+        return runs
+    order = ["width", "train_size", "epochs"]
+    sizes = runs[order].astype({"train_size": "float64"}).fillna(np.inf)
+    return runs[(sizes == sizes.sort_values(order).iloc[-1]).all(axis=1)]
+
+
 def is_broken(predicted: Iterable[int]) -> bool:
     """Whether one class has at least 99.9 % of the answers, given their count per class (whole numbers: exact)."""
     counts = list(predicted)

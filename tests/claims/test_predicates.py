@@ -1,5 +1,7 @@
 """Single predicates where a plausible run could mislead them: networks that learn nothing, noise, half a comparison."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -209,6 +211,18 @@ def test_a_missing_seed_of_a_cell_of_no_table_makes_a_verdict_partial():
     gone = frames.runs.iloc[[0]].assign(setting="adhoc", reason="not run yet", seed=2)
     frames = type(frames)(frames.runs, frames.epochs, frames.layers, gone[list(frames.missing.columns)])
     assert verdict(REGISTRY["M23"], Measured(frames)).state == "partial"
+
+
+def test_networks_of_two_sizes_are_not_compared():
+    """Batch norm is ahead at width 1/4, and behind at 1/8."""
+    found = {}
+    for width, gap in (0.125, -5.0), (0.25, 5.0):
+        for c in cells("cnn", settings=("sigmoid", "relu")):
+            level = 50.0 + gap * (c.norm == "batch") - 40 * (c.activation == "sigmoid" and c.norm == "none")
+            found[replace(c, width=width)] = [level - 0.1, level, level + 0.1]
+    measured = Measured(runs(found), reading="reduced")
+    assert set(measured.runs["width"]) == {0.25}
+    assert {p.kind: p.verdict for p in verdict(REGISTRY["K01"], measured).parts}["accuracy"] == "holds"
 
 
 # ---- times

@@ -15,7 +15,7 @@ from bnstudy.claims.catalogue import ACCURACY, TIMING
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
 from bnstudy.claims.terms import Place, Slot
-from bnstudy.frames import Frames
+from bnstudy.frames import Frames, of_largest_protocol
 from bnstudy.labels import AXES
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
@@ -159,7 +159,9 @@ class Measured:
         adhoc = runs["setting"] == "adhoc"
         named = [extra(row._asdict()) or "adhoc" for row in each(runs[adhoc])]
         runs = runs.assign(setting=runs["setting"].mask(adhoc, pd.Series(named, index=runs.index[adhoc], dtype="str")))
-        self.runs = runs[runs["setting"] != "adhoc"]
+        runs = runs[runs["setting"] != "adhoc"]
+        models = [of_largest_protocol(part) for _, part in runs.groupby("model", sort=False)]
+        self.runs = pd.concat(models) if models else runs
         self.timings, self.machines = timings(timing)
         missing = frames.missing[frames.missing["reading"] == reading]
         missing = missing.assign(setting=missing["key"].map(_settings(self.runs)).fillna(missing["setting"]))

@@ -17,13 +17,13 @@ import pandas as pd
 
 from bnstudy.figures import style
 from bnstudy.figures.catalog import Figure
-from bnstudy.frames import Frames
+from bnstudy.frames import Frames, of_largest_protocol
+from bnstudy.labels import SIZE
 
 BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]
-PROTOCOL = ["width", "train_size", "epochs"]
 USED = [
-    "name", "key", "seed", "model", *BY, "reading", "batch_size", *PROTOCOL, "outcome", "diverged_epoch", "epochs_run",
+    "name", "key", "seed", "model", *BY, "reading", "batch_size", *SIZE, "outcome", "diverged_epoch", "epochs_run",
     "test_accuracy", "broken", "classes", "data_digest",
 ]  # fmt: skip
 
@@ -50,13 +50,9 @@ class Selection:
 
 
 def select(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str, signed: bool = False) -> Selection:
-    """The runs of this figure. If there are several reduced protocols, the largest one: they must not be averaged."""
+    """The runs of this figure; of several reduced protocols those of the largest."""
     runs = _of_figure(frames.runs[USED], figure, datasets)
-    runs = runs[runs["reading"] == reading]
-    if len(runs):
-        sizes = runs[PROTOCOL].astype({"train_size": "float64"}).fillna(np.inf)
-        largest = sizes.sort_values(PROTOCOL).iloc[-1]
-        runs = runs[(sizes == largest).all(axis=1)]
+    runs = of_largest_protocol(runs[runs["reading"] == reading])
     return Selection(figure, frames, tuple(datasets), reading, runs.reset_index(drop=True), signed)
 
 
