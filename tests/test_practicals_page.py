@@ -147,8 +147,10 @@ def test_one_cell_of_two_rows_stands_in_both():
 
 def test_brackets_hold_what_is_assumed():
     assert practicals.settings(ROWS["K3a"]) == (
-        "hidden 100, [leaky ReLU], SGD, [rate 0.02], batches of 200, 1,500 steps"
+        "[hidden 100], [leaky ReLU], [slope 0.02], SGD, [rate 0.02], [batches of 200], [1,500 steps]"
     )
+    assert practicals.settings(ROWS["L2"]).startswith("hidden 100, [ReLU], SGD")  # only L1 names it
+    assert practicals.settings(ROWS["K6"]).endswith("50,000 steps, [tested every 500]")
     assert practicals.settings(ROWS["S2.7"]).startswith("hidden 1024-512-256-64, layer norm before each linear layer")
 
 
@@ -209,7 +211,7 @@ def test_measured_as_printed_the_verdict_is_that_of_the_numbers(claim):
         ("P08", {"K7": 46.0}),
         ("P10", {"L3_18": 30.0}),
         ("P11", {"L3_1": 60.0}),
-        ("P12", {"L3_9": 56.0}),
+        ("P12", {"L3_9": 56.0}),  # one of the two networks, and the mean of both
         ("P13", {"L3_18": 70.0}),
         ("P15", {"L3_1": 60.0}),
         ("P16", {"S1": 46.0}),
@@ -242,8 +244,10 @@ def test_a_network_that_guesses_is_at_chance():
         {c: (printed(c), printed(c)) for c in CELLS} | {ROWS[r].cell: (10.0, 10.0) for r in ("K3a", "K5")},
         {ROWS[r].cell: (True, True) for r in ("K3a", "K5")},
     )
-    assert answer("P03", broken) == "holds"
-    assert answer("P06", broken) == "undecided"  # its part on curves has none here
+    for claim in ("P03", "P06"):
+        assert answer(claim, broken) == "undecided"  # their parts on curves have none here
+        at_chance = verdict(claims.registry()[claim], claims.MeasuredRows(broken)).parts[0]
+        assert (at_chance.kind, at_chance.verdict) == ("accuracy", "holds")
 
 
 def curves(seeds, **columns):
@@ -263,9 +267,13 @@ def zigzag(size):
     return lambda i: 40 + size * (i % 2)
 
 
+LEARNS = {"validation_accuracy": lambda i: 50}
 CURVES = [
     ("P02", {"K1": {"train_accuracy": lambda i: 30 + 2 * i, "validation_accuracy": lambda i: 30 + i}}, "holds"),
     ("P02", {"K1": {"train_accuracy": lambda i: 31 + i, "validation_accuracy": lambda i: 30 + i}}, "fails"),
+    # training accuracy is that of the interval before: it trails a rise, and no gap opens
+    ("P02", {"K1": {"train_accuracy": lambda i: 40 - 40 * 2.0 ** (0.5 - i),
+                    "validation_accuracy": lambda i: 40 - 40 * 2.0 ** -i}}, "fails"),
     ("P05", {"K2": {"validation_accuracy": zigzag(1), "validation_loss": zigzag(1)},
              "K4": {"validation_accuracy": zigzag(2), "validation_loss": zigzag(2)}}, "holds"),
     ("P05", {"K2": {"validation_accuracy": zigzag(2), "validation_loss": zigzag(2)},
@@ -276,14 +284,34 @@ CURVES = [
     ("P09", {"K7": {"train_accuracy": lambda i: i / 2, "validation_accuracy": lambda i: 54 - i / 100}}, "fails"),
     ("P14", {"L3_17": {"train_accuracy": lambda i: i, "validation_accuracy": lambda i: 50 + i / 100}}, "holds"),
     ("P14", {"L3_17": {"train_accuracy": lambda i: i, "validation_accuracy": lambda i: i}}, "fails"),
-    ("P22", {"S2_6": {"validation_loss": lambda i: abs(i - 10)}}, "holds"),
-    ("P22", {"S2_6": {"validation_loss": lambda i: 30 - i}}, "fails"),
+    ("P14", {"L3_17": {"train_accuracy": lambda i: 50 - i, "validation_accuracy": lambda i: 50 - i / 100}}, "fails"),
+    ("P14", {"L3_17": {"train_accuracy": lambda i: i, "validation_accuracy": lambda i: 10}}, "not run"),
+    ("P22", {"S2_6": {"data_loss": lambda i: 30 - i, "validation_loss": lambda i: abs(i - 10)} | LEARNS}, "holds"),
+    ("P22", {"S2_6": {"data_loss": lambda i: 30 - i, "validation_loss": lambda i: 30 - i} | LEARNS}, "fails"),
+    ("P22", {"S2_6": {"data_loss": lambda i: 2.3, "validation_loss": lambda i: 2.3} | LEARNS}, "fails"),
+    ("P22", {"S2_6": {"validation_loss": lambda i: 2.3, "validation_accuracy": lambda i: 10}}, "not run"),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(("claim", "columns", "expected"), CURVES)
 def test_claims_about_curves(claim, columns, expected):
     assert answer(claim, curves((0, 1, 2), **columns)) == expected
+
+
+@pytest.mark.parametrize(
+    ("claim", "row", "loss", "expected"),
+    [
+        ("P03", "K3a", lambda i: 2.3 if i < 3 else math.nan, "holds"),
+        ("P03", "K3a", lambda i: 2.3 if i < 9 else math.nan, "fails"),  # not quickly
+        ("P03", "K3a", lambda i: 2.3, "fails"),  # its units died, and nothing diverged
+        ("P06", "K5", lambda i: 2.3, "holds"),
+        ("P06", "K5", lambda i: 2.3 if i < 3 else math.nan, "fails"),  # a loss that explodes does not stay
+    ],
+)
+def test_what_became_of_a_loss(claim, row, loss, expected):
+    measured_rows = claims.MeasuredRows(curves((0, 1, 2), **{row: {"data_loss": loss}}))
+    found = verdict(claims.registry()[claim], measured_rows).parts
+    assert [part.verdict for part in found if part.kind == "curve"] == [expected]
 
 
 def test_two_seeds_decide_nothing_about_curves():

@@ -93,6 +93,11 @@ class RowCurves(_Groups):
             raise self.lack(row) from None
         return np.where(np.isnan(values), np.inf, values) if column.endswith("loss") else values
 
+    def check_learns(self, row: str) -> None:
+        """Raises NotGiven where the run ends as a constant guess: it tells nothing of overfitting."""
+        if chance(self.curve(row, "validation_accuracy")[-1], DATASET):
+            raise self.lack(row)
+
     @_kept
     def accuracy_dips(self, row: str) -> float:
         """By how many points test accuracy falls from one evaluation to the next, mean over all; a rise counts 0."""
@@ -112,9 +117,17 @@ class RowCurves(_Groups):
 
     @_kept
     def lead_in_training(self, row: str, part: str) -> float:
-        """Training accuracy above that in test, points, over the first or the last three evaluations."""
-        lead = self.curve(row, "train_accuracy") - self.curve(row, "validation_accuracy")
+        """Training accuracy above that in test, points, over the second to fourth (`first`) or the last three intervals
+        between evaluations. That in training is a mean over an interval, so that in test is taken at both its ends."""
+        test = self.curve(row, "validation_accuracy")
+        lead = self.curve(row, "train_accuracy")[1:] - (test[1:] + test[:-1]) / 2
         return float((lead[1:4] if part == "first" else lead[-3:]).mean())
+
+    @_kept
+    def first_without_loss(self, row: str) -> float:
+        """After which share of the steps the training loss of an interval is no finite number; infinite if never."""
+        lost = np.flatnonzero(~np.isfinite(self.curve(row, "data_loss")[1:]))
+        return float(lost[0] + 1) / (len(self.curve(row, "data_loss")) - 1) if lost.size else np.inf
 
     @_kept
     def last_in_training(self, row: str) -> float:
@@ -138,9 +151,9 @@ class RowCurves(_Groups):
         return self._gain(row, "train_accuracy", step)
 
     @_kept
-    def late_fall_of_test_loss(self, row: str) -> float:
-        """By how many nats the mean test loss of the last quarter of training is below that of the quarter before."""
-        loss = self.curve(row, "validation_loss")[1:]
+    def late_fall(self, row: str, column: str) -> float:
+        """By how many nats the mean loss of the last quarter of training is below that of the quarter before."""
+        loss = self.curve(row, column)[1:]
         quarter = max(1, len(loss) // 4)
         return loss[-2 * quarter : -quarter].mean() - loss[-quarter:].mean()
 

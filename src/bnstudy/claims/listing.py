@@ -143,7 +143,10 @@ def _label(at: Iterable[Any]) -> str:
 
 def _number(value: Any, infinite: str = "inf") -> str:
     values = np.ravel(value)
-    return " ".join(infinite if np.isinf(v) else f"{v:.1f}" if 10 <= abs(v) < 1000 else f"{v:.3g}" for v in values)
+    return " ".join(
+        infinite if v == np.inf else "-inf" if v == -np.inf else f"{v:.1f}" if 10 <= abs(v) < 1000 else f"{v:.3g}"
+        for v in values
+    )
 
 
 def _plain(value: Any) -> Any:

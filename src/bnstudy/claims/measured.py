@@ -164,8 +164,10 @@ class Measured:
         self.runs = pd.concat(models) if models else runs
         self.timings, self.machines = timings(timing)
         missing = frames.missing[frames.missing["reading"] == reading]
-        missing = missing.assign(setting=missing["key"].map(_settings(self.runs)).fillna(missing["setting"]))
-        self.missing = set(missing[["model", "setting", "dataset", "norm"]].itertuples(index=False, name=None))
+        names = dict(
+            zip(self.runs["key"], self.runs["setting"], strict=True)
+        )  # of a cell of no table by its other seeds
+        self.missing = {(row.model, names.get(row.key, row.setting), row.dataset, row.norm) for row in each(missing)}
         self._frames = frames
         self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
 
@@ -209,11 +211,6 @@ class Measured:
     def lacks(self, asked: Iterable[Any]) -> bool:
         """Whether any cell of what was asked for lacks a seed."""
         return bool({at[-4:] for at in asked} & self.missing)
-
-
-def _settings(runs: pd.DataFrame) -> dict[str, str]:
-    """The setting of each key: a missing run of a cell of no table is told from its other seeds."""
-    return dict(zip(runs["key"], runs["setting"], strict=True))
 
 
 class Histories:

@@ -1,8 +1,9 @@
-"""The course reports' numpy network: a multilayer perceptron of which every part is `bnstudy.byhand`'s.
+"""The course reports' numpy network: a multilayer perceptron whose every layer is `bnstudy.byhand`'s.
 
 It is the `mlp` with every part replaced by its by-hand twin, and one hidden layer of 100 units where the cell gives no
 widths. torch keeps the parameters and passes gradients from part to part; what a part computes, forward and backward,
-is numpy's formula. So the one training loop, its optimizers, statistics and records serve it as any other network.
+is numpy's formula. So the one training loop, its losses, optimizers, statistics and records serve it as any other
+network; softmax, cross entropy and SGD by hand are compared with torch's in `bnstudy.byhand.check` and the tests.
 It computes on the CPU in the precision of its parameters, wherever they are.
 """
 

@@ -129,10 +129,14 @@ def settings(row: Row) -> str:
         say(style.norm(cell.norm).label + where, "norm")
     if cell.model in ("mlp", "numpy_mlp"):
         say(SPELLED.get(cell.activation, cell.activation), "activation")
+    if cell.activation == "leaky_relu":
+        say(f"slope {cell.negative_slope:g}", "negative_slope")
     say(SPELLED.get(cell.optimizer, cell.optimizer), "optimizer")
     say(f"rate {cell.lr:f}".rstrip("0"), "lr")
     say(f"batches of {cell.batch_size:,}", "batch_size")
     say(f"{cell.steps:,} steps", "steps")
+    if "eval_every" in row.assumed:
+        say(f"tested every {cell.eval_every}", "eval_every")
     return ", ".join(words)
 
 
