@@ -135,6 +135,24 @@ def test_notes_say_what_diverged_and_what_was_not_run():
     assert said["svhn"] == ("no data set svhn",)
 
 
+def test_notes_say_when_a_mean_is_over_seeds_that_learn_and_seeds_that_do_not():
+    records = [synthetic.record(run("dropout", seed=s), fate="stuck" if s == 1 else "learns") for s in (0, 1)]
+    said = series.notes(series.select(find("7.12"), frames.build(records), ["mnist"], "default"))
+    assert said["mnist"] == ("vanilla: 1 of 2 seeds answer one class", "batch norm: not run")
+    all_stuck = [synthetic.record(run("dropout", seed=s), fate="stuck") for s in (0, 1)]
+    said = series.notes(series.select(find("7.12"), frames.build(all_stuck), ["mnist"], "default"))
+    assert said["mnist"] == ("batch norm: not run",)  # its curve says so
+
+
+def test_notes_name_the_batch_sizes_that_were_not_run():
+    sizes = ("batch_32", "relu", "batch_1024")
+    records = synthetic.records([run(s, n) for n, of in (("none", sizes), ("batch", sizes[:1])) for s in of])
+    said = series.notes(series.select(find("7.15"), frames.build(records), ["mnist"], "default"))
+    assert said["mnist"] == (
+        "vanilla: not run with 128, 256, 512", "batch norm: not run with 64, 128, 256, 512, 1,024",
+    )  # fmt: skip
+
+
 def test_notes_tell_when_versions_of_the_data_are_mixed():
     other = {"data_digest": "f" * 64}
     records = [synthetic.record(run()), synthetic.record(run(norm="batch"), provenance=other)]

@@ -1,6 +1,7 @@
 """What is measured of layers during an epoch (thesis 5.2, 5.3, 7.1.6): moments at evenly spaced steps.
 
-The thesis's author logged every batch; 16 steps an epoch give the same curves at a fraction of the time.
+The thesis's author logged every batch; 16 steps an epoch give nearly the same curves at a fraction of the time, but
+not what begins and ends between two of them.
 """
 
 import torch

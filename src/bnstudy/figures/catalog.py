@@ -25,17 +25,22 @@ KINDS: dict[str, Kind] = {
     "training_curves": Kind(
         "Loss and validation accuracy",
         "Training loss with its penalty (dashed, left axis) and validation accuracy (solid, right axis), epoch by "
-        "epoch.",
+        "epoch; at epoch 0 the accuracy before training.",
         "bnstudy.figures.training_curves",
     ),
     "mean_gradients": Kind(
         "Mean gradients",
-        "Mean absolute gradient of all weight entries during each epoch; biases and the scale and shift of the "
-        "normalization are left out.",
+        "Mean absolute gradient of all weight entries, of the loss with its penalty, over 16 steps of each epoch; "
+        "biases and the scale and shift of the normalization are left out. The thesis's program logs the signed mean "
+        "(`bnstudy figure --signed`). An epoch in which one of these steps has no finite gradient is left out; of "
+        "published runs every fifth epoch after the 20th is kept, with straight lines between.",
         "bnstudy.figures.mean_gradients",
     ),
     "validation_comparison": Kind(
-        "Validation accuracy", "Validation accuracy after each epoch.", "bnstudy.figures.validation_comparison"
+        "Validation accuracy",
+        "Validation accuracy before training (epoch 0) and after each epoch; the baseline has a learning rate of 0.01, "
+        "Kaiming weights and no regularizer.",
+        "bnstudy.figures.validation_comparison",
     ),
     "test_accuracy_by_batch_size": Kind(
         "Test accuracy by batch size",

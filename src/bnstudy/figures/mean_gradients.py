@@ -78,5 +78,8 @@ def _below(ax: Axes, curve: pd.DataFrame, look: style.Look) -> list[str]:
     if below.empty:
         return []
     ax.plot(below["epoch"], np.full(len(below), foot), "v", color=look.color, markersize=4.5, clip_on=False, zorder=7)
-    zero = (below["mean"] == 0).all()
-    return [f"{look.label}: {'exactly 0' if zero else 'below the axis'} in {len(below)} epochs (▼)"]
+    what = "exactly 0" if (below["mean"] == 0).all() else "below the axis"
+    first, last = below["epoch"].min(), below["epoch"].max()
+    between = curve[curve["epoch"].between(first, last)]
+    span = f"{first}" if first == last else f"{first} to {last}"
+    return [f"{look.label}: {what} in {'' if len(between) == len(below) else 'some of '}epochs {span} (▼)"]

@@ -18,7 +18,7 @@ import pandas as pd
 from bnstudy.figures import style
 from bnstudy.figures.catalog import Figure
 from bnstudy.frames import Frames, of_largest_protocol
-from bnstudy.labels import SIZE
+from bnstudy.labels import SETTINGS, SIZE
 
 BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]
@@ -116,7 +116,7 @@ def _panel_notes(selection: Selection, dataset: str):
         reasons = missing.loc[missing["reading"] == selection.reading, "reason"]
         yield from sorted(set(reasons))
         return
-    compares = figure.kind == "validation_comparison"
+    compares, by_size = (figure.kind == kind for kind in ("validation_comparison", "test_accuracy_by_batch_size"))
     for setting in figure.settings if compares else [None]:
         for norm in figure.norms:
             mine = here[(here["norm"] == norm) & ((here["setting"] == setting) if compares else True)]
@@ -124,9 +124,17 @@ def _panel_notes(selection: Selection, dataset: str):
             diverged = mine[mine["outcome"] == "diverged"]
             if mine.empty:
                 yield f"{label}: not run"
-            elif len(diverged) and figure.kind != "test_accuracy_by_batch_size":
-                share = "" if len(diverged) == len(mine) else f" ({len(diverged)} of {len(mine)} seeds)"
-                yield f"{label} diverged{share}, epoch {_range(diverged['diverged_epoch'])}"
+            elif by_size:
+                absent = [setting for setting in figure.settings if setting not in set(mine["setting"])]
+                if sizes := [f"{SETTINGS[setting].get('batch_size', 64):,}" for setting in absent]:
+                    yield f"{label}: not run with {', '.join(sizes)}"
+            else:
+                if len(diverged):
+                    share = "" if len(diverged) == len(mine) else f" ({len(diverged)} of {len(mine)} seeds)"
+                    yield f"{label} diverged{share}, epoch {_range(diverged['diverged_epoch'])}"
+                stuck = mine[mine["broken"] & (mine["outcome"] != "diverged")]
+                if 0 < len(stuck) < len(mine):
+                    yield f"{label}: {len(stuck)} of {len(mine)} seeds answer one class"
     if here["data_digest"].nunique() > 1:
         yield "different versions of the data"
 

@@ -1,5 +1,7 @@
 """Test accuracy against the batch size (7.1.5, 7.2.5): the mean over seeds, its range, and a point per seed."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -43,12 +45,16 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
         ax.plot(
             np.log2(runs["batch_size"]) + side, runs["test_accuracy"], ".", color=look.color, markersize=4, alpha=0.6
         )
-        if mine["broken"].any():
-            sizes = ", ".join(str(b) for b in mine.loc[mine["broken"] > 0, "batch_size"])
-            notes.append(f"{look.label} broken at {sizes}")
+        if sizes := [_broken(row) for row in mine.itertuples(index=False) if row.broken]:
+            notes.append(f"{look.label} broken at {', '.join(sizes)}")
     _axes(ax, here, sorted(selection.runs["batch_size"].unique()))
     panels.name_axis(ax, "test accuracy (%)" if edges[0] else "")
     return notes
+
+
+def _broken(row: Any) -> str:
+    """A batch size at which seeds answer one class, and how many if not all do."""
+    return f"{row.batch_size}" + (f" ({row.broken} of {row.seeds} seeds)" if row.broken < row.seeds else "")
 
 
 def _axes(ax: Axes, here: pd.DataFrame, sizes: list[int]) -> None:

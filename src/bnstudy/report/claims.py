@@ -17,7 +17,7 @@ from bnstudy.claims import (
     reading_of,
     verdict,
 )
-from bnstudy.claims.catalogue import ACCURACY
+from bnstudy.claims.catalogue import ACCURACY, VALIDATION
 from bnstudy.claims.listing import evidence, numbers, true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
@@ -121,7 +121,7 @@ def shown_nowhere(claims: Iterable[Mapping[str, Any]], model: str) -> list[Mappi
     """The claims on accuracy that no table or figure of the thesis shows, if they were judged on this model."""
     return [
         claim for claim in claims
-        if not claim["figures"] and model in claim["judged_on"] and claim["parts"][0]["kind"] == ACCURACY
+        if not claim["figures"] and model in claim["judged_on"] and claim["parts"][0]["kind"] in (ACCURACY, VALIDATION)
     ]  # fmt: skip
 
 

@@ -40,18 +40,19 @@ _ALL = (
                "Iterates of the two update rules of this project on a narrow quadratic valley, from the same start at "
                "the same rate: the look-ahead (equation 2.15) overshoots less than equation 2.14."),
     Background("2.6", "descent", "rates", "A learning rate too high, and one too low",
-               "Loss at each step of gradient descent on half a square: above a rate of 2 it grows, far below 1 it "
-               "hardly falls."),
+               "Loss at each step of gradient descent on half a square, whose best rate is 1: above 2 it grows, just "
+               "below 2 it takes long, and far below 1 it hardly falls."),
     Background("2.7", "networks", "convolutional", "The convolutional network",
                "The network of table 6.3 as it is built here: the shape that each layer or pooling hands on, measured "
-               "on a colour image of 32x32.", wide=False),
+               "on a colour image of 32x32. Numbers of maps and of units are drawn on a logarithmic scale.",
+               wide=False),
     Background("2.8", "networks", "connected", "A network of fully connected layers",
                "The MLP of table 6.2 as it is built here, with a share of its units and connections.", wide=False),
     Background("2.10", "networks", "pooling", "Max pooling",
                "The largest of each 2x2 field at a stride of 2."),
     Background("2.11", "activations", "functions", "Activation functions",
-               "Left those that saturate, right those that do not for positive inputs (equations 2.31 to 2.35), as "
-               "the networks here use them; slope 0.1 shows the leak, training uses 0.01."),
+               "Left those that saturate, right those that do not for positive inputs (equations 2.31 to 2.35, and "
+               "softplus), as the networks here use them; slope 0.1 shows the leak, training uses 0.01."),
     Background("2.12", "descent", "landscape", "A loss landscape",
                "A loss of two weights, red high and blue low; from each start gradient descent finds another valley.",
                wide=False),
@@ -63,10 +64,11 @@ _ALL = (
                "dropconnect single connections."),
     Background("3.1", "shift", "shifts", "Covariate shift, outside and inside of a network",
                "Left, training and test inputs drawn from two distributions. Then what the third hidden layer of an "
-               "MLP hands to its nonlinearity for the same 256 digits at several epochs: it drifts and widens in the "
-               "vanilla network, and is held in place by batch norm (before its scale and shift)."),
+               "MLP hands on for the same 256 digits at several epochs: to the nonlinearity, and drifting, in the "
+               "vanilla network; to the scale and shift of batch norm, standardized, where it cannot drift."),
     Background("6.1", "data", "samples", "Samples of the data sets",
-               "The first training images of each class, of the data sets that are on this machine."),
+               "The first training images of ten classes each, of those of the thesis's data sets that are on this "
+               "machine (of the embedded digits if none is)."),
 )  # fmt: skip
 
 REGISTRY: dict[str, Background] = {one.id: one for one in _ALL}

@@ -1,5 +1,6 @@
 """2.2 splits, 2.3 standardization, 2.4 whitening, 6.1 samples: of data before any training."""
 
+import contextlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -14,6 +15,7 @@ from bnstudy.errors import DataError
 from bnstudy.figures import style
 from bnstudy.figures.background import Background
 from bnstudy.figures.background.canvas import BLUE, GREEN, ORANGE, RAW, bare, crossed, page, square
+from bnstudy.labels import THESIS_DATASETS
 
 COVARIANCE = ((3.0, 1.6), (1.6, 1.2))
 MEAN = (3.0, 2.0)
@@ -78,8 +80,8 @@ def _clouds(one: Background, shown: dict[str, np.ndarray], narrow: bool) -> Page
 
 
 def samples(one: Background, narrow: bool) -> Page:
-    """The first images of each class, of what data sets are here."""
-    found = dict(_present())
+    """The first images of ten classes each, of those of the thesis's data sets that are here."""
+    found = dict(_present()) or {"digits": datasets.load("digits")}
     fig, axes = page(one, [style.dataset(name) for name in found], narrow)
     for ax, arrays in zip(axes, found.values(), strict=True):
         _samples(ax, arrays)
@@ -87,12 +89,9 @@ def samples(one: Background, narrow: bool) -> Page:
 
 
 def _present() -> Iterator[tuple[str, Arrays]]:
-    for name in datasets.REGISTRY:
-        if name != "toy":  # made up, and no sample of anything
-            try:
-                yield name, datasets.load(name)
-            except DataError:
-                continue
+    for name in THESIS_DATASETS:
+        with contextlib.suppress(DataError):
+            yield name, datasets.load(name)
 
 
 def _samples(ax: Axes, arrays: Arrays) -> None:

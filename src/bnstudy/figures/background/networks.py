@@ -19,14 +19,18 @@ COLOUR = ImageShape(3, 32, 32, 10)
 
 
 def shapes(model: str) -> list[tuple[str, tuple[int, ...]]]:
-    """(layer, shape of what it hands on) of a network of this project for one colour image; pools included."""
+    """(layer, shape of what it hands on) of a network of this project for one colour image; pools included.
+
+    Pools are no modules: they are seen by what the next layer takes, which may be flattened.
+    """
     network = build(Cell(dataset="cifar10", model=model, norm="none"), COLOUR).eval()
     found: list[tuple[str, tuple[int, ...]]] = [("input", (3, 32, 32))]
 
     def note(block: torch.nn.Module, given: tuple[torch.Tensor], out: torch.Tensor) -> None:
-        taken = tuple(given[0].shape[1:])
-        if len(taken) == 3 and taken != found[-1][1]:
-            found.append(("pool", taken))
+        maps, *sides = found[-1][1]
+        side = round((given[0].numel() / maps) ** 0.5)
+        if sides and side != sides[0]:
+            found.append(("pool", (maps, side, side)))
         found.append((str(block.name), tuple(out.shape[1:])))
 
     for block in network.blocks:
@@ -37,7 +41,7 @@ def shapes(model: str) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def convolutional(one: Background, narrow: bool) -> Page:
-    fig, (ax,) = page(one, ["input to output: height is the side of the maps, width their number"], narrow)
+    fig, (ax,) = page(one, ["input to output: the higher, the larger the maps; the wider, the more of them"], narrow)
     x, colors = 0.0, {"input": style.GREY, "pool": ORANGE, "conv": BLUE, "dens": GREEN, "outp": "#222222"}
     for name, shape in shapes("cnn"):
         side, maps = (shape[1], shape[0]) if len(shape) == 3 else (1, shape[0])
