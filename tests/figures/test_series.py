@@ -139,6 +139,9 @@ def test_notes_say_when_a_mean_is_over_seeds_that_learn_and_seeds_that_do_not():
     records = [synthetic.record(run("dropout", seed=s), fate="stuck" if s == 1 else "learns") for s in (0, 1)]
     said = series.notes(series.select(find("7.12"), frames.build(records), ["mnist"], "default"))
     assert said["mnist"] == ("vanilla: 1 of 2 seeds answer one class", "batch norm: not run")
+    none_learns = [synthetic.record(run("dropout", seed=s), fate=f) for s, f in enumerate(("stuck", "diverges"))]
+    said = series.notes(series.select(find("7.12"), frames.build(none_learns), ["mnist"], "default"))
+    assert said["mnist"] == ("vanilla diverged (1 of 2 seeds), epoch 2", "batch norm: not run")
     all_stuck = [synthetic.record(run("dropout", seed=s), fate="stuck") for s in (0, 1)]
     said = series.notes(series.select(find("7.12"), frames.build(all_stuck), ["mnist"], "default"))
     assert said["mnist"] == ("batch norm: not run",)  # its curve says so

@@ -133,7 +133,7 @@ def _panel_notes(selection: Selection, dataset: str):
                     share = "" if len(diverged) == len(mine) else f" ({len(diverged)} of {len(mine)} seeds)"
                     yield f"{label} diverged{share}, epoch {_range(diverged['diverged_epoch'])}"
                 stuck = mine[mine["broken"] & (mine["outcome"] != "diverged")]
-                if 0 < len(stuck) < len(mine):
+                if len(stuck) and not mine["broken"].all():
                     yield f"{label}: {len(stuck)} of {len(mine)} seeds answer one class"
     if here["data_digest"].nunique() > 1:
         yield "different versions of the data"
