@@ -20,13 +20,16 @@ def evaluate(
 ) -> tuple[float, float, list[int]]:
     """(accuracy in percent, mean of this loss, count of each predicted class), in evaluation mode.
 
-    A network whose logits are all NaN answers class 0: argmax takes the first NaN.
+    A network whose logits are all NaN answers class 0: argmax takes the first NaN. Of a lost one a single image is
+    asked, since it answers all alike.
     """
     model.eval()
+    lost = is_lost(model)
+    size = max(1, len(images)) if lost else EVALUATION_BATCH
     criterion = losses.REGISTRY[loss]("sum")
     answers, sums = [], []  # read once at the end: a GPU need not wait for the host between batches
-    for batch, classes in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
-        logits = model(batch).float()
+    for batch, classes in zip(images.split(size), labels.split(size), strict=True):
+        logits = model(batch[:1] if lost else batch).float().expand(len(classes), -1)
         answers.append(logits.argmax(1))
         sums.append(criterion(logits, classes))
     predicted = torch.cat(answers)
@@ -38,7 +41,8 @@ def evaluate(
 def is_lost(model: nn.Module) -> bool:
     """Whether all that the network keeps is NaN: no step can change that, and every answer of it is NaN. A batch norm
     keeps a count of its batches and is never lost."""
-    return all(bool(values.isnan().all()) for values in model.state_dict().values())
+    kept = model.state_dict().values()
+    return bool(kept) and all(bool(values.isnan().all()) for values in kept)
 
 
 def watch(model: Network, statistics: Sampled) -> list[RemovableHandle]:
