@@ -117,8 +117,8 @@ def _beside(number: Any) -> str:
 
 
 def unreproduced() -> Lines:
-    """The printed numbers that the default reading does not give, and what `code` gives for them: bold within the
-    margin."""
+    """The printed numbers of the MLP that the default reading does not give, and what `code` gives for them: bold
+    within the margin."""
     found = results("readings").runs
     code = stats.cell_means(found[found["reading"] == "code"]).set_index(SLOT)["mean"]
 
@@ -129,7 +129,8 @@ def unreproduced() -> Lines:
         text = f"{half_up(number.mean)} ± {half_up(number.std)}, {number.verdict}"
         return [", ".join(where), f"{number.published:.1f}", text, f"**{half_up(own)}**" if near else half_up(own)]
 
-    rows = map(row, each(numbers()[numbers()["verdict"].isin(["differs", "undecided"])]))
+    mlp = numbers()[numbers()["model"] == "mlp"]
+    rows = map(row, each(mlp[mlp["verdict"].isin(["differs", "undecided"])]))
     yield from table(["MLP", "printed", "by the text (default)", "by the author's program (`code`)"], rows)
 
 
