@@ -54,6 +54,12 @@ def test_a_network_that_stays_at_chance_never_converges():
     assert batch_sizes.k42(history(pair("batch_1024", none | jumps, batch)))
 
 
+def test_a_network_that_learned_once_did_not_stay_at_chance():
+    at = ("mlp", "init_low", "svhn", "none")
+    assert inits.m30_stays(history({at: {"validation_accuracy": [18.4, 18.9, 18.9, 21.0]}}))
+    assert not inits.m30_stays(history({at: {"validation_accuracy": [18.9, 40.0, 80.0, 18.9]}}))
+
+
 def test_the_untrained_network_has_no_start():
     """Both learn within an epoch; what they knew before, 30 or 5 %, does not decide."""
     curves = pair("elu", {"validation_accuracy": [95.3, 95.3]}, {"validation_accuracy": [95.2, 95.3]}, "mlp", "mnist")

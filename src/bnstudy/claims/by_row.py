@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnstudy.claims.curves import Source
-from bnstudy.claims.terms import NotGiven, Slot, chance, mean
+from bnstudy.claims.terms import NotGiven, Slot, betters_chance, chance, mean
 
 DATASET = "cifar10"
 Group = tuple[str, ...]
@@ -95,7 +95,7 @@ class RowCurves(_Groups):
 
     def check_learns(self, row: str) -> None:
         """Raises NotGiven where the run ends as a constant guess: it tells nothing of overfitting."""
-        if chance(self.curve(row, "validation_accuracy")[-1], DATASET):
+        if not betters_chance(self.curve(row, "validation_accuracy")[-1], DATASET):
             raise self.lack(row)
 
     @_kept

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from bnstudy.claims.terms import NotGiven, Place, Slot, chance, some
+from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, some
 from bnstudy.publication import EVERY_EPOCH_TO
 
 FIRST = LAST = 3
@@ -67,7 +67,7 @@ class History:
     def check_learns(self, *slot: str) -> None:
         """Raises NotGiven where the run ends as a constant guess: its gradients are not those of a training."""
         model, _, dataset, _ = slot
-        if chance(self.accuracies(*slot)[-1], dataset):
+        if not betters_chance(self.accuracies(*slot)[-1], dataset):
             raise NotGiven((model, dataset))
 
     # whole curves, one value per epoch from 1
@@ -140,7 +140,7 @@ class History:
         """Epochs until this validation accuracy is reached, linear between epochs, from 0 % before training, so that no
         untrained network has a start; infinite if it never is, or if the run never betters a constant guess."""
         accuracies = self.accuracies(model, setting, dataset, norm)
-        if chance(accuracies.max(), dataset):
+        if not betters_chance(accuracies.max(), dataset):
             return np.inf
         return _reached(np.append(0.0, accuracies), level)
 

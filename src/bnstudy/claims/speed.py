@@ -3,7 +3,7 @@
 from typing import Any
 
 from bnstudy.claims.curves import History
-from bnstudy.claims.terms import every
+from bnstudy.claims.terms import betters_chance, every
 from bnstudy.labels import NORMS
 
 CONVERGED = 0.95
@@ -25,6 +25,11 @@ def epochs_to_own(ev: History, cell: tuple[str, str, str, str]) -> float:
 def no_faster(first: Any, second: Any) -> Any:
     """Whether `first` epochs are not clearly fewer than `second`: not below by both an epoch and a factor of 1.5."""
     return (second <= 1.5 * first) | (second <= first + 1)
+
+
+def never_starts(ev: History, model: str, setting: str) -> Any:
+    """Whether vanilla's best validation accuracy does not better that of a constant guess, on each data set."""
+    return every(not betters_chance(ev.best_accuracy(model, setting, d, "none"), d) for d in ev.datasets)
 
 
 def slowest(ev: History, setting: str, others: tuple[str, ...], dataset: str) -> Any:

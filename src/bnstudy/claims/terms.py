@@ -114,6 +114,12 @@ def chance(accuracy: Any, dataset: str) -> Any:
     return no(every(np.abs(np.round(accuracy - share, 6)) > 1 for share in shares))
 
 
+def betters_chance(accuracy: Any, dataset: str) -> Any:
+    """Whether this accuracy (percent), of any part of the data, is over one and a half times the best constant guess's:
+    of 500 validation images a class may have that much more by chance."""
+    return accuracy > 1.5 * max(CONSTANT_GUESS.get(dataset, ()), default=-np.inf)
+
+
 def within_factor(factor: float, first: Any, second: Any) -> Any:
     """Whether two numbers above 0 differ by at most this factor."""
     return (first <= factor * second) & (second <= factor * first)

@@ -6,7 +6,7 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.predicates.data import SVHN_LABELS
-from bnstudy.claims.speed import epochs_to_own, epochs_to_vanilla, no_faster
+from bnstudy.claims.speed import epochs_to_own, epochs_to_vanilla, never_starts, no_faster
 from bnstudy.claims.terms import DIGITS, OBJECTS, every, highest, lowest
 from bnstudy.labels import NORMS
 from bnstudy.published import CONSTANT_GUESS
@@ -182,6 +182,12 @@ def k05(ev: History):
 def k06(ev: Evidence):
     """Sigmoid: vanilla makes a constant guess on each data set."""
     return every(ev.is_chance("cnn", "sigmoid", d, "none") for d in ev.datasets)
+
+
+@curve
+def k06_stays(ev: History):
+    """Sigmoid: vanilla's best validation accuracy is at most 1.5 times a constant guess's, on each data set."""
+    return never_starts(ev, "cnn", "sigmoid")
 
 
 @accuracy

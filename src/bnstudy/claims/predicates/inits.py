@@ -8,7 +8,7 @@ import numpy as np
 from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
-from bnstudy.claims.speed import slowest
+from bnstudy.claims.speed import never_starts, slowest
 from bnstudy.claims.terms import DIGITS, OBJECTS, NotGiven, every
 
 
@@ -44,6 +44,12 @@ def m30(ev: Evidence):
     return every(ev.is_chance("mlp", "init_low", d, "none") for d in ev.datasets)
 
 
+@curve
+def m30_stays(ev: History):
+    """Tiny weights: vanilla's best validation accuracy is at most 1.5 times a constant guess's, on each data set."""
+    return never_starts(ev, "mlp", "init_low")
+
+
 @accuracy
 def m31(ev: Evidence):
     """Batch norm: tiny weights above the baseline on each data set."""
@@ -60,6 +66,12 @@ def m32(ev: Evidence):
 def k22(ev: Evidence):
     """Large weights: vanilla makes a constant guess on each data set."""
     return every(ev.is_chance("cnn", "init_high", d, "none") for d in ev.datasets)
+
+
+@curve
+def k22_stays(ev: History):
+    """Large weights: vanilla's best validation accuracy is at most 1.5 times a constant guess's, on each data set."""
+    return never_starts(ev, "cnn", "init_high")
 
 
 @accuracy
@@ -82,6 +94,12 @@ def k25(ev: Evidence):
     """Tiny weights: vanilla makes a constant guess and batch norm does not, on each data set."""
     stuck = every(ev.is_chance("cnn", "init_low", d, "none") for d in ev.datasets)
     return stuck & every(ev.learns("cnn", "init_low", d, "batch") for d in ev.datasets)
+
+
+@curve
+def k25_stays(ev: History):
+    """Tiny weights: vanilla's best validation accuracy is at most 1.5 times a constant guess's, on each data set."""
+    return never_starts(ev, "cnn", "init_low")
 
 
 @curve
