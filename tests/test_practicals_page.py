@@ -235,6 +235,8 @@ def test_a_grid_with_gaps_is_judged_on_what_is_whole():
     found = verdict(claims.registry()["P11"], claims.MeasuredRows(measured(apart=0.02, L3_2=None)))
     assert (found.verdict, found.state, len(found.places)) == ("holds", "partial", 5)
     assert ("L3.1", "L3.2", "L3.3") not in found.places
+    one = verdict(claims.registry()["P12"], claims.MeasuredRows(measured(apart=0.02, L3_14=None, L3_17=None)))
+    assert (one.verdict, one.state, one.places) == ("holds", "partial", (("L3.8", "L3.9"), ("L3.11", "L3.12")))
     nothing = verdict(claims.registry()["P18"], claims.MeasuredRows(measured(S2_7=None)))
     assert nothing.verdict == nothing.state == "not run"
 

@@ -200,6 +200,10 @@ def test_a_timed_epoch_of_nan_is_a_whole_one(tmp_path, monkeypatch):
     monkeypatch.setattr(epochs.Pass, "_update", lambda self, *args: steps.append(1) or update(self, *args))
     subject.parts()["training"]()
     assert len(steps) == pixels.full(cell).steps > SAMPLES
+    asked = []
+    subject.model.register_forward_pre_hook(lambda _model, given: asked.append(len(given[0])))
+    subject.parts()["validation"]()
+    assert sum(asked) == pixels.full(cell).validation
 
 
 def statistics_of(subject):

@@ -54,6 +54,13 @@ def test_a_network_that_stays_at_chance_never_converges():
     assert batch_sizes.k42(history(pair("batch_1024", none | jumps, batch)))
 
 
+def test_where_no_norm_learns_neither_is_faster():
+    stuck = {"validation_accuracy": STUCK}
+    for claim, setting in ((activations.k10_no_faster, "elu"), (rates.k20, "lr_low")):
+        with pytest.raises(NotGiven):
+            claim(history(pair(setting, stuck, stuck)))
+
+
 def test_a_network_that_learned_once_did_not_stay_at_chance():
     at = ("mlp", "init_low", "svhn", "none")
     assert inits.m30_stays(history({at: {"validation_accuracy": [18.4, 18.9, 18.9, 21.0]}}))
@@ -70,14 +77,16 @@ def test_the_untrained_network_has_no_start():
     assert activations.m13(History([("mlp", "mnist")], source, 0))
 
 
-@pytest.mark.parametrize("stuck", ["dropout", "relu"])
+@pytest.mark.parametrize("stuck", ["dropout", "relu", "elu", "weight_decay"])
 def test_gradients_of_a_network_that_learns_nothing_are_not_compared(stuck):
     slots = [("cnn", c, "cifar10", n) for c in ("dropout", "relu", "weight_decay", "elu") for n in NORMS]
     curves = {slot: {} for slot in slots}
     for predicate in (general.g16, regularizers.k32, regularizers.k38, activations.k11):
         predicate(history(curves))
     stays = curves | {("cnn", stuck, "cifar10", "none"): {"validation_accuracy": STUCK}}
-    for predicate in (general.g16, regularizers.k32):
+    asking = {"dropout": (general.g16, regularizers.k32), "relu": (general.g16, regularizers.k32, regularizers.k38),
+              "elu": (activations.k11,), "weight_decay": (regularizers.k38,)}  # fmt: skip
+    for predicate in asking[stuck]:
         with pytest.raises(NotGiven) as lack:
             predicate(history(stays))
         assert lack.value.place == ("cnn", "cifar10")
@@ -219,6 +228,14 @@ def test_a_missing_seed_of_a_cell_of_no_table_makes_a_verdict_partial():
     assert verdict(REGISTRY["M23"], Measured(frames)).state == "partial"
 
 
+def measured_missing(found, width: float) -> str:
+    """The state of K12 where a seed of one cell of this width is missing."""
+    frames = runs({c: v for c, v in found.items() if c.model == "cnn"})
+    gone = frames.runs[(frames.runs["width"] == width) & (frames.runs["setting"] == "relu")].iloc[[0]]
+    gone = gone.assign(reason="not run yet", seed=3)[list(frames.missing.columns)]
+    return verdict(REGISTRY["K01"], Measured(replace(frames, missing=gone), reading="reduced")).state
+
+
 def test_networks_of_two_sizes_are_not_compared():
     """Batch norm is ahead at width 1/4, and behind at 1/8."""
     found = {}
@@ -228,6 +245,11 @@ def test_networks_of_two_sizes_are_not_compared():
             found[replace(c, width=width)] = [level - 0.1, level, level + 0.1]
     measured = Measured(runs(found), reading="reduced")
     assert set(measured.runs["width"]) == {0.25}
+    smaller = measured_missing(found, 0.125)
+    assert (measured_missing(found, 0.25), smaller) == ("partial", "complete")
+    other = {replace(c, width=0.125): v for c, v in found.items() if c.dataset == "mnist" and c.width == 0.25}
+    both = {c: v for c, v in found.items() if c.dataset == "cifar10" and c.width == 0.25} | other
+    assert len(Measured(runs(both), reading="reduced").runs) == 3 * len(both)  # of another data set nothing is compared
     assert {p.kind: p.verdict for p in verdict(REGISTRY["K01"], measured).parts}["accuracy"] == "holds"
 
 

@@ -140,9 +140,9 @@ def test_a_missing_cell_takes_its_data_set_out_and_nothing_is_averaged_over_the_
 
 def test_a_missing_seed_makes_a_verdict_partial():
     frames = runs(seeds(flat(gap=2), -0.2, 0.2))
-    missing = pd.DataFrame(
-        [{"key": "0", "model": "mlp", "setting": "sigmoid", "dataset": "svhn", "norm": "none", "reading": "default"}]
-    )
+    at = {"model": "mlp", "setting": "sigmoid", "dataset": "svhn", "norm": "none", "reading": "default"}
+    mine = (frames.runs[list(at)] == pd.Series(at)).all(axis=1)
+    missing = pd.DataFrame([{"key": frames.runs.loc[mine, "key"].iloc[0], **at}])
     found = verdict(REGISTRY["M07"], Measured(dataclasses.replace(frames, missing=missing)))
     assert (found.verdict, found.state) == ("holds", "partial")
     assert verdict(REGISTRY["M15"], Measured(dataclasses.replace(frames, missing=missing))).state == "complete"

@@ -93,7 +93,7 @@ class RowCurves(_Groups):
             raise self.lack(row) from None
         return np.where(np.isnan(values), np.inf, values) if column.endswith("loss") else values
 
-    def check_learns(self, row: str) -> None:
+    def check_learning(self, row: str) -> None:
         """Raises NotGiven where the run ends as a constant guess: it tells nothing of overfitting."""
         if not betters_chance(self.curve(row, "validation_accuracy")[-1], DATASET):
             raise self.lack(row)

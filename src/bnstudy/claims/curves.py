@@ -5,7 +5,7 @@ Gradients are mean absolute values per step over all weight entries (layers weig
 beta), averaged over the sampled steps of an epoch.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import wraps
 from typing import Any, Protocol
 
@@ -64,11 +64,11 @@ class History:
         """Those of the named data sets that are to be judged. Raises NotGiven if there are none."""
         return some(dataset for dataset in self.datasets if dataset in names)
 
-    def check_learns(self, *slot: str) -> None:
-        """Raises NotGiven where the run ends as a constant guess: its gradients are not those of a training."""
-        model, _, dataset, _ = slot
-        if not betters_chance(self.accuracies(*slot)[-1], dataset):
-            raise NotGiven((model, dataset))
+    def check_learning(self, slots: Iterable[Slot]) -> None:
+        """Raises NotGiven where a run ends as a constant guess: its gradients are not those of a training."""
+        for model, setting, dataset, norm in slots:
+            if not betters_chance(self.accuracies(model, setting, dataset, norm)[-1], dataset):
+                raise NotGiven((model, dataset))
 
     # whole curves, one value per epoch from 1
 

@@ -1,7 +1,7 @@
 """Frames -> what evidence is built from: means with their standard errors, redraws of them, histories by seed."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -160,16 +160,22 @@ class Measured:
         named = [extra(row._asdict()) or "adhoc" for row in each(runs[adhoc])]
         runs = runs.assign(setting=runs["setting"].mask(adhoc, pd.Series(named, index=runs.index[adhoc], dtype="str")))
         runs = runs[runs["setting"] != "adhoc"]
-        models = [of_largest_protocol(part) for _, part in runs.groupby("model", sort=False)]
-        self.runs = pd.concat(models) if models else runs
+        places = [of_largest_protocol(part) for _, part in runs.groupby(["model", "dataset"], sort=False)]
+        self.runs = pd.concat(places) if places else runs
         self.timings, self.machines = timings(timing)
-        missing = frames.missing[frames.missing["reading"] == reading]
-        names = dict(
-            zip(self.runs["key"], self.runs["setting"], strict=True)
-        )  # of a cell of no table by its other seeds
-        self.missing = {(row.model, names.get(row.key, row.setting), row.dataset, row.norm) for row in each(missing)}
+        self.missing = set(self._missing(frames.missing[frames.missing["reading"] == reading]))
         self._frames = frames
         self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
+
+    def _missing(self, rows: pd.DataFrame) -> Iterator[Slot]:
+        """Where a seed is missing of a cell that is judged, or of one in whose place no other is. A cell of no table is
+        known by its other seeds."""
+        cells = {row.key: (row.model, row.setting, row.dataset, row.norm) for row in each(self.runs)}
+        judged = set(cells.values())
+        for row in each(rows):
+            slot = (row.model, row.setting, row.dataset, row.norm)
+            if row.key in cells or slot not in judged:
+                yield cells.get(row.key, slot)
 
     @cached_property
     def test(self) -> dict[Slot, Mean]:

@@ -2,8 +2,10 @@
 
 from typing import Any
 
+import numpy as np
+
 from bnstudy.claims.curves import History
-from bnstudy.claims.terms import betters_chance, every
+from bnstudy.claims.terms import NotGiven, betters_chance, every
 from bnstudy.labels import NORMS
 
 CONVERGED = 0.95
@@ -11,9 +13,12 @@ CONVERGED = 0.95
 
 
 def epochs_to_vanilla(ev: History, model: str, setting: str, dataset: str) -> tuple[float, float]:
-    """Epochs of vanilla and of batch norm to 95 % of vanilla's best validation accuracy."""
+    """Epochs of vanilla and of batch norm to 95 % of vanilla's best validation accuracy. Raises NotGiven where neither
+    learns."""
     level = CONVERGED * ev.best_accuracy(model, setting, dataset, "none")
     none, batch = (ev.epochs_to(model, setting, dataset, norm, level) for norm in NORMS)
+    if none == batch == np.inf:
+        raise NotGiven((model, dataset))
     return none, batch
 
 

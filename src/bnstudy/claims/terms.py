@@ -63,24 +63,24 @@ def count(conditions: Iterable[Any]) -> Any:
 
 
 def mean(values: Iterable[Any]) -> Any:
-    return np.mean(_some(values), axis=0)
+    return np.mean(_broadcast(values), axis=0)
 
 
 def lowest(values: Iterable[Any]) -> Any:
-    return np.min(_some(values), axis=0)
+    return np.min(_broadcast(values), axis=0)
 
 
 def highest(values: Iterable[Any]) -> Any:
-    return np.max(_some(values), axis=0)
+    return np.max(_broadcast(values), axis=0)
 
 
 def weakest(values: Iterable[Any]) -> Any:
-    """The one with the lowest mean over redraws. What is said of some value is asked of it: of many equal ones another
-    is the lowest in each redraw, so that the lowest of redraws is nearly always low."""
-    return min(_some(values), key=np.mean)
+    """The one that is most often, over redraws, at or below 0. What is said of some value is asked of it: of many alike
+    another one is low in each redraw, so that some one nearly always is."""
+    return min(_broadcast(values), key=lambda value: (np.mean(value > 0), np.mean(value)))
 
 
-def _some(values: Iterable[Any]) -> list[Any]:
+def _broadcast(values: Iterable[Any]) -> list[Any]:
     return list(np.broadcast_arrays(*some(values)))
 
 
@@ -102,7 +102,7 @@ def never_rising(values: Iterable[Any]) -> Any:
 
 def rank_correlation(values: Iterable[Any]) -> Any:
     """Spearman's correlation of the values with their order; 0 if they are all equal."""
-    ranks = stats.rankdata(np.stack(_some(values)), axis=0)
+    ranks = stats.rankdata(np.stack(_broadcast(values)), axis=0)
     centred, order = ranks - ranks.mean(axis=0), np.arange(len(ranks)) - (len(ranks) - 1) / 2
     spread = np.sqrt((centred**2).sum(axis=0) * (order**2).sum())
     return np.tensordot(order, centred, axes=1) / np.where(spread == 0, 1, spread)

@@ -32,8 +32,8 @@ KINDS: dict[str, Kind] = {
         "Mean gradients",
         "Mean absolute gradient of all weight entries, of the loss with its penalty, over 16 steps of each epoch; "
         "biases and the scale and shift of the normalization are left out. The thesis's program logs the signed mean "
-        "(`bnstudy figure --signed`). An epoch in which one of these steps has no finite gradient is left out; of "
-        "published runs every fifth epoch after the 20th is kept, with straight lines between.",
+        "(option --signed of bnstudy figure). Of a seed an epoch in which one of these steps has no finite gradient is "
+        "left out; of a published run every fifth epoch after the 20th is kept, with straight lines between.",
         "bnstudy.figures.mean_gradients",
     ),
     "validation_comparison": Kind(

@@ -54,7 +54,7 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
 
 def _broken(row: Any) -> str:
     """A batch size at which seeds answer one class, and how many if not all do."""
-    return f"{row.batch_size}" + (f" ({row.broken} of {row.seeds} seeds)" if row.broken < row.seeds else "")
+    return f"{row.batch_size:,}" + (f" ({row.broken} of {row.seeds} seeds)" if row.broken < row.seeds else "")
 
 
 def _axes(ax: Axes, here: pd.DataFrame, sizes: list[int]) -> None:

@@ -29,7 +29,8 @@ VERDICTS = {
     "holds": "true in at least 95 % of redraws, or for every one of at least three seeds",
     "fails": "true in at most 5 % of redraws, or for no seed: of joined comparisons, not all are there",
     "undecided": "between the two, or too few seeds",
-    "not run": "no cell that it asks for has been run",
+    "not run": "no cell that it asks for has been run, or those that were cannot answer: half of a comparison, or "
+    "networks that learn nothing",
 }
 PRIORITIES = (1, 2, 3)
 """1 main, 2 lesser, 3 a side remark."""

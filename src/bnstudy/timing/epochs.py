@@ -50,7 +50,7 @@ class Pass(Training):
 def evaluated(training: Training) -> None:
     """Validate at the parameters that are stored after an epoch."""
     with optimizers.stored_parameters(training.optimizer):
-        evaluate(training.model, *training.validation)
+        evaluate(training.model, *training.validation, sparing=False)
 
 
 class StackPass(Stack):

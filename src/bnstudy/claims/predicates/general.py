@@ -137,8 +137,7 @@ def g15(ev: Evidence):
 @statistics
 def g16(ev: History):
     """Vanilla: the gradient of the last epochs is larger with dropout than without, where both learn."""
-    for cell in [("cnn", c, d, "none") for c in ("dropout", "relu") for d in ev.datasets]:
-        ev.check_learns(*cell)
+    ev.check_learning(("cnn", c, d, "none") for c in ("dropout", "relu") for d in ev.datasets)
     late = ev.late_gradient
     return every(late("cnn", "dropout", d, "none") > late("cnn", "relu", d, "none") for d in ev.datasets)
 
@@ -146,7 +145,7 @@ def g16(ev: History):
 @accuracy
 def g17(ev: Evidence):
     """Batch norm above vanilla at each of six batch sizes and on each data set for the CNN; for the MLP it is not where
-    it is least ahead."""
+    it is least surely ahead."""
     cnn, mlp = ([ev.gap(m, of_size(b), d) for d in ev.on(m) for b in BATCH_SIZES] for m in ("cnn", "mlp"))
     return every(gap > 0 for gap in cnn) & (weakest(mlp) <= 0)
 

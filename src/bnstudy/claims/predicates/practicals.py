@@ -93,7 +93,7 @@ def p12(ev: Rows):
     """For each of the two larger networks, averaged over steps, batches of 1,000 are less than a point above those of
     600."""
     networks = [[g for g in ev.places if g[0] in rows] for rows in (("L3.8", "L3.11"), ("L3.14", "L3.17"))]
-    gains = [mean(ev.accuracy(larger) - ev.accuracy(smaller) for smaller, larger in groups) for groups in networks]
+    gains = [mean(ev.accuracy(more) - ev.accuracy(fewer) for fewer, more in groups) for groups in networks if groups]
     return every(np.round(gain, 6) < 1 for gain in gains)
 
 
@@ -108,7 +108,7 @@ def p13(ev: Rows):
 def p14(ev: RowCurves):
     """From step 2,000 to the end test accuracy changes by less than two points, and gains less than half of what that
     in training does; of a network that learns."""
-    ev.check_learns("L3.17")
+    ev.check_learning("L3.17")
     test, training = ev.gain_in_test("L3.17", 2000), ev.gain_in_training("L3.17", 2000)
     return (abs(test) < 2) & (training > 2 * max(test, 0))
 
@@ -159,7 +159,7 @@ def p21(ev: Rows):
 def p22(ev: RowCurves):
     """At the end of its 2,000 steps setup 6 begins to overfit: over their last quarter the training loss is below that
     of the quarter before, the test loss is not; of a network that learns."""
-    ev.check_learns("S2.6")
+    ev.check_learning("S2.6")
     return (ev.late_fall("S2.6", "data_loss") > 0) & (ev.late_fall("S2.6", "validation_loss") <= 0)
 
 

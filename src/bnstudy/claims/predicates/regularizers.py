@@ -90,16 +90,10 @@ def _reaches(ev: History, setting: str, dataset: str, norm: str) -> float:
 def k32(ev: History):
     """Vanilla: after epoch 2 the gradient varies less (standard deviation over mean) with dropout than without, and
     with dropout it is largest in the first epoch, on each data set on which both learn."""
-    _check_both_learn(ev, "dropout")
+    ev.check_learning(("cnn", c, d, "none") for c in ("dropout", "relu") for d in ev.datasets)
     varies = ev.gradient_variation
     steadier = every(varies("cnn", "dropout", d, "none", 2) < varies("cnn", "relu", d, "none", 2) for d in ev.datasets)
     return steadier & every(ev.peak_epoch("cnn", "dropout", d, "none") == 1 for d in ev.datasets)
-
-
-def _check_both_learn(ev: History, setting: str) -> None:
-    for dataset in ev.datasets:
-        for one in (setting, "relu"):
-            ev.check_learns("cnn", one, dataset, "none")
 
 
 @accuracy
@@ -148,7 +142,7 @@ def k37(ev: History):
 def k38(ev: History):
     """Weight decay: batch norm's mean gradient is within a factor of 2 of its baseline's, and vanilla's varies less
     (standard deviation over mean) than its baseline's, on each data set on which these learn."""
-    _check_both_learn(ev, "weight_decay")
+    ev.check_learning(("cnn", c, d, n) for c in ("weight_decay", "relu") for d in ev.datasets for n in NORMS)
     means = ([ev.mean_gradient("cnn", c, d, "batch") for c in ("weight_decay", "relu")] for d in ev.datasets)
     varies = ([ev.gradient_variation("cnn", c, d, "none") for c in ("weight_decay", "relu")] for d in ev.datasets)
     return every(within_factor(2, *pair) for pair in means) & every(falling(reversed(pair)) for pair in varies)
