@@ -20,6 +20,7 @@ from bnstudy import claims, published, stats, tables
 from bnstudy.claims import practicals as course_claims
 from bnstudy.config import load
 from bnstudy.figures import style
+from bnstudy.labels import THESIS_DATASETS
 from bnstudy.loading import Results
 from bnstudy.published.practicals import placed
 from bnstudy.report.readings import of_study
@@ -89,7 +90,7 @@ def headline() -> Lines:
     run = numbers()[numbers()["verdict"] != "not run"]
     of, count = Counter(run["verdict"]), judged("thesis")
     where = (
-        f"the {style.model(model)} on {_listed(style.dataset(name) for name in dict.fromkeys(part['dataset']))}"
+        f"the {style.model(model)} on {_listed(style.dataset(d) for d in THESIS_DATASETS if d in set(part['dataset']))}"
         for model, part in run.groupby("model", sort=False)
     )
     yield say(

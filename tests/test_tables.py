@@ -150,6 +150,13 @@ def test_seconds_beside_the_printed_ones():
     assert found["B.3 packed cpu"].content["engine"].dropna().unique().tolist() == ["packed"]
 
 
+def test_a_mean_overhead_stands_beside_the_printed_one_of_the_same_data_sets_only():
+    rows = [r for d in THESIS_DATASETS[2:] for r in timed(dataset=d, none=2, batch=2.5)]
+    found = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(rows)))
+    last = next(row for row in found["B.3"].grid.rows if row.label == "64").entries[-1]
+    assert (last.published, last.own, last.difference) == ("", "25.0", "")
+
+
 @pytest.mark.parametrize(
     ("seconds", "half", "text"),
     [
