@@ -167,6 +167,9 @@ def test_of_many_equal_values_the_weakest_is_not_always_low():
     assert np.mean(np.min(gaps, axis=0) <= 0) > 0.95
     assert np.mean(weakest(gaps) <= 0) < 0.25
     assert weakest([3.0, 1.0, 2.0]) == 1.0
+    clear, blurred = -0.4 + 0.06 * stream.standard_normal(4000), -0.5 + stream.standard_normal(4000)
+    assert weakest([gaps[0], blurred, clear]) is not gaps[0]
+    assert np.mean(weakest([gaps[0], blurred, clear]) <= 0) == 1
 
 
 def test_noise_alone_does_not_speak_against_the_mlp():
