@@ -207,8 +207,8 @@ class History:
     def gradient_variation(self, model: str, setting: str, dataset: str, norm: str, after: int = 0) -> float:
         """Standard deviation over mean of the gradient, over the epochs after epoch `after`; infinite if it is."""
         gradient = self.gradient(model, setting, dataset, norm)[after:]
-        steady = gradient.size and np.isfinite(gradient).all()
-        return _spread(gradient) / max(gradient.mean(), 1e-30) if steady else np.inf
+        finite = gradient.size and np.isfinite(gradient).all()
+        return _spread(gradient) / max(gradient.mean(), 1e-30) if finite else np.inf
 
     @_measured
     def peak_epoch(self, *slot: str) -> float:
