@@ -1,6 +1,8 @@
 """The GPU script without a GPU: what it needs, what its parts do on a CPU, what it makes of its measurements."""
 
+import fcntl
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -42,8 +44,10 @@ def test_without_a_gpu_it_says_so(tmp_path, capsys):
 def supervised(monkeypatch):
     """What `supervise` is asked for, on a machine with a GPU."""
     asked = []
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", numerics.CUBLAS_WORKSPACE)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "set_device", lambda device: None)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "A")
     monkeypatch.setattr(gpu, "supervise", lambda *given: asked.append(given) or 0)
     return asked
 
@@ -82,6 +86,15 @@ def test_parts_are_measured_again_if_asked(tmp_path, supervised):
         session.write(file, {"a": {}, "b": {}})
         gpu.main(["--out", str(tmp_path), *words])
         assert session.read(file).keys() == left
+
+
+def test_results_of_another_gpu_are_measured_anew(tmp_path):
+    file = tmp_path / "gpu.json"
+    found = {"machine": {"gpu": "A"}, "rates": {"tf32": 1.0}}
+    for gpu_there, left in (("A", found), ("B", {})):
+        session.write(file, found)
+        gpu.of_one_gpu(file, gpu_there)
+        assert session.read(file) == left
 
 
 # the parts
@@ -261,6 +274,20 @@ def test_tests_that_hang_are_ended(tmp_path, monkeypatch):
     assert found["exit"] != 0
 
 
+def test_workers_end_with_the_tests_that_hang(tmp_path, monkeypatch):
+    """A worker that waits for its device would keep the device."""
+    held = tmp_path / "held"
+    worker = f"import fcntl, time; file = open({str(held)!r}, 'w'); fcntl.flock(file, fcntl.LOCK_EX); time.sleep(60)"
+    tests = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {worker!r}])"
+    monkeypatch.setattr(runs, "TESTS_SECONDS", 5.0)
+    monkeypatch.setattr(runs, "_command", lambda files: [sys.executable, "-c", tests])
+    runs.run_tests(tmp_path / "tests.txt")
+    with held.open() as file:
+        began = time.monotonic()
+        fcntl.flock(file, fcntl.LOCK_EX)  # waits for the worker, if it is left
+    assert time.monotonic() - began < 10
+
+
 def test_real_runs_end_in_time_and_are_packed_for_the_way_home(tmp_path, monkeypatch):
     rows = [{"dataset": "toy", "model": "mlp", "norm": "batch", "train_size": 300, "epochs": e, "seeds": [0]}
             for e in (1, 100_000)]  # fmt: skip
@@ -276,3 +303,24 @@ def test_real_runs_end_in_time_and_are_packed_for_the_way_home(tmp_path, monkeyp
     assert "stopped" in made["said"][-1]
     with tarfile.open(tmp_path / "records.tar.gz") as tar:
         assert [member.name[-7:] for member in tar if member.isfile()] == ["/0.json"]
+
+
+def test_real_runs_go_on_elsewhere_from_what_was_packed(tmp_path, monkeypatch):
+    """On a machine that got records.tar.gz alone; a data set that is not there is told of."""
+    cells, here, there = tmp_path / "cells.json", tmp_path / "here", tmp_path / "there"
+    row = {"model": "mlp", "norm": "none", "train_size": 300, "epochs": 1, "seeds": [0]}
+    monkeypatch.setenv("BNSTUDY_CHECKPOINT_SECONDS", runs.CHECKPOINT_SECONDS)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        cells.write_text(json.dumps([row | {"dataset": "toy"}]))
+        first = runs.train(cells, tmp_path, here, "cpu", 100.0)
+        there.mkdir()
+        shutil.copy(here / "records.tar.gz", there)
+        cells.write_text(json.dumps([row | {"dataset": name} for name in ("toy", "mnist")]))
+        second = runs.train(cells, tmp_path, there, "cpu", 100.0)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert second["done"] == first["done"]
+    (record,) = (here / "results" / "records").rglob("0.json")
+    assert (there / record.relative_to(here)).read_bytes() == record.read_bytes()
+    assert [line.partition(":")[0] for line in second["said"]] == ["mnist"]

@@ -1,6 +1,5 @@
 """The graph engine on a CPU: the very steps that a GPU captures, called. It must train as the reference does."""
 
-import io
 import math
 
 import pytest
@@ -19,6 +18,7 @@ from bnstudy.engine.reference import Reference
 from bnstudy.engine.reference import Training as ReferenceTraining
 from bnstudy.errors import TryAgain
 from bnstudy.models.block import Dropout
+from engine.keepers import Saving
 
 ARRAYS = datasets.load("toy", None)
 LR = 2**-6  # the same number in float32 and float64, so that a rate in a tensor changes no bit
@@ -107,21 +107,6 @@ def test_a_cnn_trains_as_by_the_reference_in_float64(norm):
 
 def _double(value):
     return value.double() if isinstance(value, torch.Tensor) and value.is_floating_point() else value
-
-
-class Saving(Keeper):
-    """Keeps the state of every epoch as a checkpoint would, and gives one back."""
-
-    def __init__(self, given: bytes | None = None):
-        self.given, self.saved = given, []
-
-    def restore(self, run):
-        return None if self.given is None else torch.load(io.BytesIO(self.given), weights_only=True)
-
-    def epoch_done(self, run, row, state):
-        buffer = io.BytesIO()
-        torch.save(state(), buffer)
-        self.saved.append(buffer.getvalue())
 
 
 @pytest.mark.parametrize(

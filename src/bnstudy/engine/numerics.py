@@ -12,15 +12,20 @@ def settle(device: str, precision: str) -> None:
     """Set this process's CUDA arithmetic for a cell of this precision; does nothing for a CPU.
 
     `default` computes float32 products in TF32, `fp32` does not; `bf16` adds autocast, its rest is `default`.
-    Call it before the process's first product on a GPU: cuBLAS reads its workspace once.
+    Call it before the process's first product on a GPU (see `fix_workspace`).
     """
     if not device.startswith("cuda"):
         return
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
+    fix_workspace()
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     products = "ieee" if precision == "fp32" else "tf32"
     torch.backends.cuda.matmul.fp32_precision = products
     torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
+
+
+def fix_workspace() -> None:
+    """Give cuBLAS a fixed workspace, unless it has one. It reads this once, at the first product on a GPU."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
 
 
 def layout(model: nn.Module) -> torch.memory_format:

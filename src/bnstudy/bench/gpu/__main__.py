@@ -14,6 +14,7 @@ from bnstudy.bench import gpu
 from bnstudy.bench.gpu import loops, parts, runs
 from bnstudy.bench.gpu.session import Found, Part, read, supervise, work, write
 from bnstudy.bench.gpu.summary import summary
+from bnstudy.engine import numerics
 
 NO_DEVICE = 75  # exit status
 TO_WRITE = 20.0  # seconds kept free at the end
@@ -25,7 +26,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     left: Callable[[], float] = lambda: 60 * options.minutes - (time.monotonic() - began)  # noqa: E731
     file = options.out / "gpu.json"
     if options.worker:
+        numerics.fix_workspace()
         torch.cuda.set_device(options.device)
+        of_one_gpu(file, torch.cuda.get_device_name(options.device))
         torch.set_num_threads(devices.THREADS)  # as in a training
         torch.set_flush_denormal(True)
         return work(_parts(options, left), file, options.skip, left, options.reserve)
@@ -40,6 +43,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file, {name: result for name, result in read(file).items() if options.fresh and name not in options.fresh}
         )
     return supervise(_worker(options), file, options.skip, left, options.reserve)
+
+
+def of_one_gpu(file: Path, gpu: str) -> None:
+    """Drop results of another GPU: rates of one say nothing of epochs of another."""
+    measured = read(file).get("machine", {}).get("gpu", gpu)
+    if measured != gpu:
+        print(f"{file}: of a {measured}; measured anew on this {gpu}", file=sys.stderr, flush=True)
+        write(file, {})
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -72,7 +83,7 @@ def _parts(options: argparse.Namespace, left: Callable[[], float]) -> dict[str, 
 
     found = {
         "machine": Part(lambda found: provenance.machine(device) | {"cores": os.cpu_count()}),
-        "tests": Part(lambda found: runs.run_tests(options.out / "tests.txt"), limit=runs.TESTS_SECONDS + 30),
+        "tests": Part(lambda found: runs.run_tests(options.out / "tests.txt", left()), limit=runs.TESTS_SECONDS + 30),
         "rates": Part(lambda found: parts.rates(device)),
         "epochs": Part(lambda found: parts.epochs(device)),
         "usual": Part(lambda found: loops.usual(device)),

@@ -7,9 +7,8 @@ import torch
 from bnstudy.bench.gpu.parts import make, random_inputs
 from bnstudy.bench.subject import Subject, clock
 from bnstudy.cell import Cell, Run
-from bnstudy.engine.contract import Keeper
-from bnstudy.engine.reference import Training
 from bnstudy.labels import NORMS
+from bnstudy.timing.epochs import Pass
 
 WARM, STEPS = 30, 60  # before a measurement, and in it
 
@@ -36,13 +35,13 @@ def _us(subject: Subject, device: str) -> float:
 
 
 def reference(device: str) -> dict[str, float]:
-    """us per step of the reference engine."""
+    """us per step of the reference engine, without statistics: of so few steps they would be measured too often."""
     return {f"reference_{m}_{n}": _reference_us(make(m, n), device) for m in ("cnn", "mlp") for n in NORMS}
 
 
 def _reference_us(cell: Cell, device: str) -> float:
     data, count = random_inputs(cell.dataset), cell.batch_size * STEPS
     few = replace(data, train_images=data.train_images[:count], train_labels=data.train_labels[:count])
-    training = Training(Run(cell, 0), few, device)
-    seconds = [training.epoch(Keeper())["seconds"] for _ in range(2)]
-    return round(1e6 * seconds[1] / STEPS, 1)
+    training = Pass(Run(cell, 0), few, device)
+    training.over(measuring=False)  # the first one warms up
+    return _us(Subject(lambda: training.over(measuring=False), training.batches), device)

@@ -1,6 +1,8 @@
 """What else a session on a GPU does: the tests that need one, and real runs."""
 
+import contextlib
 import importlib.util
+import math
 import os
 import signal
 import subprocess
@@ -23,24 +25,27 @@ CHECKPOINT_SECONDS = "15"
 TEXT = 4000  # characters kept of what the tests say
 
 
-def run_tests(log: Path) -> Found:
-    """The tests marked `gpu`, in processes of their own; `log` holds all that they say, however they end."""
+def run_tests(log: Path, left: float = math.inf) -> Found:
+    """The tests marked `gpu`, in processes of their own, for `left` seconds at most; `log` holds all that they say,
+    however they end."""
     files = sorted(TESTS.rglob("test_*gpu.py"))
     if not files or not _there("pytest"):
         return {"error": f"{TESTS}: no tests there, or no pytest"}
     with log.open("w") as out:
         process = subprocess.Popen(
-            _command(files), stdout=out, stderr=subprocess.STDOUT, cwd=TESTS.parent,
+            _command(files), stdout=out, stderr=subprocess.STDOUT, cwd=TESTS.parent, start_new_session=True,
             env=os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         )  # fmt: skip
         try:
-            code = process.wait(TESTS_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            code = process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, min(TESTS_SECONDS, left)))
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)  # the workers too: one that waits for the device would keep it
+            process.wait()
     said = log.read_text(errors="replace")
     failed = [line for line in said.splitlines() if "FAILED " in line or "ERROR " in line]
-    return {"exit": code, "failed": failed[:60], "tail": said[-TEXT:]}
+    return {"exit": process.returncode, "failed": failed[:60], "tail": said[-TEXT:]}
 
 
 def _command(files: Sequence[Path]) -> list[str]:
@@ -63,25 +68,43 @@ def _there(module: str) -> bool:
 def train(cells: Path, data: Path, out: Path, device: str, seconds: float) -> Found:
     """Real runs until the time is over, by data set in the order of `cells`; the run at work keeps a checkpoint.
 
-    Records stand in out/results, and for the way home in out/records.tar.gz.
+    Records stand in out/results, and for the way home in out/records.tar.gz: on another machine that alone brings them.
     """
-    runs, results = selection.runs_in(cells, None, None), out / "results"
+    runs, results, brought = selection.runs_in(cells, None, None), out / "results", out / "records.tar.gz"
+    _unpack(brought, results)
     os.environ.setdefault("BNSTUDY_CHECKPOINT_SECONDS", CHECKPOINT_SECONDS)
     lines: list[str] = []
     ended = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: None)  # ours may come when training does not listen
     threading.Thread(target=_ask_to_stop, args=(seconds, ended), daemon=True).start()
     try:
-        training.train(runs, results, data, device=device, say=lines.append)
+        report = training.train(runs, results, data, device=device, say=lines.append)
+        lines += [f"{name}: {error.cause}" for name, error in report.absent.items()]
     except TryAgain as error:
         lines.append(error.cause)
     finally:
         ended.set()
-        with tarfile.open(out / "records.tar.gz", "w:gz") as tar:
-            if (results / "records").exists():
-                tar.add(results / "records", "records")
+        _pack(results, brought)
     done = [run for run, record in store.get_records(results, runs) if isinstance(record, Record)]
     return {"asked": len(runs), "done": [f"{name(run.cell)}:{run.seed}" for run in done], "said": lines[-60:]}
+
+
+def _unpack(brought: Path, results: Path) -> None:
+    """Put records that are not there yet where they belong."""
+    if not brought.exists():
+        return
+    with tarfile.open(brought) as tar:
+        new = [member for member in tar.getmembers() if member.isfile() and not (results / member.name).exists()]
+        tar.extractall(results, members=new, filter="data")
+
+
+def _pack(results: Path, brought: Path) -> None:
+    """In one step, so that a kill leaves the old archive or the new one."""
+    beside = brought.with_suffix(".new")
+    with tarfile.open(beside, "w:gz") as tar:
+        if (results / "records").exists():
+            tar.add(results / "records", "records")
+    beside.replace(brought)
 
 
 def _ask_to_stop(seconds: float, ended: threading.Event) -> None:
