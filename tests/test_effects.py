@@ -71,6 +71,13 @@ def test_effects_and_their_interval_by_hand():
     assert (relu["n_none"], relu["n_batch"], relu["learns"], relu["within"]) == (3, 2, True, True)
 
 
+def test_accuracies_round_as_they_are_printed():
+    """98.05 is printed as 98.1, though it is a little less in binary: beside 98.1 it is no effect."""
+    ours = frames_of({("none", "relu"): [98.05, 98.05], ("batch", "relu"): [98.1, 98.1]})
+    table = effects(ours.runs, printed({("none", "relu"): 98.0, ("batch", "relu"): 98.0}))
+    assert of("relu", table)["same_sign"]
+
+
 @pytest.mark.parametrize(("beyond", "within"), [(-0.01, True), (0.01, False)])
 def test_within_ends_at_h(beyond, within):
     h = of("relu", effects(frames_of(ACCURACIES, LOST).runs, printed(NUMBERS)))["h"]

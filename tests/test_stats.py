@@ -35,10 +35,17 @@ def printed(numbers, model="mlp", dataset="mnist"):
 def verdict_of(values, number, others=(), dataset="mnist", **options):
     """The row of one number, given its cell's seeds and those of further cells."""
     cells = {("none", "relu"): values} | {("batch", f"c{i}"): o for i, o in enumerate(others)}
-    found = stats.number_verdicts(
-        runs_of(cells, dataset=dataset), printed({("none", "relu"): number}, dataset=dataset), **options
-    )
-    return found.iloc[0]
+    numbers = {("none", "relu"): number} | {slot: float("nan") for slot in list(cells)[1:]}
+    return stats.number_verdicts(runs_of(cells, dataset=dataset), printed(numbers, dataset=dataset), **options).iloc[0]
+
+
+def test_cells_that_no_number_is_printed_for_have_no_part_in_the_spread():
+    """Else a number would have another s in each study that holds it; and two cells of no table are no fault."""
+    cells = {("none", "relu"): [97.9, 98.0, 98.1], ("none", "batch_32"): [90.0, 95.0]}
+    extra = runs_of({("none", "adhoc"): [80.0, 90.0]})
+    runs = pd.concat([runs_of(cells), extra, extra.assign(key="another")])
+    (row,) = stats.number_verdicts(runs, printed({("none", "relu"): 98.0})).to_dict("records")
+    assert (row["s"], row["freedom"], row["verdict"]) == (pytest.approx(0.1), 2, "reproduced")
 
 
 def test_pooled_deviation_and_half_width_by_hand():
@@ -207,11 +214,12 @@ def test_a_cell_that_spreads_far_more_than_the_others_is_judged_by_its_own_seeds
     """Cochran's test, by hand: 4.0 against 0.04 with 2 and 6 degrees of freedom is F = 100, p = 0.000024 < 0.01 / 4."""
     quiet = {("none", f"c{i}"): [50.0, 50.2, 50.4] for i in range(3)}
     runs = runs_of(quiet | {("batch", "loud"): [10.0, 12.0, 14.0]})
-    numbers = printed({("none", "c0"): 51.0, ("batch", "loud"): 15.0, ("batch", "absent"): 1.0})
+    numbers = printed({("none", "c0"): 51.0, ("batch", "loud"): 15.0, ("batch", "absent"): 1.0}
+                      | {("none", "c1"): 51.0, ("none", "c2"): 52.0})  # fmt: skip
     found = stats.number_verdicts(runs, numbers, margins={"default": 1.0})
-    assert found["s"].tolist() == pytest.approx([0.2, 2.0, 0.2])
-    assert found["freedom"].tolist() == [6, 2, 6]
-    assert found["verdict"].tolist() == ["reproduced", "undecided", "not run"]
+    assert found["s"].tolist() == pytest.approx([0.2, 2.0, 0.2, 0.2, 0.2])
+    assert found["freedom"].tolist() == [6, 2, 6, 6, 6]
+    assert found["verdict"].tolist() == ["reproduced", "undecided", "not run", "reproduced", "differs"]
 
 
 @pytest.mark.parametrize(

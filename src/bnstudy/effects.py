@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from bnstudy.labels import NORMS
-from bnstudy.stats import EXACT, SLOT, number_verdicts
+from bnstudy.stats import EXACT, SLOT, number_verdicts, tenths
 
 PAIR = ["model", "dataset", "setting"]
 COLUMNS = [
@@ -17,7 +17,7 @@ COLUMNS = [
 def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     """COLUMNS, one row per pair of printed numbers of which both norms have runs, in the order of `published`.
 
-    runs, published   as for `stats.number_verdicts`; runs of settings that are not printed do not count
+    runs, published   as for `stats.number_verdicts`
     `published` and `own` are in points, batch norm less vanilla; `own` is the difference of the means over n_none and
     n_batch seeds. `published_broken`, `broken`: one of the printed two, of our two, is; `learns`: none of the four.
     `h` is the half-width of the interval that holds the difference of one more pair of runs with probability 95 %,
@@ -25,7 +25,7 @@ def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     is broken, for s is of networks that learn. `within`: the printed effect lies within h of ours; `same_sign`: both
     are above, below or at zero, ours of accuracies rounded to 0.1 as they are printed.
     """
-    judged = number_verdicts(runs[runs["setting"].isin(published["setting"])], published)
+    judged = number_verdicts(runs, published)
     ran = judged[judged["n"] > 0].astype({"broken": bool, "published_broken": bool})
     none, batch = (ran[ran["norm"] == norm] for norm in NORMS)
     pairs = none.merge(batch, on=PAIR, suffixes=("_none", "_batch"))
@@ -37,7 +37,7 @@ def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     square = pairs["h_none"] ** 2 + pairs["h_batch"] ** 2  # each h is t s √(1 + 1/n)
     pairs["h"] = square.where(pairs["learns"]) ** 0.5
     pairs["within"] = (pairs["published"] - pairs["own"]).abs().round(EXACT) <= pairs["h"].round(EXACT)
-    shown = pairs["mean_batch"].round(1) - pairs["mean_none"].round(1)
+    shown = (tenths(pairs["mean_batch"]) - tenths(pairs["mean_none"])).round(EXACT)
     pairs["same_sign"] = np.sign(pairs["published"]) == np.sign(shown)
     return pairs[COLUMNS]
 

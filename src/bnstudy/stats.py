@@ -35,6 +35,11 @@ def each(frame: pd.DataFrame) -> Iterator[Any]:
     return iter(frame.itertuples(index=False))
 
 
+def tenths(values: Any) -> Any:
+    """Rounded to 0.1 as the thesis rounds: 11.35 is 11.4, though it is a little less in binary."""
+    return np.round(values + 1e-9, 1)
+
+
 def pooled_by(frame: pd.DataFrame) -> list[str]:
     """The columns by which the deviation of one run is pooled: POOL, and `pool` where the frame has it."""
     return [*POOL, *(["pool"] if "pool" in frame else [])]
@@ -136,22 +141,23 @@ def number_verdicts(
 ) -> pd.DataFrame:
     """One row per printed number, in the order of `published`.
 
-    runs       as for `cell_means`; only rows of `reading` count
+    runs       as for `cell_means`; only rows of `reading` count, and of settings that are in `published`: so a number
+               has the same s whatever else a study holds
     published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.published.accuracy()`; may have
                rounded (points that the printed number may be off by rounding) and standard_error (points, of
                testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
     margins    points per data set, in place of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
 
     Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
-    with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, diverged,
-    published_broken, verdict. Where every cell that shares an s has one seed, all their numbers are undecided.
+    with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, broken_seeds,
+    diverged, published_broken, verdict. Where every cell that shares an s has one seed, all of them are undecided.
     Raises UsageError if two cells claim one number (say, of two recipes).
     """
     margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
     cells = cell_means(runs[runs["reading"] == reading])
     rows, columns = [], pooled_by(published)
     for alike, group in published.groupby(columns, sort=False):
-        here = cells[(cells[columns] == list(alike)).all(axis=1)]
+        here = cells[(cells[columns] == list(alike)).all(axis=1) & cells["setting"].isin(group["setting"])]
         rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]))
     found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
     return published.join(found)

@@ -12,6 +12,7 @@ import numpy as np
 
 from bnstudy.claims.curves import Source
 from bnstudy.claims.terms import NotGiven, Slot, betters_chance, chance, mean
+from bnstudy.stats import tenths
 
 DATASET = "cifar10"
 Group = tuple[str, ...]
@@ -47,7 +48,7 @@ class Rows(_Groups):
         if (row,) not in self._accuracies:
             raise self.lack(row)
         self.used[(row,)] = None
-        return np.round(self._accuracies[(row,)], 1)
+        return tenths(self._accuracies[(row,)])
 
     def column(self, index: int) -> Any:
         """The mean accuracy over the groups' rows of this index."""

@@ -11,6 +11,7 @@ import numpy as np
 from bnstudy import published
 from bnstudy.claims.terms import NotGiven, Place, Slot, chance, mean, no, some
 from bnstudy.labels import NORMS, THESIS_DATASETS
+from bnstudy.stats import tenths
 
 Timed = tuple[str, int, str, str]
 """model, batch size, data set, norm: one timing."""
@@ -67,7 +68,7 @@ class Evidence:
     def accuracy(self, model: str, setting: str, dataset: str, norm: str) -> Any:
         """Mean accuracy of a cell, percent, rounded to 0.1."""
         slot = (model, setting, dataset, norm)
-        return np.round(self._get(self._accuracies, slot, (model, dataset)), 1)
+        return tenths(self._get(self._accuracies, slot, (model, dataset)))
 
     def vanilla(self, model: str, setting: str, dataset: str) -> Any:
         return self.accuracy(model, setting, dataset, "none")
