@@ -150,6 +150,29 @@ def test_seconds_beside_the_printed_ones():
     assert found["B.3 packed cpu"].content["engine"].dropna().unique().tolist() == ["packed"]
 
 
+def test_each_machine_has_a_table_and_the_one_that_timed_most_the_plain_one():
+    """A laptop's MNIST beside a server's four data sets would make a mean overhead of two machines."""
+    server = [r for d in THESIS_DATASETS for r in timed(dataset=d, none=2, batch=2.5, hardware="server")]
+    laptop = timed(none=1, batch=1.5, hardware="laptop") + timed(size=32, none=2, batch=3, hardware="laptop")
+    gpu = timed(none=0.1, batch=0.2, device="cuda:0", hardware="gpu")
+    found = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(laptop + gpu + server)))
+    of = {id: set(one.content["hardware"].dropna()) for id, one in found.items() if id.startswith("B.3")}
+    assert of == {"B.3": {"server"}, "B.3 reference cpu": {"laptop"}, "B.3 reference cuda0": {"gpu"}}
+    assert "reference on cpu, server" in " ".join(found["B.3"].grid.notes)
+    again = timed(none=1, batch=1.5, hardware="another")
+    more = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(laptop + again + server)))
+    assert set(more["B.3 reference cpu 2"].content["hardware"].dropna()) == {"another"}
+    assert more["B.3 reference cpu 2"].stem == "b3_reference_cpu_2"
+
+
+def test_means_over_different_images_are_said_to_be():
+    cells = {mlp(): [98.0, 98.2]}
+    plan, runs = tables.planned(cells, (0, 1)), runs_of(cells)
+    assert "different images" not in by_id(tables.shown(plan, runs))["B.1"].grid.caption
+    mixed = by_id(tables.shown(plan, runs.assign(data_digest=["a", "b"])))["B.1"]
+    assert "Means over runs on different images: MNIST." in mixed.grid.caption
+
+
 def test_a_mean_overhead_stands_beside_the_printed_one_of_the_same_data_sets_only():
     rows = [r for d in THESIS_DATASETS[2:] for r in timed(dataset=d, none=2, batch=2.5)]
     found = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(rows)))

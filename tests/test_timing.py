@@ -19,7 +19,19 @@ from bnstudy.engine.statistics import SAMPLES
 from bnstudy.errors import DataError, TryAgain, UsageError
 from bnstudy.labels import NORMS
 from bnstudy.publication.timings import collect
-from bnstudy.timing import KINDS, PARTS, TIMING_COLUMNS, epochs, frame, measure, pixels, record, run, shown, timings
+from bnstudy.timing import (
+    EPOCH_KINDS,
+    PARTS,
+    TIMING_COLUMNS,
+    epochs,
+    frame,
+    measure,
+    pixels,
+    record,
+    run,
+    shown,
+    timings,
+)
 
 ROOT = Path(__file__).parents[1]
 STUDIES = load(ROOT / "config.yaml").studies
@@ -117,7 +129,7 @@ def test_the_frame_of_a_record():
     rows = frame.build([body(seconds, rejected=[{"norm": "batch", "wall_over_cpu": 2.0}])])
     assert list(rows.columns) == frame.COLUMNS
     assert list(rows.columns[: len(TIMING_COLUMNS)]) == TIMING_COLUMNS
-    assert [(r.norm, r.kind) for r in rows.itertuples()] == [(n, k) for k in KINDS for n in NORMS]
+    assert [(r.norm, r.kind) for r in rows.itertuples()] == [(n, k) for k in EPOCH_KINDS for n in NORMS]
     none, batch = rows[rows["kind"] == "training"].itertuples()
     assert (none.median_seconds, none.iqr, batch.median_seconds) == (2.0, 1.5, 2.95)
     ratios = sorted(b / n for n, b in seconds)
@@ -290,7 +302,7 @@ def test_a_report_of_the_thesis_tells_the_times_of_small_batches_too(tmp_path):
     assert {timing.id for timing in small} <= {timing.id for timing in shown(STUDIES["thesis"].cells)}
     one = next(timing for timing in small if timing.none.batch_size == 8)
     record.put(tmp_path, body([(1.0, 1.2)] * 6, key=one.key("reference", "cpu")))
-    assert len(collect(tmp_path, STUDIES["thesis"].cells, print)) == len(NORMS) * len(KINDS)
+    assert len(collect(tmp_path, STUDIES["thesis"].cells, print)) == len(NORMS) * len(EPOCH_KINDS)
     assert collect(tmp_path, STUDIES["reduced_cnn"].cells, print).empty
 
 

@@ -1,6 +1,5 @@
 """Frames -> what evidence is built from: means with their standard errors, redraws of them, histories by seed."""
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,17 +15,15 @@ from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
 from bnstudy.claims.terms import Place, Slot
 from bnstudy.frames import Frames, of_largest_protocol
-from bnstudy.labels import AXES
+from bnstudy.labels import axes
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
 from bnstudy.stats import SLOT, cell_means, each, pooled_by, spreads
+from bnstudy.timing.machines import Machine, machine_of, machines
 
 REDRAWS = 10_000
 STREAM = 2016
 """Seed of all redraws; each cell has a stream of its own, so a verdict does not depend on which others are asked."""
-
-Machine = tuple[str, ...]
-"""Engine, device, hardware, threads and torch: times of two such are not compared."""
 
 TIMED_EPOCHS = 5
 """Epochs that a timing has at least."""
@@ -80,9 +77,9 @@ def redraws(at: Any, of: Mean) -> tuple[np.ndarray, Any]:
 
 def extra(row: Mapping[str, Any]) -> str | None:
     """The name in EXTRAS of a run that is no row of the tables, from its fields; None if it has none."""
-    axes = {f: row[f] for f in AXES if not pd.isna(row[f]) and plain(row[f]) != plain(FIELDS[f].default)}
+    varied = {f: row[f] for f in axes() if not pd.isna(row[f]) and plain(row[f]) != plain(FIELDS[f].default)}
     for name, (required, free) in EXTRAS.items():
-        if {f: v for f, v in axes.items() if f not in free or f in required} == required:
+        if {f: v for f, v in varied.items() if f not in free or f in required} == required:
             return name
     return None
 
@@ -119,36 +116,22 @@ def _seeds(runs: pd.DataFrame, key: str) -> tuple[tuple[float, bool], ...]:
 
 
 def timings(frame: pd.DataFrame | None) -> tuple[dict[Timed, Mean], dict[str, Machine]]:
-    """Seconds per epoch with validation (7.1.6), of each model by one engine on one machine, and which these are: those
-    that timed most of its cells; of several the reference engine, and a GPU.
+    """Seconds per epoch with validation (7.1.6), of each model on one machine, and which these are (see `machines`).
 
     frame   `timing.TIMING_COLUMNS`: model, dataset, norm, batch_size, engine, device, kind, median_seconds, iqr; may
             have `epochs`, the number of timed epochs, and `hardware`, `threads` and `torch`
     The standard error of a median of n normal values is 1.253 s / sqrt(n), and s is IQR / 1.349.
     """
     rows = [row for row in each(frame) if row.kind == "with_validation"] if frame is not None else []
-    cells = Counter((row.model, _machine(row)) for row in rows)
-    machines = {
-        model: max((n, _liked(machine)) for (m, machine), n in cells.items() if m == model)[1][-1]
-        for model in {row.model for row in rows}
-    }
+    judged = {model: machines(r for r in rows if r.model == model)[0] for model in {row.model for row in rows}}
     return {
         (row.model, int(row.batch_size), row.dataset, row.norm): Mean(
             row.median_seconds, 1.253 / 1.349 * row.iqr / np.sqrt(epochs), int(epochs)
         )
         for row in rows
-        if _machine(row) == machines[row.model]
+        if machine_of(row) == judged[row.model]
         for epochs in [getattr(row, "epochs", TIMED_EPOCHS)]
-    }, machines
-
-
-def _machine(row: Any) -> Machine:
-    return tuple(str(getattr(row, name, "")) for name in ("engine", "device", "hardware", "threads", "torch"))
-
-
-def _liked(machine: Machine) -> tuple[bool, bool, Machine]:
-    engine, device, *_ = machine
-    return engine == "reference", device != "cpu", machine
+    }, judged
 
 
 class Measured:

@@ -1,5 +1,6 @@
 """Tables B.1 to B.4 of a study, X.1, ... of its further cells: pure functions of its frames, and the four formats."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,13 +10,15 @@ import pandas as pd
 
 from bnstudy import stats, store
 from bnstudy.cell import Cell
+from bnstudy.figures import style
 from bnstudy.labels import SIZE, THESIS_DATASETS
 from bnstudy.study import describe
 from bnstudy.tables import formats, further
 from bnstudy.tables.catalog import CATALOG, SETTING_ROWS, Table, in_order
-from bnstudy.tables.content import accuracy, seconds, state
+from bnstudy.tables.content import accuracy, seconds, shown_seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
 from bnstudy.timing import TIMING_COLUMNS
+from bnstudy.timing.machines import machine_of, machines
 
 FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX", "html": "HTML"}
 
@@ -120,8 +123,9 @@ def _accuracy(
     margins: Mapping[str, float] | None,
 ) -> Shown:
     names = in_order(cells["dataset"]) or list(THESIS_DATASETS)
-    content = accuracy(table, runs[runs["key"].isin(cells["key"])], cells, names, reading, margins)
-    grid = accuracy_grid(table, shown_id, content, _remark(cells, names, reading))
+    own = runs[runs["key"].isin(cells["key"])]
+    content = accuracy(table, own, cells, names, reading, margins)
+    grid = accuracy_grid(table, shown_id, content, f"{_remark(cells, names, reading)} {_mixed(own)}".strip())
     return Shown(shown_id, table, reading, bool(len(cells)), state(content), content, grid)
 
 
@@ -129,6 +133,15 @@ def _remark(cells: pd.DataFrame, names: list[str], reading: str) -> str:
     if reading == "reduced":
         return f"Not the thesis's protocol but a smaller one, {_size(cells)}: not comparable with the printed numbers."
     return "" if set(names) & set(THESIS_DATASETS) else "The thesis has no numbers for this data."
+
+
+def _mixed(runs: pd.DataFrame) -> str:
+    """Of which data sets cells have runs of different images, as of the official files and of imported ones."""
+    if "data_digest" not in runs:
+        return ""
+    digests = runs.groupby(["dataset", "key"])["data_digest"].nunique()
+    mixed = in_order(digests[digests > 1].index.get_level_values("dataset"))
+    return f"Means over runs on different images: {', '.join(map(style.dataset, mixed))}." if mixed else ""
 
 
 def _reduced(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
@@ -145,17 +158,21 @@ def _size(cells: pd.DataFrame) -> str:
 
 
 def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
-    """One table per engine and device; the reference engine's has the plain id."""
-    own = timings[timings["model"] == table.model]
-    pairs = sorted({(r.engine != "reference", r.engine, r.device) for r in stats.each(own)}) or [(False, "", "")]
+    """One table per machine; that of the one whose times are judged has the plain id."""
+    rows = list(stats.each(shown_seconds(table, timings)))
+    taken: Counter[str] = Counter()
     found = []
-    for i, (_, engine, device) in enumerate(pairs):
-        part = own[(own["engine"] == engine) & (own["device"] == device)]
+    for i, machine in enumerate(machines(rows) or [()]):
+        part = pd.DataFrame([row for row in rows if machine_of(row) == machine], columns=timings.columns)
         names = in_order(part["dataset"]) or list(THESIS_DATASETS)
-        content, shown_id = (
-            seconds(table, part, names),
-            table.id if i == 0 else f"{table.id} {engine} {device.replace(':', '')}",
-        )
+        shown_id = table.id if i == 0 else _numbered(f"{table.id} {machine[0]} {machine[1].replace(':', '')}", taken)
+        content = seconds(table, part, names)
         grid = seconds_grid(table, shown_id, content)
         found.append(Shown(shown_id, table, "default", bool(len(part)), state(content), content, grid))
     return found
+
+
+def _numbered(name: str, taken: Counter[str]) -> str:
+    """The name, with a number from the second time on."""
+    taken[name] += 1
+    return name if taken[name] == 1 else f"{name} {taken[name]}"

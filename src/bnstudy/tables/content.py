@@ -14,7 +14,7 @@ ACCURACY_COLUMNS = [
 ]  # fmt: skip
 SECONDS_COLUMNS = [
     "batch_size", "dataset", "norm", "quantity", "published", "own", "iqr", "low", "high", "kind", "engine", "device",
-    "pixels", "timed_images",
+    "hardware", "pixels", "timed_images",
 ]  # fmt: skip
 
 
@@ -50,18 +50,19 @@ def accuracy(
     return found[ACCURACY_COLUMNS]
 
 
+def shown_seconds(table: Table, timings: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the frame `timings` that B.3 or B.4 shows: the thesis's epoch includes statistics and validation."""
+    return timings[(timings["model"] == table.model) & (timings["kind"] == "with_validation")]
+
+
 def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
     """SECONDS_COLUMNS of B.3 or B.4: seconds per data set and norm, then the mean overhead per batch size, beside the
     printed one where it is of the same four data sets.
 
-    `timings` holds one engine and device. The thesis's epoch includes statistics and validation, so only rows of
-    the kind `with_validation` count. Own seconds are medians; low and high bound the ratio's interval; `timed_images`
-    is given where so few images were timed and the seconds scaled to a full epoch.
+    `timings` holds `shown_seconds` of one machine. Own seconds are medians; low and high bound the ratio's interval;
+    `timed_images` is given where so few images were timed and the seconds scaled to a full epoch.
     """
-    own = (
-        timings[(timings["model"] == table.model) & (timings["kind"] == "with_validation")] if len(timings) else timings
-    )
-    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in stats.each(own)}
+    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in stats.each(timings)}
     printed = published.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()
     overhead = published.mean_overhead().set_index(["model", "batch_size"])["published"].to_dict()
     rows = []
@@ -74,7 +75,7 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
                      "published": printed.get((table.model, size, dataset, norm)),
                      **({"own": timed.median_seconds, "iqr": timed.iqr, "low": timed.ratio_low,
                          "high": timed.ratio_high, "kind": timed.kind, "engine": timed.engine,
-                         "device": timed.device, "pixels": timed.pixels,
+                         "device": timed.device, "hardware": getattr(timed, "hardware", ""), "pixels": timed.pixels,
                          "timed_images": timed.timed_images if getattr(timed, "scaled", False) else None}
                         if timed else {})}
                 )  # fmt: skip

@@ -172,7 +172,8 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
     ran = times.dropna(subset=["own"])
     if not len(ran):
         return [f"{NOT_RUN} not run."]
-    how = " and ".join(dict.fromkeys(f"{r.engine} on {r.device}" for r in stats.each(ran)))
+    one = next(stats.each(ran))
+    how = f"{one.engine} on {one.device}{f', {one.hardware}' if one.hardware else ''}"
     notes = [f"Ours: median ± half the interquartile range; engine {how}. Seconds of other hardware are not judged."]
     if (random := ran[ran["pixels"] == "random"]["dataset"].unique()).size:
         notes.append(
@@ -196,8 +197,8 @@ def with_spread(seconds: float, half: float) -> str:
 
 
 def half_up(value: float) -> str:
-    """One decimal as the thesis rounds: 1,135 of 10,000 images are 11.4 %, though 11.35 is a little less in binary."""
-    return f"{value + 1e-9:.1f}"
+    """One decimal, rounded as by `stats.tenths`."""
+    return f"{stats.tenths(value):.1f}"
 
 
 def signed(value: float) -> str:

@@ -14,7 +14,7 @@ from bnstudy.cell import Cell
 from bnstudy.engine import ENGINES
 from bnstudy.labels import labels
 
-KINDS = ("training", "with_statistics", "with_validation")
+EPOCH_KINDS = ("training", "with_statistics", "with_validation")
 """What an epoch holds: training; and the statistics of layers; and validation. The thesis's epoch holds all three."""
 
 PARTS = ("training", "sampled", "probe", "validation")

@@ -13,7 +13,7 @@ from bnstudy import paths, store
 from bnstudy.cell import Cell
 from bnstudy.errors import DataError
 from bnstudy.labels import NORMS
-from bnstudy.timing import KINDS, PARTS, TIMING_COLUMNS, shown
+from bnstudy.timing import EPOCH_KINDS, PARTS, TIMING_COLUMNS, shown
 from bnstudy.timing.record import Body
 
 COLUMNS = [
@@ -45,7 +45,7 @@ def narrowed(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
 def _rows(body: Body) -> list[dict[str, Any]]:
     none, batch = (full_epochs(body, norm) for norm in NORMS)
     rows = []
-    for i, kind in enumerate(KINDS):
+    for i, kind in enumerate(EPOCH_KINDS):
         ratio, low, high = median_interval(batch[:, i] / none[:, i])
         compared = {"kind": kind, "ratio": ratio, "ratio_low": low, "ratio_high": high}
         for norm, seconds in (("none", none[:, i]), ("batch", batch[:, i])):
@@ -55,19 +55,19 @@ def _rows(body: Body) -> list[dict[str, Any]]:
 
 
 def _circumstances(body: Body, norm: str) -> dict[str, Any]:
-    origin, epochs = body["provenance"], [pair[norm] for pair in body["pairs"]]
+    made_by, epochs = body["provenance"], [pair[norm] for pair in body["pairs"]]
     shared = ("model", "dataset", "batch_size", "engine", "device", "pixels", "scaled")
     return {name: body[name] for name in shared} | {
         "norm": norm, "epochs": len(epochs), "rejected": sum(one["norm"] == norm for one in body["rejected"]),
         "timed_images": body["timed"]["images"],
         "wall_over_cpu": float(np.median([sum(e["wall"]) / sum(e["cpu"]) for e in epochs])),
-        "hardware": origin.get("gpu") or origin["cpu"], "threads": origin["threads"], "torch": origin["torch"],
+        "hardware": made_by.get("gpu") or made_by["cpu"], "threads": made_by["threads"], "torch": made_by["torch"],
     }  # fmt: skip
 
 
 def full_epochs(body: Body, norm: str) -> np.ndarray:
-    """Seconds of a full epoch of each of KINDS: (epochs, 3). What was timed in part is scaled by its extent: passes by
-    steps, statistics by sampled steps, validation by images; the probe is the same in any epoch."""
+    """Seconds of a full epoch of each of EPOCH_KINDS: (epochs, 3). What was timed in part is scaled by its extent:
+    passes by steps, statistics by sampled steps, validation by images; the probe is the same in any epoch."""
     wall = np.array([pair[norm]["wall"] for pair in body["pairs"]])
     training, sampled, probe, validation = (wall[:, body["parts"].index(part)] for part in PARTS)
     steps, samples, images = (body["full"][n] / body["timed"][n] for n in ("steps", "sampled", "validation"))

@@ -37,7 +37,7 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class TimedPairs:
     """Pairs of epochs that were not disturbed, by norm in the order of measurement, and the rejected epochs."""
 
     pairs: list[dict[str, Epoch]]
@@ -52,7 +52,7 @@ def abba() -> Iterator[tuple[str, str]]:
 def measure(
     subjects: dict[str, Parts], what: str, device: str, pairs: int = PAIRS, wall: Clock = time.perf_counter,
     cpu: Clock = time.process_time,
-) -> Measured:  # fmt: skip
+) -> TimedPairs:  # fmt: skip
     """Time `pairs` epochs of each norm. Raises TryAgain if the machine is too busy for that."""
 
     def epoch(norm: str) -> Epoch:
@@ -69,7 +69,7 @@ def measure(
         if not bad:
             kept.append(pair)
         if len(kept) == pairs:
-            return Measured(kept, rejected)
+            return TimedPairs(kept, rejected)
     raise TryAgain(
         f"{what}: {len(rejected)} of {2 * PATIENCE * pairs} epochs were disturbed by other programs",
         "Nothing was kept. Run the same command again on an idle machine.",
