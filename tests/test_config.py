@@ -185,7 +185,7 @@ def test_studies_of_extensions(tmp_path, monkeypatch, name):
     own.write_text(SMALL.replace("one:", f"{name}:"))
     bare = extensions.Extension("bare", "0" * 12, None)
     added = extensions.Extension("own", "0" * 12, path if name == "itself" else own)
-    monkeypatch.setattr(extensions, "_LOADED", {"bare": bare, "own": added})
+    monkeypatch.setattr(extensions, "LOADED", {"bare": bare, "own": added})
     if name == "one":
         with pytest.raises(UsageError, match="the study one stands in"):
             load(path)

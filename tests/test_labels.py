@@ -4,7 +4,7 @@ from itertools import product
 import pytest
 
 from bnstudy.cell import FIELDS, Cell, make_cell
-from bnstudy.labels import AXES, IDENTITY, READINGS, SETTINGS, SIZE, SWITCHES, acting, labels, name
+from bnstudy.labels import IDENTITY, READINGS, SETTINGS, SIZE, acting, axes, labels, name, switches
 
 NAME_PATTERN = r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[0-9a-f]{12}"
 FLIPS = [r for r, switches in READINGS.items() if len(switches) == 1]
@@ -18,7 +18,14 @@ THESIS = [
 
 
 def test_every_field_has_one_role():
-    assert sorted((*IDENTITY, *SIZE, *SWITCHES, *AXES)) == sorted(FIELDS)
+    assert sorted((*IDENTITY, *SIZE, *switches(), *axes())) == sorted(FIELDS)
+
+
+def test_a_reading_of_an_extension_may_flip_a_field_that_none_flips_yet(monkeypatch):
+    monkeypatch.setitem(READINGS, "eps_large", {"norm_eps": 0.1})
+    cell = make_cell({"dataset": "mnist", "model": "mlp", "norm": "batch", "lr": 0.1}, READINGS["eps_large"])
+    assert labels(cell) == ("lr_high", "eps_large")
+    assert "norm_eps" not in axes()
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -36,12 +43,12 @@ def test_a_reading_gives_back_its_name_in_every_cell_of_the_thesis(reading):
     for values in THESIS:
         cell = make_cell(values, READINGS[reading])
         setting = labels(make_cell(values))[0]
-        switches = acting(make_cell(values), READINGS[reading])
-        if len(switches) == len(READINGS[reading]) or reading in FLIPS:
-            assert labels(cell) == (setting, reading if switches else "default")
-            seen += bool(switches)
+        flipped = acting(make_cell(values), READINGS[reading])
+        if len(flipped) == len(READINGS[reading]) or reading in FLIPS:
+            assert labels(cell) == (setting, reading if flipped else "default")
+            seen += bool(flipped)
         else:  # a bundle of which something is left: its own name, or that of the one flip it is here
-            same = [r for r in FLIPS if READINGS[r] == switches]
+            same = [r for r in FLIPS if READINGS[r] == flipped]
             assert labels(cell) == (setting, same[0] if same else reading)
     assert seen or reading == "default"
 

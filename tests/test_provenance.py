@@ -91,9 +91,9 @@ def package(tmp_path, monkeypatch):
 
 def test_a_commit_has_the_digest_of_its_sources(package):
     at = provenance.commit()["commit"]
-    assert provenance.digest_at(at) == provenance._whole_digest(package)
+    assert provenance.digest_at(at) == provenance.tree_digest(package)
     (package / "timing.py").write_text("three\n")
-    assert provenance.digest_at(at) != provenance._whole_digest(package)
+    assert provenance.digest_at(at) != provenance.tree_digest(package)
 
 
 @pytest.mark.parametrize("word", ["0" * 40, "HEAD", "main", "--output=executed", ""])
@@ -113,5 +113,5 @@ def test_where_there_is_no_repository_the_commit_may_be_named(package, monkeypat
     assert provenance.commit() == {"commit": None, "dirty": None}
     provenance.commit.cache_clear()
     monkeypatch.setenv(provenance.COMMIT, "f" * 40)
-    stated = provenance._whole_digest(package)
+    stated = provenance.tree_digest(package)
     assert provenance.commit() == {"commit": "f" * 40, "dirty": False, "stated": stated}

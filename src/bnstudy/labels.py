@@ -81,8 +81,17 @@ BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
 
 IDENTITY = ("dataset", "model", "norm", "recipe")
 SIZE = ("width", "epochs", "train_size")
-SWITCHES = tuple(dict.fromkeys(field for flips in READINGS.values() for field in flips))
-AXES = tuple(n for n in FIELDS if n not in (*IDENTITY, *SIZE, *SWITCHES))
+
+
+def switches() -> set[str]:
+    """The fields that some reading flips, of this package or of an extension."""
+    return {field for flips in READINGS.values() for field in flips}
+
+
+def axes() -> tuple[str, ...]:
+    """The fields that settings are made of: all that are no identity, size or switch."""
+    others = {*IDENTITY, *SIZE, *switches()}
+    return tuple(field for field in FIELDS if field not in others)
 
 
 def labels(cell: Cell) -> tuple[str, str]:
@@ -91,11 +100,12 @@ def labels(cell: Cell) -> tuple[str, str]:
     The setting follows from the axis fields alone, the reading from the switches; a cell smaller than the
     full protocol has the reading `reduced`, and `adhoc` with a switch, so that it never enters the thesis's own tables.
     """
-    changed = cell.non_default()
-    axes = {n: v for n, v in changed.items() if n in AXES}
-    setting = next((s for s, want in SETTINGS.items() if want == axes), "adhoc")
-    switches = {n: v for n, v in changed.items() if n in SWITCHES}
-    reading = next((r for r, want in READINGS.items() if acting(cell, want) == switches), "adhoc")
+    changed, flipped = cell.non_default(), switches()
+    apart = {*IDENTITY, *SIZE, *flipped}
+    varied = {n: v for n, v in changed.items() if n not in apart}
+    setting = next((s for s, want in SETTINGS.items() if want == varied), "adhoc")
+    read = {n: v for n, v in changed.items() if n in flipped}
+    reading = next((r for r, want in READINGS.items() if acting(cell, want) == read), "adhoc")
     if any(n in changed for n in SIZE):
         reading = "reduced" if reading == "default" else "adhoc"
     return setting, reading

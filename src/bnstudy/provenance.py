@@ -50,8 +50,9 @@ def _digest(folder: Path, files: Iterable[Path]) -> str:
     return total.hexdigest()[:12]
 
 
-def _whole_digest(package: Path) -> str:
-    return _digest(package, sorted(package.rglob("*.py")))
+def tree_digest(folder: Path) -> str:
+    """12 hex of SHA-256 over all Python files of a folder and those below it, with their names."""
+    return _digest(folder, sorted(folder.rglob("*.py")))
 
 
 @functools.cache
@@ -67,7 +68,7 @@ def digest_at(commit: str) -> str | None:
         return None
     with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
         tar.extractall(folder, filter="data")
-        return _whole_digest(Path(folder))
+        return tree_digest(Path(folder))
 
 
 @functools.cache
@@ -76,7 +77,7 @@ def commit() -> dict[str, Any]:
     checkout, the one that COMMIT names; `stated` is then the digest of all modules, to be held against that commit."""
     if not (PACKAGE.parents[1] / ".git").exists():
         named = os.environ.get(COMMIT)
-        said = {"commit": named, "dirty": False, "stated": _whole_digest(PACKAGE)}
+        said = {"commit": named, "dirty": False, "stated": tree_digest(PACKAGE)}
         return said if named else {"commit": None, "dirty": None}
     try:
         head = _git("rev-parse", "HEAD")

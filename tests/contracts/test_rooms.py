@@ -8,7 +8,7 @@ from pathlib import Path
 import bnstudy
 
 SOURCE = Path(bnstudy.__file__).parent
-FREE = {"__init__", "cli", "extensions"}
+FREE = {"__init__", "cli", "extending"}
 """The front doors, which no room asks for, and what enters a user's names into registries of any room."""
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperOption
 
-from bnstudy import extensions
+from bnstudy import extending
 
 HELP = "A folder that adds data sets, norms, figures, studies; may be given several times [BNSTUDY_EXTENSIONS]."
 
@@ -22,4 +22,4 @@ def everywhere(command: Any) -> Any:
 def _load(context: typer.Context, _option: Any, folders: tuple[str, ...]) -> None:
     """An unknown folder is an error for the verbs; completing a word at a shell's prompt never is."""
     if not context.resilient_parsing:
-        extensions.load(folders or ())
+        extending.load(folders or ())
