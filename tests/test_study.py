@@ -12,7 +12,8 @@ from bnstudy.cell import FIELDS, Cell, Run
 from bnstudy.config import load
 from bnstudy.errors import UsageError
 from bnstudy.labels import name
-from bnstudy.study import Study, describe, find, plan, where
+from bnstudy.selection import find, where
+from bnstudy.study import Study, describe, plan
 
 ROOT = Path(__file__).parents[1]
 CONFIG = load(ROOT / "config.yaml")

@@ -200,35 +200,56 @@ class Run(NamedTuple):
         return f"{self.cell.key}/{self.seed}"
 
 
+class Form(NamedTuple):
+    """What a field holds: values of one type, a list of them, or, if it is optional, None."""
+
+    type: type
+    is_list: bool
+    optional: bool
+
+
+def _form(hint: Any) -> Form:
+    """By its annotation; of a Literal, the type of its values."""
+    parts = [part for part in get_args(hint) or (hint,) if part is not Ellipsis]
+    types = {part if isinstance(part, type) else type(part) for part in parts}
+    (of_values,) = types - {type(None)}
+    return Form(of_values, get_origin(hint) is tuple, type(None) in types)
+
+
 HINTS: dict[str, Any] = get_type_hints(Cell)
 MAX_LISTED = 32
-KINDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a name"}
+TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a name"}
 FIELDS = {spec.name: spec for spec in fields(Cell)}
+FORMS = {name: _form(hint) for name, hint in HINTS.items()}
 
 
 def checked(name: str, value: Any) -> Any:
     """`value` as field `name` holds it (1 becomes 1.0 in a float field). Raises UsageError where it may not be."""
-    hint, meta = HINTS[name], FIELDS[name].metadata
-    optional = type(None) in get_args(hint)
-    kinds: list[Any] = [k for k in (get_args(hint) or (hint,)) if k is not type(None)]
+    hint, form = HINTS[name], FORMS[name]
     if value is None:
-        if optional:
+        if form.optional:
             return None
-        raise UsageError(f"{name}: no value", f"Leave it out: {name} is {meta['doc']}.")
-    if getattr(hint, "__origin__", None) is Literal:
-        for choice in kinds:
+        raise UsageError(f"{name}: no value", f"Leave it out: {name} is {FIELDS[name].metadata['doc']}.")
+    if get_origin(hint) is Literal:
+        choices = get_args(hint)
+        for choice in choices:
             if value == choice and isinstance(value, bool) == isinstance(choice, bool):
                 return choice
-        allowed = ", ".join(map(str, kinds))
-        raise UsageError(f"{name}: {value!r} is not allowed{nearest(value, kinds)}", f"Allowed: {allowed}.")
-    if get_origin(hint) is tuple:
+        allowed = ", ".join(map(str, choices))
+        raise UsageError(f"{name}: {value!r} is not allowed{nearest(value, choices)}", f"Allowed: {allowed}.")
+    if form.is_list:
         return _checked_list(name, value)
-    return _checked_value(name, value, kinds[0])
+    return _checked_value(name, value, form.type)
 
 
 def plain(value: Any) -> Any:
     """A field's value where a list cannot stand, in frames and on the command line: widths as `900-500`."""
     return "-".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def as_word(value: Any) -> str:
+    """A field's value as it is typed and shown: true, 0.001, 900-500."""
+    return str(value).lower() if isinstance(value, bool) else str(plain(value))
 
 
 def _checked_list(name: str, value: Any) -> tuple[int, ...]:
@@ -245,7 +266,7 @@ def _checked_value(name: str, value: Any, kind: type) -> Any:
     if kind is float and type(value) in (int, float) and abs(value) < 1e300:
         value = float(value) + 0.0  # -0.0 becomes 0.0: one value, one key
     if type(value) is not kind:
-        raise UsageError(f"{name}: {value!r} is not {KINDS[kind]}", f"{name} is {meta['doc']}.")
+        raise UsageError(f"{name}: {value!r} is not {TYPE_WORDS[kind]}", f"{name} is {meta['doc']}.")
     if kind is str and not re.fullmatch(r"[a-z0-9_]{1,40}", value):
         raise UsageError(f"{name}: {value!r} is not a name", "Names have lower-case letters, digits and underscores.")
     if kind in (int, float) and not (

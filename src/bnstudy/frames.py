@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bnstudy import paths, store
-from bnstudy.cell import FIELDS, HINTS, Run, plain
+from bnstudy.cell import FIELDS, FORMS, Run, plain
 from bnstudy.errors import DataError
 from bnstudy.labels import labels, name
 from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
@@ -44,15 +44,13 @@ MISSING = LABELS | {"model": _TEXT, "dataset": _TEXT, "norm": _TEXT, "reason": _
 
 
 def _field_type(field: str) -> str:
-    """The column type of a cell field, from its annotation: an optional number is a nullable column, a list is text."""
-    hint = HINTS[field]
-    if get_origin(hint) is tuple:
+    """The column type of a cell field: an optional whole number is a nullable column, a list is text."""
+    form = FORMS[field]
+    if form.is_list:
         return _TEXT
-    values = [v if isinstance(v, type) else type(v) for v in get_args(hint) or (hint,)]
-    kind = next(v for v in values if v is not type(None))
-    if kind is int and type(None) in values:
+    if form.type is int and form.optional:
         return _MAYBE
-    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[kind]
+    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[form.type]
 
 
 RUN_COLUMNS = LABELS | {field: _field_type(field) for field in FIELDS} | OUTCOME
@@ -175,7 +173,7 @@ def _run_row(r: Record, origin: str) -> dict[str, Any]:
         "diverged_layer": str(diverged.get("layer") or ""),
         "seconds": float(np.nansum(np.asarray(r.epochs["seconds"][1:], float))),
         **{field: str(r.provenance.get(field) or "") for field in PROVENANCE},
-        "started": str(r.attempts[0]["start"]) if r.attempts else "",
+        "started": r.started or "",
         "origin": origin,
     }
 

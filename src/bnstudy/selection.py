@@ -3,17 +3,65 @@
 import json
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from bnstudy import choices
-from bnstudy.cell import FIELDS, HINTS, Cell, Run, make_cell
+from bnstudy.cell import FIELDS, FORMS, Cell, Run, as_word, make_cell
 from bnstudy.errors import UsageError, nearest
-from bnstudy.labels import READINGS, SETTINGS
-from bnstudy.study import MAX_SEEDS, Study, find, where
+from bnstudy.labels import READINGS, SETTINGS, name
+from bnstudy.study import MAX_SEEDS, Study, describe
 
+WIDTHS = "[0-9]{1,9}(-[0-9]{1,9})*"
 SEED = "[0-9]{1,9}"  # no other digits that Unicode has, and all below 2^31
+SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
+
+
+def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
+    """The cells that meet every condition. Several values of one key are alternatives, and may be given as
+    `key=a,b` or as `key=a` and `key=b`.
+
+    Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key or on a value
+    that no cell of these has, naming the nearest.
+    """
+    wanted: dict[str, set[str]] = {}
+    for condition in conditions:
+        key, sign, value = condition.partition("=")
+        if not sign:
+            raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
+        if key not in SELECTABLE:
+            raise UsageError(f"--where {key}: no such key{nearest(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
+        wanted.setdefault(key, set()).update(_asked(key, each) for each in value.split(","))
+    rows = [(cell, {k: as_word(v) for k, v in describe(cell).items()}) for cell in cells]
+    for key, values in wanted.items():
+        present = {row[key] for _, row in rows}
+        for value in sorted(values - present):
+            raise UsageError(
+                f"--where {key}={value}: no cell of this study has it{nearest(value, present)}",
+                f"Values here: {', '.join(sorted(present)[:20])}.",
+            )
+    return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
+
+
+def _asked(key: str, typed: str) -> str:
+    """What was typed, as `as_word` writes it: 1e-3 and 0.0010 are 0.001 in a field that holds decimals."""
+    if key in FORMS and FORMS[key].type is float:
+        with suppress(ValueError):
+            return as_word(float(typed))
+    return typed.lower() if key in FORMS and FORMS[key].type is bool else typed
+
+
+def find(cells: Iterable[Cell], wanted: str) -> Cell:
+    """The cell with this name or key. Raises UsageError naming the nearest."""
+    cells = list(cells)
+    for cell in cells:
+        if wanted in (cell.key, name(cell)):
+            return cell
+    known = [k for cell in cells for k in (name(cell), cell.key)]
+    shown = wanted if wanted.isprintable() else ascii(wanted)
+    raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", "List the cells with `bnstudy cells`.")
 
 
 def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
@@ -120,18 +168,17 @@ def cell_of(words: list[str]) -> Cell:
 
 def _typed(key: str, text: str) -> Any:
     """A word as the type of its field; what does not fit stays text, for `Cell` to refuse with its reason."""
-    kinds = str(HINTS.get(key, "str"))
-    if "tuple" in kinds and re.fullmatch(r"[0-9]{1,9}(-[0-9]{1,9})*", text):
-        return [int(each) for each in text.split("-")]
-    for kind, convert in (("int", int), ("float", float)):
-        if kind in kinds or "Literal" in kinds:
-            try:
-                return convert(text)
-            except ValueError:
-                continue
-    if "bool" in kinds and text in ("true", "false"):
-        return text == "true"
-    return None if text == "null" else text
+    form = FORMS.get(key)
+    if form is None or text == "null":
+        return None if text == "null" else text
+    if form.is_list:
+        return [int(each) for each in text.split("-")] if re.fullmatch(WIDTHS, text) else text
+    if form.type is bool:
+        return {"true": True, "false": False}.get(text, text)
+    try:
+        return form.type(text)
+    except ValueError:
+        return text
 
 
 def spread_where(words: list[str]) -> list[str]:

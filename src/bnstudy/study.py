@@ -1,4 +1,4 @@
-"""`Study` (a named set of cells that answers a question), selections from it, and packs.
+"""`Study` (a named set of cells that answers a question), its cells as rows, and packs.
 
 Stdlib only. A pack is a list of runs that one process trains side by side; packs are planned from the
 study alone, so that every process plans the same ones.
@@ -7,13 +7,11 @@ study alone, so that every process plans the same ones.
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, get_args
+from typing import Any
 
-from bnstudy.cell import FIELDS, HINTS, Cell, Run, plain
-from bnstudy.errors import UsageError, nearest
+from bnstudy.cell import FIELDS, Cell, Run, as_word, plain
 from bnstudy.labels import labels, name
 
 MAX_SEEDS = 1_000
@@ -67,59 +65,7 @@ def _same(value: Any, default: Any) -> bool:
 
 
 def _said(value: Any) -> str:
-    return _text(value).removesuffix(".0")
-
-
-def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
-    """The cells that meet every condition. Several values of one key are alternatives, and may be given as
-    `key=a,b` or as `key=a` and `key=b`.
-
-    Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key or on a value
-    that no cell of these has, naming the nearest.
-    """
-    wanted: dict[str, set[str]] = {}
-    for condition in conditions:
-        key, sign, value = condition.partition("=")
-        if not sign:
-            raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
-        if key not in SELECTABLE:
-            raise UsageError(f"--where {key}: no such key{nearest(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
-        wanted.setdefault(key, set()).update(_asked(key, word) for word in value.split(","))
-    rows = [(cell, {k: _text(v) for k, v in describe(cell).items()}) for cell in cells]
-    for key, values in wanted.items():
-        present = {row[key] for _, row in rows}
-        for value in sorted(values - present):
-            raise UsageError(
-                f"--where {key}={value}: no cell of this study has it{nearest(value, present)}",
-                f"Values here: {', '.join(sorted(present)[:20])}.",
-            )
-    return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
-
-
-SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
-
-
-def _text(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(plain(value))
-
-
-def _asked(key: str, word: str) -> str:
-    """What was typed, as `_text` writes it: 1e-3 and 0.0010 are 0.001 in a field that holds decimals."""
-    if key in FIELDS and float in (HINTS[key], *get_args(HINTS[key])):
-        with suppress(ValueError):
-            return _text(float(word))
-    return word.lower() if key in FIELDS and HINTS[key] is bool else word
-
-
-def find(cells: Iterable[Cell], word: str) -> Cell:
-    """The cell with this name or key. Raises UsageError naming the nearest."""
-    cells = list(cells)
-    for cell in cells:
-        if word in (cell.key, name(cell)):
-            return cell
-    known = [k for cell in cells for k in (name(cell), cell.key)]
-    shown = word if word.isprintable() else ascii(word)
-    raise UsageError(f"{shown}: no such cell{nearest(word, known)}", "List the cells with `bnstudy cells`.")
+    return as_word(value).removesuffix(".0")
 
 
 def plan(runs: Sequence[Run]) -> list[Pack]:

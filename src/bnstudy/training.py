@@ -4,9 +4,7 @@ torch is imported only when something is left to train, so a job whose records s
 """
 
 import contextlib
-import os
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -108,7 +106,7 @@ def own_records(runs: Iterable[Run], results: Path, say: Say, began: float = 0.0
 
 def _published(unrecorded: Sequence[Run], results: Path, say: Say) -> dict[Run, str]:
     """The digests of those runs that need no record of their own, being published."""
-    return {run: found.digest for run, found in publication.standing(results, unrecorded, say).items()}
+    return {run: found.digest for run, found in publication.verified(results, unrecorded, say).items()}
 
 
 def _missing(runs: Sequence[Run], own: set[Run], results: Path, report: Report, fresh: bool) -> list[Run]:
@@ -197,15 +195,15 @@ def _train_on(
     from bnstudy import provenance
     from bnstudy.engine.inputs import prepare
 
-    origin = {
+    made_by = {
         run.id: provenance.of_run(
             run.cell.recipe, engine.name, device, run.cell.precision, arrays.digest, arrays.source
         )
         for run in runs
     }
-    keeper = DiskKeeper(results, origin, asked, say, on_epoch, weights)
+    keeper = DiskKeeper(results, made_by, asked, say, on_epoch, weights)
     for run, trained in engine.train(runs, lambda r: prepare(r.cell, r.seed, arrays), keeper, device):
-        told = {"attempts": keeper.attempts(run), "provenance": origin[run.id]}
+        told = {"attempts": keeper.attempts(run), "provenance": made_by[run.id]}
         record = Record(cell=run.cell, seed=run.seed, **vars(trained), **told)
         store.put_record(results, record)
         store.drop_checkpoints(results, run)
@@ -256,12 +254,3 @@ def put_manifest(results: Path, pack: str, runs: Sequence[Run], report: Report) 
             raise TryAgain(f"{run.cell.key}/{run.seed}: no valid record", "Run the same command again.")
         rows.append(row)
     store.put_manifest(results, pack, rows)
-
-
-def environment() -> None:
-    """One thread per process, set before torch is imported; and a place for words where a standard stream is closed."""
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
-    for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, stream) is None:  # its number would go to the next file opened, and a library's warning into it
-            setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115, PTH123

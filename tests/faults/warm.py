@@ -154,10 +154,11 @@ def _reap(how: int = 0) -> None:
 def _warm_up() -> None:
     """Import what training imports, some of it at its first step only."""
     from bnstudy import cli, training
+    from bnstudy.cli import process
     from faults import small
 
     assert cli.main
-    training.environment()
+    process.prepare()
     with tempfile.TemporaryDirectory() as folder:
         runs = [Run(small.cell(epochs=1, **changes), 0) for changes in ({}, {"optimizer": "adam"})]
         training.train(runs, Path(folder), Path(folder), say=lambda line: None)

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths, selection, training
-from bnstudy.cli import options
+from bnstudy import console, paths, selection
+from bnstudy.cli import options, process
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -35,7 +35,7 @@ def train(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Time a step of every engine and of the usual loops, in alternated rounds."""
-    training.environment()
+    process.prepare()
     from bnstudy.bench import train as bench
 
     rows = bench.rows(model, dataset, tuple(norm or bench.NORMS), device, rounds, console.say)
@@ -83,7 +83,7 @@ def time_(
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:  # fmt: skip
     """Time epochs with and without batch norm for tables B.3 and B.4; leave the machine alone meanwhile."""
-    training.environment()
+    process.prepare()
     from bnstudy.timing import record, run
 
     folder, chosen = paths.results_root(results), _timings(names or [], study, where, config)

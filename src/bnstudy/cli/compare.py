@@ -10,7 +10,7 @@ from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ReportsOption, ResultsOption
 from bnstudy.errors import DataError, UsageError
 from bnstudy.record import Record
-from bnstudy.study import find
+from bnstudy.selection import find
 
 
 def add_to(app: typer.Typer) -> None:

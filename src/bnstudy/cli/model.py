@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, selection, training
+from bnstudy import console, selection
+from bnstudy.cli import process
 from bnstudy.cli.options import JsonOption
 
 
@@ -20,7 +21,7 @@ def model(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """List the layers of a network: output shapes, parameters, multiply-adds per image."""
-    training.environment()
+    process.prepare()
     from bnstudy import anatomy
 
     cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths, publication, selection, training
+from bnstudy import console, paths, publication, selection
 from bnstudy.cell import Run
-from bnstudy.cli import options
+from bnstudy.cli import options, process
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -140,7 +140,7 @@ def why(
     data: DataOption = None, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Say what a cell is, and of each run whether it would be trained again, and why."""
-    training.environment()
+    process.prepare()
     from bnstudy.progress.why import explain
 
     folder, studies = paths.results_root(results), list(options.studies(config).values())

@@ -9,7 +9,7 @@ import typer
 
 from bnstudy import console, paths, publication, selection, training
 from bnstudy.cell import Cell, Run
-from bnstudy.cli import options
+from bnstudy.cli import options, process
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -28,7 +28,8 @@ from bnstudy.cli.study import put_estimate
 from bnstudy.errors import DataError, UsageError
 from bnstudy.labels import name
 from bnstudy.record import Record
-from bnstudy.study import find, wants_gpu
+from bnstudy.selection import find
+from bnstudy.study import wants_gpu
 
 WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
@@ -51,7 +52,7 @@ def train(
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:  # fmt: skip
     """Train cells in this process, without the DAG: by name, by study, or from a file."""
-    training.environment()
+    process.prepare()
     runs = list(dict.fromkeys(_runs_to_train(names or [], study, cells_file, where, seeds, config)))
     folder = paths.results_root(results)
     if estimate:
@@ -118,7 +119,7 @@ def try_(
     weights: WeightsOption = False,
 ) -> None:  # fmt: skip
     """Train one cell that no study needs to hold, and show it."""
-    training.environment()
+    process.prepare()
     cell = selection.cell_of(values)
     runs = [Run(cell, seed) for seed in selection.parse_seeds(seeds)]
     folder = paths.results_root(results)
@@ -162,13 +163,13 @@ def _show(record: Record, results: Path) -> None:
     path = paths.record(results, run.cell.key, run.seed)
     where = path if path.exists() else paths.published(results, "runs")
     _show_cell(run.cell)
-    origin, test = record.provenance, record.test[run.cell.tested_weights]
+    made_by, test = record.provenance, record.test[run.cell.tested_weights]
     rows = [
         ("seed", record.seed), ("outcome", record.outcome), ("stopped by", record.stopped),
         ("epochs", f"{record.epochs_run}, best {record.best_epoch}"), ("test accuracy", f"{test['accuracy']:.2f} %"),
         ("test loss", f"{test['loss']:.4f}"), ("training", f"{sum(record.epochs['seconds']):.1f} s"),
-        ("engine", f"{origin['engine']}, torch {origin['torch']}, {origin['device']}, {origin['cpu']}"),
-        ("data", f"{origin['data_source']}, {origin['data_digest'][:12]}"), ("source", origin["source_digest"]),
+        ("engine", f"{made_by['engine']}, torch {made_by['torch']}, {made_by['device']}, {made_by['cpu']}"),
+        ("data", f"{made_by['data_source']}, {made_by['data_digest'][:12]}"), ("source", made_by["source_digest"]),
         ("record", where),
     ]  # fmt: skip
     if record.diverged_at:

@@ -7,13 +7,13 @@ hyperparameter added there can be written here, with the same limits and message
 import re
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import Annotated, Any, get_origin
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, create_model
 from pydantic_core import PydanticCustomError
 
 from bnstudy import choices, datasets
-from bnstudy.cell import FIELDS, HINTS, checked
+from bnstudy.cell import FIELDS, FORMS, checked
 from bnstudy.errors import UsageError, nearest
 from bnstudy.labels import READINGS, SETTINGS
 from bnstudy.study import MAX_SEEDS, STUDY_PATTERN
@@ -43,7 +43,7 @@ def _several(check: Callable[[Any], Any], default: Any) -> tuple[Any, Any]:
 
 
 def _field(name: str) -> tuple[Any, Any]:
-    if get_origin(HINTS[name]) is tuple:  # one list of numbers is one value, a list of lists is several
+    if FORMS[name].is_list:  # one list of numbers is one value, a list of lists is several
         listed = BeforeValidator(lambda value: value if _is_list_of_lists(value) else [value])
         return Annotated[list[Annotated[Any, PlainValidator(_refusing(partial(checked, name)))]], listed], []
 

@@ -9,12 +9,12 @@ import json
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from bnstudy.cell import FIELDS, HINTS, make_cell
+from bnstudy.cell import FIELDS, FORMS, make_cell
 from bnstudy.errors import UsageError
 from bnstudy.labels import labels, name
 from bnstudy.publication import kept_epochs
@@ -41,13 +41,11 @@ OUTCOME = {
 
 
 def _type_of(field: str) -> pa.DataType:
-    """The column type of a cell field, from its annotation; null stands for the field's default of none."""
-    if get_origin(HINTS[field]) is tuple:
+    """The column type of a cell field; null stands for the field's default of none."""
+    form = FORMS[field]
+    if form.is_list:
         return pa.list_(_INT)
-    values = [v if isinstance(v, type) else type(v) for v in get_args(HINTS[field]) or (HINTS[field],)]
-    kinds = {v for v in values if v is not type(None)}
-    plain = float if float in kinds else next(iter(kinds))
-    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[plain]
+    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[form.type]
 
 
 LABELS = {"key": _TEXT, "seed": _INT, "name": _TEXT, "setting": _TEXT, "reading": _TEXT}
@@ -139,7 +137,7 @@ def _row(r: Record, record_digest: str) -> dict[str, Any]:
         "test_accuracy": r.test_accuracy, "test_images": r.test["images"],
         **{f"test_{what}_{weights}": r.test[weights][what] for weights in WEIGHTS for what in TESTED},
         "seconds": float(np.nansum(np.asarray(r.epochs["seconds"][1:], float))),
-        "started": str(r.attempts[0]["start"]) if r.attempts else None,
+        "started": r.started,
         "attempts": len(r.attempts), "attempts_seconds": sum(float(a.get("seconds", 0)) for a in r.attempts),
         "weights_digest": r.epochs["weights_digest"][-1], "record_digest": record_digest,
         **{field: r.provenance.get(field) for field in PROVENANCE},

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import published
+from bnstudy.cell import as_word
 from bnstudy.closeness import LEVEL, by_number, closeness, conclusion, signed
 from bnstudy.figures import style
 from bnstudy.labels import READINGS
@@ -45,7 +46,7 @@ def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:
         "deviation": f"{row.deviation:.2f}", "default": f"{row.default:.2f}",
         "difference": signed(row.difference), "interval": interval,
         "within": within, "default_within": default_within, "verdict": row.verdict,
-        "what": ", ".join(f"{k}={_plain(v)}" for k, v in READINGS[row.reading].items()),
+        "what": ", ".join(f"{k}={as_word(v)}" for k, v in READINGS[row.reading].items()),
     }  # fmt: skip
 
 
@@ -60,7 +61,3 @@ def _numbers(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
             "published": f"{number.published:.1f}", "default": half_up(number.default), "verdict": number.verdict,
             "readings": [{"reading": r.reading, "own": half_up(r.own), "within": r.within} for r in each(group)],
         }  # fmt: skip
-
-
-def _plain(value: Any) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
