@@ -43,7 +43,7 @@ class Claim:
     title       what it says, in this project's words
     places      the models and data sets it speaks of; empty if it speaks of no training
     figures     figures and tables that show it, such as 7.16 or B.1
-    published   what tables B.1 to B.4 say: yes, no, or not in tables
+    published   what tables B.1 to B.4 say, yes, no or not in tables; what a report's own numbers say, or not printed
     """
 
     id: str

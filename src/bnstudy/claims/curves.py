@@ -10,6 +10,7 @@ from functools import wraps
 from typing import Any, Protocol
 
 import numpy as np
+from scipy import stats
 
 from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, some
 from bnstudy.publication import EVERY_EPOCH_TO
@@ -243,10 +244,8 @@ class History:
     @_measured
     def trend_with_depth(self, model: str, setting: str, dataset: str, norm: str, column: str) -> float:
         """Spearman's correlation of a layer column after the last epoch with the layer's place."""
-        from scipy.stats import spearmanr
-
         last = self.hidden(model, setting, dataset, norm, column)[-1]
-        found: Any = spearmanr(np.arange(len(last)), last) if np.ptp(last) else None
+        found: Any = stats.spearmanr(np.arange(len(last)), last) if np.ptp(last) else None
         return found.statistic if found else 0.0
 
     def seconds(self, model: str, batch_size: int, dataset: str, norm: str) -> float:

@@ -39,7 +39,7 @@ def rows(
     or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged
     model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
     """
-    return [_row(claim, found) for claim, found in judged(measure(frames, timings, reading))]
+    return [row(claim, found, published_support(claim)) for claim, found in judged(measure(frames, timings, reading))]
 
 
 def reading_of(plan: pd.DataFrame) -> str:
@@ -60,7 +60,8 @@ def judged(measured: Measured | None) -> list[tuple[Claim, ClaimVerdict]]:
     return [(claim, verdict(claim, measured)) for claim in registry().values()]
 
 
-def _row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
+def row(claim: Claim, found: ClaimVerdict, published: str) -> dict[str, Any]:
+    """A claim with its verdict, as `rows` describes it; `published`: what the printed numbers say of it."""
     return {
         "id": claim.id,
         "priority": claim.priority,
@@ -69,7 +70,7 @@ def _row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
         "title": claim.title,
         "state": found.state,
         "verdict": found.verdict,
-        "published": published_support(claim),
+        "published": published,
         "evidence": evidence(found),
         "figures": list(claim.figures),
     }

@@ -8,9 +8,9 @@ from functools import cache, cached_property
 from typing import Any
 
 import bnstudy.claims.predicates.practicals  # noqa: F401 (they register themselves)
+from bnstudy.claims import listing
 from bnstudy.claims.by_row import DATASET, Group, RowCurves, Rows
 from bnstudy.claims.catalogue import Claim, claims_of
-from bnstudy.claims.listing import evidence
 from bnstudy.claims.measured import Mean, Measured, accuracies
 from bnstudy.claims.verdicts import ClaimVerdict, verdict
 from bnstudy.frames import Frames
@@ -59,11 +59,7 @@ def judged(frames: Frames) -> list[tuple[Claim, ClaimVerdict]]:
 
 def rows(frames: Frames) -> list[dict[str, Any]]:
     """One row per claim, with the keys of `claims.rows`; `published` is what the reports' own numbers say."""
-    return [
-        {
-            "id": claim.id, "priority": claim.priority, "section": claim.section, "kind": claim.kind,
-            "title": claim.title, "state": found.state, "verdict": found.verdict, "published": claim.published,
-            "evidence": evidence(found) | {"datasets_present": [DATASET] if found.places else []}, "figures": [],
-        }
-        for claim, found in judged(frames)
-    ]  # fmt: skip
+    found = [listing.row(claim, one, claim.published) for claim, one in judged(frames)]
+    for row in found:
+        row["evidence"]["datasets_present"] = [DATASET] if row["evidence"]["places"] else []
+    return found

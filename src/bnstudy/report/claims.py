@@ -12,13 +12,14 @@ from bnstudy.claims import (
     Measured,
     PartVerdict,
     judged,
+    listing,
     measure,
     published_support,
     reading_of,
     verdict,
 )
 from bnstudy.claims.catalogue import ACCURACY, VALIDATION
-from bnstudy.claims.listing import evidence, numbers, true_in
+from bnstudy.claims.listing import numbers, true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.figures import style
@@ -98,15 +99,17 @@ def _alone(claim: Claim, whole: ClaimVerdict, place: Place, measured: Measured) 
 
 
 def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
-    """A claim as the page shows it."""
-    return {
-        "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
+    """A claim of the thesis as the page shows it."""
+    return page_row(claim, found, published_support(claim), left_out(claim, found)) | {
         "group": group(claim.section), "models": sorted({model for model, _ in claim.places}),
         "judged_on": {model for model, _ in found.places},
-        "verdict": found.verdict, "state": found.state, "published": published_support(claim),
-        "figures": claim.figures, "left": left_out(claim, found), "parts": [part_row(part) for part in found.parts],
-        "text": evidence(found)["text"],
     }  # fmt: skip
+
+
+def page_row(claim: Claim, found: ClaimVerdict, published: str, left: str) -> dict[str, Any]:
+    """A claim as the page shows it and claims.csv lists it; `left`: what it speaks of and was not judged on."""
+    row = listing.row(claim, found, published)
+    return row | {"left": left, "text": row["evidence"]["text"], "parts": [part_row(part) for part in found.parts]}
 
 
 def by_figure(claims: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:

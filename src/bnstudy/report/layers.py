@@ -12,7 +12,7 @@ from bnstudy.figures.background.render import render
 from bnstudy.labels import SETTINGS
 from bnstudy.report.files import addresses
 
-KINDS = {("none", False): "vanilla", ("batch", False): "batch norm, epsilon 0", ("batch", True): "batch norm"}
+VARIANTS = {("none", False): "vanilla", ("batch", False): "batch norm, epsilon 0", ("batch", True): "batch norm"}
 SHAPES = {("none", "relu"): "vanilla", ("batch", "relu"): "batch norm", ("batch", "linear"): "batch norm, no ReLU"}
 CLAIMS = ("G24", "G25")
 
@@ -28,7 +28,7 @@ def scaling_rows(found: pd.DataFrame) -> list[dict[str, str]]:
     """Per kind of layer: changes by weights of the thesis's low and high deviation (7.1.3) against kaiming's, in
     percent, and the exponent of the weights' gradient over all scales."""
     rows = []
-    for (norm, with_eps), title in KINDS.items():
+    for (norm, with_eps), title in VARIANTS.items():
         own = found[(found["norm"] == norm) & ((found["eps"] > 0) == with_eps)]
         row = {"title": title, "exponent": f"{exponent(own):+.3f}".replace("-", "−").replace("+0.000", "0.000")}
         for name in ("low", "high"):

@@ -10,11 +10,10 @@ from markupsafe import Markup
 from bnstudy import tables
 from bnstudy.claims import practicals as claims
 from bnstudy.claims.catalogue import Claim
-from bnstudy.claims.listing import evidence
 from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict
 from bnstudy.figures import practicals as figures
 from bnstudy.frames import Frames
-from bnstudy.report.claims import part_row
+from bnstudy.report.claims import page_row
 from bnstudy.report.files import addresses
 from bnstudy.tables import practicals
 from bnstudy.tables.listing import html
@@ -66,9 +65,4 @@ def _picture(
 def claim_row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
     """A claim as the section shows it, and as `report.claims.csv` writes it."""
     left = [group for group in claim.places if group not in found.places] if found.places else []
-    return {
-        "id": claim.id, "title": claim.title, "section": claim.section, "priority": claim.priority,
-        "verdict": found.verdict, "state": found.state, "published": claim.published, "figures": (),
-        "left": ", ".join("/".join(group) for group in left), "text": evidence(found)["text"],
-        "parts": [part_row(part) for part in found.parts],
-    }  # fmt: skip
+    return page_row(claim, found, claim.published, ", ".join("/".join(group) for group in left))
