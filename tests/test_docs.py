@@ -87,7 +87,7 @@ HEAVY = {
 INSTEAD = {  # what takes too long, or is what runs this test: a look at what it would do
     "make demo": "make --dry-run demo",
     "make test": "make --dry-run test",
-    "make replicate": "make --dry-run replicate",
+    "make replicate YES=1": "make --dry-run replicate YES=1",
     'make replicate WHERE="model=mlp"': 'make --dry-run replicate WHERE="model=mlp"',
     "make report": "make --dry-run report",
     "make report STUDY=demo": "make --dry-run report STUDY=demo",

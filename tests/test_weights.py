@@ -113,5 +113,5 @@ def test_without_safetensors_nothing_is_trained(capsys, monkeypatch, tmp_path):
     ended = call(capsys, "train", "--cells", str(file), "--results", str(tmp_path / "results"), "--weights")
     assert ended.code == 2
     assert two_lines(ended)
-    assert "pip install safetensors, or bnstudy[weights]" in ended.err
+    assert "safetensors, or in a checkout .[weights]" in ended.err
     assert not (tmp_path / "results").exists()

@@ -119,7 +119,7 @@ def _busy(shares: dict[str, list[Path]]) -> TryAgain:
     owners = sorted({lock.owner(path) for paths in shares.values() for path in paths if lock.holder(path)})
     return TryAgain(
         f"{', '.join(shares)}: in the hands of {', '.join(owners) or lock.UNKNOWN}",
-        "Wait until one ends, or use --device.",
+        "Wait until one ends, or name another device (`bnstudy train --device`).",
     )
 
 

@@ -10,5 +10,5 @@ def need(package: str, extra: str, what: str) -> None:
     if find_spec(package) is None:
         raise UsageError(
             f"{what}: the package {package} is not installed",
-            f"Install it: pip install {package}, or bnstudy[{extra}].",
+            f"Install it where bnstudy is: {package}, or in a checkout .[{extra}] (docs/guide/install.md).",
         )

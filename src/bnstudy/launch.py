@@ -65,9 +65,10 @@ def scheduling(processes: int, profile: Path | None) -> list[str]:
     """Snakemake's words on where and how to run. Raises UsageError if there is no such profile."""
     if profile is None:
         return ["--cores", str(processes), "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input"]
-    if not any(profile.glob("config*.yaml")):
+    folder = paths.profile(profile)
+    if not any(folder.glob("config*.yaml")):
         raise UsageError(f"--profile {profile}: holds no config.yaml", "Name a folder, for instance profiles/slurm.")
-    return ["--workflow-profile", str(profile)]
+    return ["--workflow-profile", str(folder)]
 
 
 def snakemake(

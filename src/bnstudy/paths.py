@@ -21,6 +21,11 @@ def config_file(given: str | os.PathLike = "config.yaml") -> Path:
     return own if path == Path("config.yaml") and not path.exists() and own.exists() else path
 
 
+def profile(given: Path) -> Path:
+    """A Snakemake profile: the folder given; where there is none, as outside a checkout, that of the package."""
+    return given if given.exists() else shipped() / given
+
+
 def results_root(given: str | os.PathLike | None = None) -> Path:
     """The folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
     return Path(given or os.environ.get("BNSTUDY_RESULTS") or "results")

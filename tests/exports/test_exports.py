@@ -135,5 +135,5 @@ def test_without_tensorboard_it_says_how_to_get_it(export, monkeypatch, tmp_path
     ended = export("--format", "tensorboard", "--to", tmp_path)
     assert ended.code == 2
     assert two_lines(ended)
-    assert "pip install tensorboard, or bnstudy[tensorboard]" in ended.err
+    assert "tensorboard, or in a checkout .[tensorboard]" in ended.err
     assert list(tmp_path.iterdir()) == []

@@ -74,7 +74,7 @@ def _give_up_on_second(run: Run, again: set[Run], device: str) -> None:
     if run in again:
         raise TryAgain(
             f"{run.cell.key}/{run.seed}: does not fit into the memory of {device}, even alone",
-            "Free the GPU, or train it with --device cpu.",
+            "Free the GPU, or train it by `bnstudy train --device cpu`.",
         )
     again.add(run)
 
