@@ -3,7 +3,7 @@
 # `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
 from snakemake.utils import min_version
 
-from bnstudy import datasets, extensions
+from bnstudy import datasets, extending
 from bnstudy.dag import Dag, beside, device, find_commands
 
 min_version("9.20")
@@ -16,7 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 find_commands()
-extensions.load()  # those that BNSTUDY_EXTENSIONS names
+extending.load()  # those that BNSTUDY_EXTENSIONS names
 PLAN = Dag.plan(workflow.configfiles[0], config)
 if workflow.is_main_process:  # not in a job on another machine, which may see the files of others late
     PLAN.clear_gaps()
@@ -44,5 +44,5 @@ for study in PLAN.studies:
         default_target: study == PLAN.default
         input:
             PLAN.reports / study / "index.html",
-            PLAN.standing(study),
+            PLAN.inputs(study),
             expand(rules.aggregate.output, study=study),  # a job that fails has its outputs deleted, these too

@@ -8,7 +8,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as vision
 
 from bnstudy import streams
-from bnstudy.augmentations import DEGREES, JITTER, KINDS, PADDING, REGISTRY, augmented
+from bnstudy.augmentations import DEGREES, JITTER, PADDING, REGISTRY, TRANSFORMS, augmented
 
 COUNT = 24
 
@@ -27,7 +27,7 @@ def draws(most: float) -> torch.Tensor:
 
 def test_each_image_is_flipped_or_left():
     images = pixels()
-    found, chosen = KINDS["flip"](images, generator()), torch.rand(COUNT, generator=generator()) < 0.5
+    found, chosen = TRANSFORMS["flip"](images, generator()), torch.rand(COUNT, generator=generator()) < 0.5
     assert 4 < chosen.sum() < 20
     for image, before, turned in zip(found, images, chosen, strict=True):
         assert torch.equal(image, vision.horizontal_flip(before) if turned else before)
@@ -35,7 +35,7 @@ def test_each_image_is_flipped_or_left():
 
 def test_a_crop_is_a_window_of_the_padded_image():
     images = pixels(height=10)
-    found = KINDS["crop"](images, generator())
+    found = TRANSFORMS["crop"](images, generator())
     top, left = torch.randint(2 * PADDING + 1, (2, COUNT), generator=generator()).tolist()
     assert min(top + left) == 0
     assert max(top + left) == 2 * PADDING
@@ -47,7 +47,7 @@ def test_a_crop_is_a_window_of_the_padded_image():
 @pytest.mark.parametrize("width", [12, 9])
 def test_a_rotation_is_torchvisions(width):
     images = pixels(width=width)
-    found, angles = KINDS["rotation"](images, generator()), draws(math.radians(DEGREES))
+    found, angles = TRANSFORMS["rotation"](images, generator()), draws(math.radians(DEGREES))
     assert angles.abs().max() > math.radians(DEGREES) / 2
     for image, before, angle in zip(found, images, angles, strict=True):
         turned = vision.rotate(before, math.degrees(angle), InterpolationMode.BILINEAR)
@@ -57,7 +57,7 @@ def test_a_rotation_is_torchvisions(width):
 @pytest.mark.parametrize("channels", [3, 1])
 def test_color_jitter_is_torchvisions(channels):
     images, stream = pixels(channels), generator()
-    found = KINDS["color_jitter"](images, generator())
+    found = TRANSFORMS["color_jitter"](images, generator())
     factors = torch.stack([1 + (2 * torch.rand(COUNT, generator=stream) - 1) * JITTER for _ in range(3)])
     assert factors.min() < 0.85
     assert factors.max() > 1.15
@@ -84,18 +84,18 @@ def test_images_keep_their_shape_and_range_and_depend_on_seed_and_step_alone(nam
 
 
 def test_names_combine_in_one_order_and_each_kind_draws_as_it_does_alone():
-    assert len(REGISTRY) == 2 ** len(KINDS)
-    assert REGISTRY["flip_crop"] == (KINDS["flip"], KINDS["crop"])
+    assert len(REGISTRY) == 2 ** len(TRANSFORMS)
+    assert REGISTRY["flip_crop"] == (TRANSFORMS["flip"], TRANSFORMS["crop"])
     assert "crop_flip" not in REGISTRY
     mean, std, images = torch.zeros(()), torch.full((), 255.0), pixels()
     flipped = augmented(images, "flip", mean, std, 3, 9)
     both = augmented(images, "flip_crop", mean, std, 3, 9)
-    assert torch.equal(both, KINDS["crop"](flipped, streams.augmentation_generator(3, "crop", 9)))
+    assert torch.equal(both, TRANSFORMS["crop"](flipped, streams.augmentation_generator(3, "crop", 9)))
 
 
 def test_per_pixel_moments_are_undone_before_and_redone_after():
     mean, std = 255 * torch.rand(3, 12, 12), 20 + 50 * torch.rand(3, 12, 12)
     images = (255 * pixels() - mean) / std
     found = augmented(images, "flip", mean, std, 0, 0)
-    wanted = KINDS["flip"](pixels(), streams.augmentation_generator(0, "flip", 0))
+    wanted = TRANSFORMS["flip"](pixels(), streams.augmentation_generator(0, "flip", 0))
     torch.testing.assert_close(found, (255 * wanted - mean) / std, atol=1e-4, rtol=0)

@@ -53,17 +53,13 @@ def golden():
 
 @pytest.mark.parametrize(("name", "norm"), CASES)
 def test_the_curve_has_not_moved(golden, name, norm):
+    """And it is that of a network that learns: of one that does not, much could change unseen."""
     found, want = measure(name, norm), golden["curves"][f"{name}-{norm}"]
+    assert found["data_loss"][-1] < 0.9 * found["data_loss"][1]
     for column in CURVES:
         assert found[column] == pytest.approx(want[column], rel=1e-4)
     if golden["machine"] == machine():
         assert found["weights_digest"] == want["weights_digest"]
-
-
-def test_the_curves_are_those_of_a_network_that_learns(golden):
-    for case, want in golden["curves"].items():
-        assert len(want["data_loss"]) == 4
-        assert want["data_loss"][-1] < 0.9 * want["data_loss"][1], case
 
 
 if __name__ == "__main__":

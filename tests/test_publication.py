@@ -85,7 +85,7 @@ def results(tmp_path, author) -> Path:
 
 
 def digests(results: Path, runs=RUNS) -> dict[Run, str]:
-    return {run: found.digest for run, found in publication.standing(results, runs, pytest.fail).items()}
+    return {run: found.digest for run, found in publication.verified(results, runs, pytest.fail).items()}
 
 
 def edit(results: Path, name: str, column: str, row: int, value) -> None:
@@ -224,7 +224,7 @@ EDITS = [
 def test_an_edited_value_is_detected(results, name, column, value):
     edit(results, name, column, 0, value)
     said: list[str] = []
-    assert len(publication.standing(results, RUNS, said.append)) == len(RUNS) - 1
+    assert len(publication.verified(results, RUNS, said.append)) == len(RUNS) - 1
     assert len(said) == (0 if column == "recipe" else 1)  # another recipe is another run
     keep(results, trained(Run(cell(lr=0.02), 0)))
     with pytest.raises(DataError, match="does not verify"):
@@ -241,7 +241,7 @@ def test_what_an_edit_spoiled_its_own_record_mends(results, records):
 def test_a_torn_file_is_named(results):
     paths.published(results, "layers").write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match=r"layers\.parquet"):
-        publication.standing(results, RUNS, pytest.fail)
+        publication.verified(results, RUNS, pytest.fail)
 
 
 def test_a_column_of_a_later_version_moves_no_digest(results):
@@ -479,7 +479,7 @@ PLACE = {"cpu": "abacus", "threads": 1, "torch": "2"}
 def test_nothing_is_imported_where_nothing_is_published(tmp_path):
     code = (
         "import sys; from pathlib import Path; from bnstudy import publication;"
-        "assert publication.standing(Path(sys.argv[1]), [], print) == {};"
+        "assert publication.verified(Path(sys.argv[1]), [], print) == {};"
         "assert not {'pyarrow', 'pandas', 'torch', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

@@ -2,7 +2,7 @@
 
 A function takes pixels (N, C, H, W), float32 from 0 to 1, and a CPU generator from which it draws for each image, and
 returns pixels of the same shape. What comes from outside of an image is black. Names joined by `_` in the order of
-KINDS combine: `flip_crop`. Each function has its own stream of seed and step, so it draws the same alone as combined.
+TRANSFORMS combine: `flip_crop`. Each function has its own stream of seed and step: it draws the same alone as combined.
 """
 
 from __future__ import annotations
@@ -60,12 +60,12 @@ def color_jitter(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tens
     return torch.lerp(_grey(pixels), pixels, saturation).clamp(0, 1) if pixels.shape[1] == 3 else pixels
 
 
-KINDS: dict[str, Augmentation] = {"flip": flip, "crop": crop, "rotation": rotation, "color_jitter": color_jitter}
+TRANSFORMS: dict[str, Augmentation] = {"flip": flip, "crop": crop, "rotation": rotation, "color_jitter": color_jitter}
 
 REGISTRY: dict[str, tuple[Augmentation, ...]] = {"none": ()} | {
-    "_".join(names): tuple(KINDS[name] for name in names)
-    for count in range(1, len(KINDS) + 1)
-    for names in combinations(KINDS, count)
+    "_".join(names): tuple(TRANSFORMS[name] for name in names)
+    for count in range(1, len(TRANSFORMS) + 1)
+    for names in combinations(TRANSFORMS, count)
 }
 
 

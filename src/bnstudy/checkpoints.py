@@ -28,10 +28,10 @@ class DiskKeeper(Keeper):
     """The engine's `Keeper` on disk: checkpoints when due, lines of progress, requests to stop."""
 
     def __init__(
-        self, results: Path, origin: dict[str, dict[str, Any]], asked: Callable[[], bool], say: Say,
+        self, results: Path, made_by: dict[str, dict[str, Any]], asked: Callable[[], bool], say: Say,
         on_epoch: Callable[[Run, dict[str, Any]], None], weights: bool = False,
     ):  # fmt: skip
-        self._results, self._origin, self._asked, self._say, self._on_epoch = results, origin, asked, say, on_epoch
+        self._results, self._made_by, self._asked, self._say, self._on_epoch = results, made_by, asked, say, on_epoch
         self._weights = weights
         self._began: dict[str, float] = {}
         self._attempts: dict[str, list[dict[str, Any]]] = {}
@@ -85,18 +85,18 @@ class DiskKeeper(Keeper):
         return [*earlier, this | {"seconds": round(time.monotonic() - self._began[run.id], 3)}]
 
     def _fingerprint(self, run: Run) -> dict[str, Any]:
-        return fingerprint(run, self._origin[run.id])
+        return fingerprint(run, self._made_by[run.id])
 
 
-def fingerprint(run: Run, origin: dict[str, Any]) -> dict[str, Any]:
+def fingerprint(run: Run, made_by: dict[str, Any]) -> dict[str, Any]:
     """What must be equal for a checkpoint to go on with the same bits, from a run's provenance.
 
     The kind of device and the GPU's model, not its number: a run may go on with another GPU of one box.
     """
     wanted = ("recipe", "source_digest", "data_digest", "engine", "torch", "cpu", "instruction_set", "gpu", "threads",
               "precision")  # fmt: skip
-    kind = str(origin.get("device")).partition(":")[0]
-    return {"key": run.cell.key, "seed": run.seed, "device": kind} | {k: origin.get(k) for k in wanted}
+    kind = str(made_by.get("device")).partition(":")[0]
+    return {"key": run.cell.key, "seed": run.seed, "device": kind} | {k: made_by.get(k) for k in wanted}
 
 
 def checkpoint_seconds() -> float:

@@ -96,7 +96,7 @@ class Dag:
         Snakemake refuses a job whose input is newer than its output."""
         for study in self.studies:
             frames = sorted(paths.frames(self.results, study).glob("*.parquet"))
-            for path in (*self.standing(study), *frames, paths.report(self.reports, study)):
+            for path in (*self.inputs(study), *frames, paths.report(self.reports, study)):
                 with contextlib.suppress(OSError):
                     if Path(path).stat().st_mtime > time.time():
                         os.utime(path)
@@ -118,10 +118,10 @@ class Dag:
         return {timing.id: timing for timings in self.timings.values() for timing in timings}
 
     def manifests(self, wildcards: Any) -> list[str]:
-        """Input of `aggregate`: see `standing`."""
-        return self.standing(wildcards.study)
+        """Input of `aggregate`: see `inputs`."""
+        return self.inputs(wildcards.study)
 
-    def standing(self, study: str) -> list[str]:
+    def inputs(self, study: str) -> list[str]:
         """What stands for all packs and timings of a study, and what there is already of timings that another
         study made and its report shows, and of published runs.
 

@@ -59,14 +59,14 @@ def load(
 
 def collect(study: Study, results: Path, say: Say) -> Results:
     """The frames of a study from the records there are."""
-    own, absent, runs = list(own_records(study, results, say)), datasets.noted(results), study.runs()
+    own, absent, runs = list(_readable(study, results, say)), datasets.noted(results), study.runs()
     reasons = {run: absent[run.cell.dataset] for run in runs if run.cell.dataset in absent}
     built = frames.build(own, runs, reasons, published_records(study, results, own, say))
     timings = collect_timings(results, study.cells, say)
     return Results(built.runs, built.epochs, built.layers, built.missing, study, timings)
 
 
-def own_records(study: Study, results: Path, say: Say) -> Iterator[Record]:
+def _readable(study: Study, results: Path, say: Say) -> Iterator[Record]:
     """The records of a study that verify; one that does not is said."""
     for _, found in store.get_records(results, study.runs()):
         if isinstance(found, DataError):

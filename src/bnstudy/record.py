@@ -96,6 +96,11 @@ class Record(Trained):
         """Percent, of the weights the cell's reading tests (the last ones by default)."""
         return self.test[self.cell.tested_weights]["accuracy"]
 
+    @property
+    def started(self) -> str | None:
+        """When the first attempt at it began (UTC)."""
+        return str(self.attempts[0]["start"]) if self.attempts else None
+
     def to_text(self) -> str:
         """The record as JSON, one line, with its schema and digest."""
         body: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cell"}

@@ -53,7 +53,7 @@ def outcomes_of(runs: Sequence[Run], results: Path, began: float = 0.0) -> dict[
     if began:
         return outcomes
     unrecorded = [run for run in runs if run not in outcomes]
-    published = publication.standing(results, unrecorded, console.say)
+    published = publication.verified(results, unrecorded, console.say)
     return outcomes | {run: found.row["outcome"] for run, found in published.items()}
 
 

@@ -1,4 +1,5 @@
-"""Every disk effect on results: atomic writes, records, checkpoints. No other module writes there.
+"""Every disk effect on results: atomic writes, records, checkpoints. No other module writes what a run leaves there;
+`dag` clears notes of Snakemake's that are outdated, and sets times that a clock has put wrong.
 
 A file appears whole or not at all: temporary file beside it, fsync, rename, fsync of the folder. What does
 not verify is moved aside and reported, never used. Stdlib only.

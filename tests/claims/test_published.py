@@ -6,7 +6,6 @@ import pytest
 
 from bnstudy import published
 from bnstudy.claims import REGISTRY, published_support
-from bnstudy.claims.catalogue import PRINTED
 from bnstudy.figures import REGISTRY as FIGURES
 
 
@@ -26,12 +25,6 @@ def test_every_claim_has_a_predicate_that_says_what_it_computes():
         assert claim.parts
         assert claim.title
         assert all(part.check.endswith(".") for part in claim.parts), claim.id
-
-
-def test_claims_the_tables_decide_are_judged_on_accuracy_or_time():
-    for claim in REGISTRY.values():
-        if claim.published != "not in tables":
-            assert any(part.kind in PRINTED for part in claim.parts), claim.id
 
 
 def test_figures_and_tables_of_claims_exist():

@@ -26,11 +26,11 @@ Pass = Callable[[Arrays, Array], Arrays]
 """From `x` with the parameters, and R, to the `output` and the gradient of sum(R * output) for each of the former."""
 
 
-def module_pass(make: Callable[..., byhand.Module], **options: Any) -> Pass:
+def module_pass(make: Callable[..., byhand.Module]) -> Pass:
     """Forward and backward of a by-hand module made of its parameters."""
 
     def run(arrays: Arrays, r: Array) -> Arrays:
-        module = make(**{n: a for n, a in arrays.items() if n != "x"}, **options)
+        module = make(**{n: a for n, a in arrays.items() if n != "x"})
         output = module.forward(arrays["x"])
         return {"output": output, "x": module.backward(r), **module.gradients}
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import numpy as np
@@ -42,8 +41,7 @@ def draw(a: Sequence[Record], b: Sequence[Record], subtitle: str, narrow: bool =
     looks = {
         cell.key: Look(f"{letter}: {name(cell)}", *look) for letter, cell, look in zip("AB", cells, LOOKS, strict=True)
     }
-    settings: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
-    with matplotlib.rc_context(rc=settings):
+    with matplotlib.rc_context(rc=style.rc(narrow)):
         legend = [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks.values()]
         words = panels.Words(
             "Two cells compared", subtitle, "Means over the seeds that both have; band: lowest to highest."

@@ -6,7 +6,6 @@ one network does not learn they differ by up to ninety.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 import pandas as pd
@@ -55,7 +54,6 @@ def state(frames: Frames) -> str:
 
 def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     """The figure of a table of `effects`, a panel per model; narrow: one below the other, for a phone's width."""
-    look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
     models = [model for model in style.MODELS if (table["model"] == model).any()]
     looks = [style.data(name) for name in style.DATA if (table["dataset"] == name).any()]
     legend = [Line2D([], [], color=k.color, marker=k.marker, linestyle="", label=k.label) for k in looks]
@@ -63,7 +61,7 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     said = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
     said += [INSET] * (not table["learns"].all())
     words = panels.Words(f"Figure {ID}   {TITLE}", "", " ".join(said))
-    with matplotlib.rc_context(rc=look):
+    with matplotlib.rc_context(rc=style.rc(narrow)):
         titles = [style.model(model) for model in models]
         page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
         for ax, model in zip(axes, models, strict=True):

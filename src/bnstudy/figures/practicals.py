@@ -155,8 +155,7 @@ def _homes(rows: Iterable[str]) -> dict[str, str]:
 
 def draw(figure: ReportFigure, table: pd.DataFrame, narrow: bool = False) -> Page:
     """The figure on a page; narrow: panels one below the other, for a phone's width."""
-    look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
-    with matplotlib.rc_context(rc=look):
+    with matplotlib.rc_context(rc=style.rc(narrow)):
         legend = [
             Line2D([], [], color=style.INK, label="ours, watched on the test images"),
             Line2D([], [], color=style.INK, linestyle=PRINTED, linewidth=1.2, label="printed"),

@@ -62,8 +62,7 @@ def draw(
 
 def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) -> Page:
     painter, datasets = renderer(selection.figure), selection.datasets
-    look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
-    with matplotlib.rc_context(rc=look):
+    with matplotlib.rc_context(rc=style.rc(narrow)):
         page, axes = panels.page(datasets, _words(selection), painter.legend(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
         drawn = [i for i, dataset in enumerate(datasets) if (table["dataset"] == dataset).any()]

@@ -81,6 +81,11 @@ RC = {
 NARROW_RC = {"axes.labelsize": 10.0, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "axes.titlesize": 11.5}
 
 
+def rc(narrow: bool) -> dict[Any, Any]:
+    """matplotlib's settings for a page; `narrow`: for a phone's width."""
+    return RC | (NARROW_RC if narrow else {})
+
+
 def norm(value: str) -> Look:
     """How a norm looks; one that no palette names yet gets its own name and grey."""
     return NORMS.get(value, Look(value, GREY, marker="D"))

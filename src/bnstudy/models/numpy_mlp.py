@@ -40,7 +40,7 @@ class ByHand(torch.autograd.Function):
 
 
 def array(values: Tensor) -> byhand.Array:
-    """The values as numpy sees them, without a copy on a CPU; zeros where there are none (bnstudy.estimate)."""
+    """The values as numpy sees them, without a copy on a CPU; zeros where there are none (bnstudy.anatomy)."""
     if values.is_meta:
         return np.zeros(values.shape, np.float32)
     return values.detach().cpu().numpy()

@@ -86,8 +86,8 @@ class Watch:
         return Standing(state=DONE, outcome=body["outcome"], seconds=self._measured(body))
 
     def _measured(self, body: dict[str, Any]) -> float | None:
-        origin = body["provenance"]
-        if (origin.get("cpu"), origin.get("cores")) != self._machine:
+        made_by = body["provenance"]
+        if (made_by.get("cpu"), made_by.get("cores")) != self._machine:
             return None
         return sum(s for s in body["epochs"]["seconds"] if isinstance(s, int | float))
 

@@ -26,11 +26,11 @@ Row = dict[str, Any]
 Standings = Mapping[Run, Standing]
 Seconds = Mapping[Run, float]
 
-SIZE = ("model", "dataset", "width", "hidden", "dense_layers", "train_size", "epochs", "steps", "batch_size")
+LENGTH = ("model", "dataset", "width", "hidden", "dense_layers", "train_size", "epochs", "steps", "batch_size")
 ALIKE: tuple[Callable[[Cell], Any], ...] = (
     lambda cell: cell.key,
-    lambda cell: (*(getattr(cell, field) for field in SIZE), cell.norm),
-    lambda cell: tuple(getattr(cell, field) for field in SIZE),
+    lambda cell: (*(getattr(cell, field) for field in LENGTH), cell.norm),
+    lambda cell: tuple(getattr(cell, field) for field in LENGTH),
 )
 """What two cells share whose runs take about as long, the nearest first."""
 

@@ -103,7 +103,7 @@ def _published(run: Run, results: Path) -> tuple[bool, str]:
     if row["recipe"] != run.cell.recipe:
         return False, f"; published by recipe {row['recipe']}, the recipe now is {run.cell.recipe}"
     told: list[str] = []
-    if publication.standing(results, [run], told.append):
+    if publication.verified(results, [run], told.append):
         return True, f", but the published run stands ({row['outcome']})"
     return False, f"; {told[0]}"
 
@@ -138,8 +138,8 @@ def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
     except StudyError:
         return None
     source = data["source"]
-    origin = provenance.of_run(run.cell.recipe, engine, device, run.cell.precision, data["digest"], source)
-    return fingerprint(run, origin | {"threads": devices.THREADS})
+    made_by = provenance.of_run(run.cell.recipe, engine, device, run.cell.precision, data["digest"], source)
+    return fingerprint(run, made_by | {"threads": devices.THREADS})
 
 
 def _goes_on(checkpoints: Sequence[Row]) -> str:

@@ -45,7 +45,7 @@ def _is_of(row: dict[str, Any] | None, run: Run) -> bool:
     return row is not None and row["recipe"] == run.cell.recipe
 
 
-def standing(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> dict[Run, "Published"]:
+def verified(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> dict[Run, "Published"]:
     """Those of the runs that are published and verify; of one that does not, a line is said. Raises DataError."""
     found = listed(results)
     wanted = [run for run in runs if _is_of(found.get((run.cell.key, run.seed)), run)]
@@ -72,10 +72,10 @@ def _is_whole(published: "Published", say: Callable[[str], None]) -> bool:
 
 def records(results: Path, runs: Iterable[Run], say: Callable[[str], None]) -> Iterator[Record]:
     """The records of those of the runs that are published and verify, as far as they were published."""
-    if verified := standing(results, runs, say):
+    if found := verified(results, runs, say):
         from bnstudy.publication.rows import restore
 
-        yield from map(restore, verified.values())
+        yield from map(restore, found.values())
 
 
 def records_of(results: Path, word: str, say: Callable[[str], None]) -> list[Record]:

@@ -41,7 +41,7 @@ def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = 
     merged = Merged()
     with lock.held(paths.lock(results, "publish"), "published records"):
         published = files.read(results)
-        for record, digest in [(r, checked(r, results)) for r in own_records(results, runs)]:
+        for record, digest in [(r, checked(r, results)) for r in _own(results, runs)]:
             _take(published, rows.publish(record, digest), record.run, replace, merged)
         for each in published.values():
             _check_whole(each)
@@ -52,7 +52,7 @@ def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = 
     return merged
 
 
-def own_records(results: Path, runs: Iterable[Run]) -> list[Record]:
+def _own(results: Path, runs: Iterable[Run]) -> list[Record]:
     """The own records of these runs. Raises DataError on the first that does not verify."""
     found = []
     for _, record in store.get_records(results, runs):
@@ -65,14 +65,14 @@ def own_records(results: Path, runs: Iterable[Run]) -> list[Record]:
 
 def checked(record: Record, results: Path) -> str:
     """The digest of a record that may be published. Raises DataError naming the run if it may not."""
-    run, origin = record.run, record.provenance
+    run, made_by = record.run, record.provenance
     what = run_name(run)
     again = f"Commit, then train it again: bnstudy train --fresh {run.cell.key}:{run.seed}"
-    check_sources(what, origin, again)
-    if origin.get("recipe") != record.cell.recipe:
-        raise DataError(f"{what}: trained by recipe {origin.get('recipe')}, its cell says {record.cell.recipe}", again)
-    if origin.get("precision") != record.cell.precision:
-        raise DataError(f"{what}: precision {origin.get('precision')}, its cell says {record.cell.precision}", again)
+    check_sources(what, made_by, again)
+    if made_by.get("recipe") != record.cell.recipe:
+        raise DataError(f"{what}: trained by recipe {made_by.get('recipe')}, its cell says {record.cell.recipe}", again)
+    if made_by.get("precision") != record.cell.precision:
+        raise DataError(f"{what}: precision {made_by.get('precision')}, its cell says {record.cell.precision}", again)
     return store.record_digest(results, run)
 
 

@@ -29,9 +29,7 @@ class Packed:
             device == "cpu"
             and scope.is_known(cell)
             and cell.model == "mlp"
-            and cell.norm in ("none", "batch")
             and cell.activation in ACTIVATIONS
-            and cell.penalty in ("none", "l1", "l2", "elastic_net")
             and cell.optimizer in ("nesterov", "momentum", "sgd")
             and cell.precision in ("default", "fp32")
             and cell.population == "running"

@@ -12,7 +12,7 @@ from bnstudy.figures.background import Background
 from bnstudy.figures.background.canvas import BLUE, GREEN, ORANGE, PURPLE, page
 from bnstudy.figures.background.measured_layers import HIGH, LOW, scaling, spectra
 
-KINDS = {
+VARIANTS = {
     "vanilla": ("none", False, BLUE, "solid"),
     "batch norm": ("batch", True, GREEN, "solid"),
     "batch norm, epsilon 0": ("batch", False, PURPLE, style.DASHED),
@@ -34,7 +34,7 @@ LEAST = 1e-4  # below, a singular value is that of a unit at rest: zero but for 
 
 
 def scaled(one: Background, narrow: bool) -> Page:
-    legend = [Line2D([], [], color=c, linestyle=d, label=k) for k, (_, _, c, d) in KINDS.items()]
+    legend = [Line2D([], [], color=c, linestyle=d, label=k) for k, (_, _, c, d) in VARIANTS.items()]
     footer = (
         "Against the weights as kaiming draws them (a = 1); dotted: the thesis's weights of deviation 0.0001 and 1."
     )
@@ -51,7 +51,7 @@ def scaled(one: Background, narrow: bool) -> Page:
 
 
 def _lines(ax: Axes, found: pd.DataFrame, column: str) -> None:
-    for norm, with_eps, color, dash in KINDS.values():
+    for norm, with_eps, color, dash in VARIANTS.values():
         own = found[(found["norm"] == norm) & ((found["eps"] > 0) == with_eps)]
         values = own[column].where(own[column] > 0)  # no change at a = 1 has no place on a logarithmic axis
         ax.plot(own["scale"], values, color=color, linestyle=dash)

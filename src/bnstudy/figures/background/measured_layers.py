@@ -21,7 +21,7 @@ from bnstudy.models import build
 
 SCALES = tuple(10.0 ** (k / 2) for k in range(-12, 13))
 EPSILON = Cell(dataset="digits", model="mlp", norm="batch").norm_eps
-KINDS = (("none", 0.0), ("batch", EPSILON), ("batch", 0.0))
+VARIANTS = (("none", 0.0), ("batch", EPSILON), ("batch", 0.0))
 """(norm, epsilon); epsilon 0 is the formula without it."""
 
 HIGH: float = SETTINGS["init_high"]["init_std"]
@@ -41,7 +41,7 @@ def scaling() -> pd.DataFrame:
     u = relu(linear(images, first))
     own, rows = float(second.std()), []
     scales = sorted((*SCALES, LOW / own, HIGH / own))
-    for norm, eps in KINDS:
+    for norm, eps in VARIANTS:
         z, of_u, of_w = _responses(u, second, norm, eps)
         for scale in scales:
             found = _responses(u, scale * second, norm, eps)

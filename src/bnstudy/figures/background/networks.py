@@ -81,10 +81,10 @@ def connected(one: Background, narrow: bool) -> Page:
     return fig
 
 
-def _column(units: int, most: int = MOST) -> np.ndarray:
+def _column(units: int) -> np.ndarray:
     """Heights of the units drawn; in the middle a gap stands for those that are not."""
-    heights = np.linspace(1, -1, min(units, most))
-    return np.delete(heights, len(heights) // 2) if units > most else heights
+    heights = np.linspace(1, -1, min(units, MOST))
+    return np.delete(heights, len(heights) // 2) if units > MOST else heights
 
 
 def _connect(ax: Axes, x: float, left: np.ndarray, right: np.ndarray, kept: np.ndarray) -> None:

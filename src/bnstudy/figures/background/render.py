@@ -5,7 +5,6 @@ import hashlib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 import matplotlib
 from matplotlib.figure import Figure as Page
@@ -19,8 +18,7 @@ from bnstudy.figures.render import code, content
 def draw(one: Background, narrow: bool = False) -> Page:
     """The figure on a page; narrow: panels one below the other, for a phone's width."""
     topic = import_module(f"bnstudy.figures.background.{one.topic}")
-    look: dict[Any, Any] = style.RC | (style.NARROW_RC if narrow else {})
-    with matplotlib.rc_context(rc=look):
+    with matplotlib.rc_context(rc=style.rc(narrow)):
         return getattr(topic, one.function)(one, narrow)
 
 
