@@ -13,6 +13,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from bnstudy.config.blocks import StudyBlock, Top
+from bnstudy.launch import scheduling
 from command_line import ROOT, environment, process
 
 CONFIG = """\
@@ -97,6 +98,14 @@ def test_the_text_on_the_config_names_every_key():
 
 
 CONDA = {"torch": "pytorch", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
+
+
+def test_a_shipped_profile_is_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert scheduling(2, Path("profiles/slurm")) == ["--workflow-profile", str(ROOT / "profiles" / "slurm")]
+    (tmp_path / "profiles" / "slurm").mkdir(parents=True)
+    (tmp_path / "profiles" / "slurm" / "config.yaml").write_text("jobs: 1\n")
+    assert scheduling(2, Path("profiles/slurm")) == ["--workflow-profile", "profiles/slurm"]  # one's own comes first
 
 
 def test_the_conda_environment_has_what_the_package_needs():
