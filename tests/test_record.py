@@ -103,7 +103,7 @@ def test_what_is_no_record(text):
 
 
 CELL = json.loads(TEXT)["cell"]
-EPOCHS, LAYERS, TESTED = (json.loads(TEXT)[key] for key in ("epochs", "layers", "test"))
+EPOCHS, LAYERS, TESTED, EARLY = (json.loads(TEXT)[key] for key in ("epochs", "layers", "test", "early"))
 
 
 @pytest.mark.parametrize(
@@ -129,10 +129,14 @@ EPOCHS, LAYERS, TESTED = (json.loads(TEXT)[key] for key in ("epochs", "layers", 
         ({"epochs": []}, "column"),
         ({"layers": LAYERS | {"weight.l2": []}}, "column"),
         ({"layers": 3}, "column"),
+        ({"early": EARLY | {"weight_grad.max_abs": EARLY["weight_grad.max_abs"][1:]}}, "column"),
+        ({"early": {"weight_grad.max_abs": []}}, "column"),
+        ({"test": TESTED | {"confusion": TESTED["confusion"][1:]}}, "column"),
+        ({"test": TESTED | {"confusion": [row[1:] for row in TESTED["confusion"]]}}, "column"),
         ({"test": {}}, "column"),
         ({"test": TESTED | {"last": TESTED["last"] | {"predicted": []}}}, "column"),
     ],
-    ids=range(22),
+    ids=range(26),
 )
 def test_a_record_that_somebody_signed_anew(changes, told):
     tally.count("altered records")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import synthetic
 from bnstudy.cell import Cell, Run
 from bnstudy.errors import DataError
-from bnstudy.record import Record, without_layers
+from bnstudy.record import Record, digest_of, without_layers
 
 CELL = Cell(dataset="digits", model="mlp", norm="none", lr=0.1)
 TEXT = synthetic.record(Run(CELL, 0), epochs_run=3).to_text()
@@ -25,6 +25,17 @@ def test_what_is_written_is_read_back_numbers_that_are_none_included():
 def test_a_finite_record_comes_back_equal():
     record = synthetic.record(Run(CELL, 1), fate="learns", epochs_run=2)
     assert Record.from_text(record.to_text()) == record
+
+
+def test_a_record_of_an_earlier_version_is_read_and_written_as_it_is():
+    body = json.loads(TEXT)
+    for field in ("digest", "early", "peak_memory"):
+        del body[field]
+    del body["test"]["confusion"], body["diverged_at"]["step"]
+    old = json.dumps(body | {"digest": digest_of(body)}, sort_keys=True, separators=(",", ":")) + "\n"
+    record = Record.from_text(old)
+    assert (record.early, record.peak_memory) == (None, None)
+    assert record.to_text() == old
 
 
 def test_the_same_content_in_another_layout_is_accepted():

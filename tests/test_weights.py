@@ -1,6 +1,7 @@
 """Final weights on request: loaded into the reference network they answer as the record says, whichever engine."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +62,10 @@ def test_the_weights_answer_as_the_record_says(results, which):
     tested = record.test[run.cell.tested_weights]
     assert (accuracy, predicted) == (tested["accuracy"], tested["predicted"])
     assert loss == pytest.approx(tested["loss"], rel=1e-4)
+    answers = network(run.cell, state).eval()(data.test_images).argmax(1).tolist()
+    counted = Counter(zip(data.test_labels.tolist(), answers, strict=True))
+    confusion = record.test["confusion"]
+    assert {(i, j): n for i, row in enumerate(confusion) for j, n in enumerate(row) if n} == counted
     epoch = record.best_epoch if run.cell.tested_weights == "best" else record.epochs_run
     assert weights_digest(state) == record.epochs["weights_digest"][epoch]
 

@@ -37,15 +37,25 @@ SHARES = (
 LAYER_COLUMNS = tuple(f"{what}.{m}" for what in MEASURED for m in MOMENTS) + SHARES
 """Per epoch (from 1) and layer, in forward order; weight layers with their nonlinearity, last the output layer."""
 
+EARLY_COLUMNS = (
+    "weight_grad.mean_abs",  # of the step's gradient
+    "weight_grad.max_abs",  # its largest entry
+    "zero_share",  # of the step's activations; NaN if one of them is
+)
+"""Per sampled step of the first epoch and layer: what begins and ends within an epoch, which no mean over it shows."""
+
 NOT_FINITE = ("nan", "inf", "-inf")
 """How a number that is not finite is written."""
+
+OPTIONAL = ("early", "peak_memory")
+"""Fields that are left out of a text where they are None, as in records of earlier versions."""
 
 REDO = "Delete the file and train again; it is never averaged as it is."
 
 LAYERS, AFTER_LAYERS = ',"layers":{', '},"outcome":'
 """Where the layer statistics stand in a canonical text."""
 
-NUMBERS = ("first_batch_loss", "test", "epochs", "layers")
+NUMBERS = ("first_batch_loss", "test", "epochs", "layers", "early")
 """Fields whose "nan", "inf" and "-inf" are numbers; in the others they are words, as in `stopped: nan`."""
 
 NAMES = "names"
@@ -65,6 +75,8 @@ class Trained:
     test: dict[str, Any]
     epochs: dict[str, list[Any]]
     layers: dict[str, Any]
+    early: dict[str, list[Any]] | None = None
+    peak_memory: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,14 +84,21 @@ class Record(Trained):
     """One trained run. Accuracies in percent, losses in nats (mean over images), durations in seconds.
 
     outcome       finished, or diverged: the training loss was not finite at some step
-    diverged_at   {"epoch", "layer"} where a number that is not finite first stood; None if finished
+    diverged_at   {"epoch", "layer"} where the first number that is not finite appeared, and the "step" (from 1) whose
+                  loss was the first that is not finite; None if finished
     stopped       why training ended: epochs, steps, patience, nan
-    test          images; and for the last and the best weights: accuracy, loss, predicted (count per class)
+    test          images; for the last and the best weights: accuracy, loss, predicted (count per class); confusion of
+                  the weights that the cell's reading tests: [true class][predicted class], counts of test images
     epochs        EPOCH_COLUMNS, each a list from epoch 0 to epochs_run
     layers        names, sizes (weights per layer), epoch, and LAYER_COLUMNS: each [epoch][layer], float32; a column
                   that does not apply (saturated_share of relu) is absent
+    early         sampled steps of the first epoch or period: step (from 1) and data_loss (nats, mean over the batch) by
+                  step, and EARLY_COLUMNS: each [step][layer], float32
+    peak_memory   bytes: the most that training allocated on the GPU, without the data set; None on a CPU
     attempts      start (UTC), host, seconds, first_epoch of each attempt
     provenance    source digest, commit, data digest and source, engine, device, torch, threads, precision, ...
+
+    Earlier versions wrote no early, peak_memory, confusion or step of divergence: these are absent in their records.
     """
 
     cell: Cell
@@ -104,6 +123,7 @@ class Record(Trained):
     def to_text(self) -> str:
         """The record as JSON, one line, with its schema and digest."""
         body: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cell"}
+        body = {name: value for name, value in body.items() if value is not None or name not in OPTIONAL}
         body |= {"schema": SCHEMA, "key": self.cell.key, "cell": asdict(self.cell)}
         body = _encoded(body)
         return _canonical(body | {"digest": digest_of(body)}) + "\n"
@@ -127,7 +147,7 @@ class Record(Trained):
         try:
             key, cell = body.pop("key"), make_cell(body.pop("cell"))
             if any(f'"{word}"' in text for word in NOT_FINITE):
-                body |= {field: _decoded(body[field]) for field in NUMBERS}
+                body |= {field: _decoded(body[field]) for field in NUMBERS if field in body}
             record = cls(cell=cell, **body)
         except (KeyError, TypeError, UsageError) as error:
             raise DataError(f"{source}: not a record of this program ({str(error).splitlines()[0]})", REDO) from error
@@ -138,16 +158,21 @@ class Record(Trained):
         return record
 
     def is_whole(self) -> bool:
-        """Whether epochs and layers have all their columns, one row per epoch."""
+        """Return True if every column is present and has its length; of what is optional, only the lengths count."""
         try:
             rows = self.epochs_run + 1
             layers = [column for name, column in self.layers.items() if name not in (NAMES, "sizes")]
+            predicted = self.test[self.cell.tested_weights]["predicted"]
+            confusion = self.test.get("confusion", [predicted] * len(predicted))
+            early = self.early or {"step": []}
             return (
                 type(self.seed) is int
                 and self.epochs.keys() == set(EPOCH_COLUMNS)
                 and all(len(column) == rows for column in self.epochs.values())
                 and all(len(column) == rows - 1 for column in layers)
-                and len(self.test[self.cell.tested_weights]["predicted"]) > 0
+                and len(predicted) > 0
+                and [len(row) for row in confusion] == [len(predicted)] * len(predicted)
+                and all(len(column) == len(early["step"]) for column in early.values())
             )
         except (AttributeError, KeyError, TypeError):
             return False

@@ -194,6 +194,14 @@ def test_records_agree_with_the_reference(fields):
         scale = wanted.nan_to_num().abs().max()
         biases = name.startswith("bias_grad") and run.cell.norm == "batch"  # pure rounding before a norm
         assert (found - wanted).nan_to_num()[:, 3 if biases else 0 :].abs().max() <= 1e-3 * scale + 1e-6, name
+    assert list(ours.early) == list(plain.early)
+    assert ours.early["step"] == plain.early["step"]
+    for name in list(ours.early)[1:]:
+        found, wanted = torch.tensor(ours.early[name]), torch.tensor(plain.early[name])
+        assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * wanted.nan_to_num().max(), equal_nan=True), name
+    of_classes = [sum(row) for row in ours.test["confusion"]]
+    assert of_classes == [sum(row) for row in plain.test["confusion"]]
+    assert [sum(column) for column in zip(*ours.test["confusion"], strict=True)] == ours.test["last"]["predicted"]
     for which in ("last", "best"):
         assert ours.test[which]["loss"] == pytest.approx(plain.test[which]["loss"], rel=1e-4)
         assert sum(ours.test[which]["predicted"]) == ours.test["images"] == 150

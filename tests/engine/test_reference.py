@@ -12,11 +12,12 @@ from bnstudy.cell import Cell, Run
 from bnstudy.engine import observation, reference
 from bnstudy.engine.contract import Keeper
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.observation import dead_share, evaluate, is_lost
+from bnstudy.engine.memory import PeakMemory
+from bnstudy.engine.observation import dead_share, evaluate, graded, is_lost
 from bnstudy.engine.reference import Reference, Training
 from bnstudy.engine.statistics import SAMPLES
 from bnstudy.errors import TryAgain
-from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS
+from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +100,77 @@ def test_a_training_has_every_column_of_a_record(name, whole):
     assert (trained.outcome, trained.stopped, trained.epochs_run) == ("finished", "epochs", n)
     for which in ("last", "best"):
         assert sum(trained.test[which]["predicted"]) == trained.test["images"]
+    assert trained.early.keys() == {"step", "data_loss", *EARLY_COLUMNS}
+    assert all(len(column) == len(trained.early["step"]) for column in trained.early.values())
+    assert trained.peak_memory is None  # of a GPU
+
+
+def by_step(monkeypatch, cell: Cell) -> tuple[object, list[float], list[list[torch.Tensor]]]:
+    """A training, with the data loss of each step and the weight gradients that the optimizer got."""
+    losses, gradients, update = [], [], Training._update
+
+    def spied(self, *args):
+        found = update(self, *args)
+        losses.append(found[0].item())
+        gradients.append([block.layer.weight.grad.clone() for block in self.model.blocks])
+        return found
+
+    monkeypatch.setattr(Training, "_update", spied)
+    return train(cell), losses, gradients
+
+
+@pytest.mark.parametrize(
+    "fields", [{}, {"norm": "batch", "penalty": "l2", "penalty_strength": 0.1}], ids=["none", "l2"]
+)
+def test_the_first_steps_are_kept_apart(monkeypatch, fields):
+    trained, losses, gradients = by_step(monkeypatch, make(batch_size=4, epochs=2, **fields))
+    assert trained.early["step"] == [*range(1, 21), 30]  # of 37 batches
+    for row, step in enumerate(trained.early["step"]):
+        assert trained.early["data_loss"][row] == losses[step - 1]
+        each = [g.abs() for g in gradients[step - 1]]
+        assert trained.early["weight_grad.mean_abs"][row] == pytest.approx([g.mean().item() for g in each], rel=1e-5)
+        assert trained.early["weight_grad.max_abs"][row] == pytest.approx([g.max().item() for g in each], rel=1e-6)
+    assert math.isnan(trained.early["zero_share"][0][-1])
+    assert all(0 < share < 1 for share in trained.early["zero_share"][0][:-1])
+
+
+def test_a_period_of_steps_has_early_steps_of_its_first(monkeypatch):
+    trained, losses, _ = by_step(monkeypatch, make(batch_size=4, steps=60, eval_every=25, epochs=100))
+    assert trained.early["step"] == list(range(1, 21))
+    assert trained.early["data_loss"] == losses[:20]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"lr": 1e4}, {"lr": 30.0, "norm": "none", "batch_size": 4}], ids=["at once", "later"]
+)
+def test_the_step_of_a_divergence_is_told(monkeypatch, fields):
+    trained, losses, _ = by_step(monkeypatch, make(epochs=2, **fields))
+    first = next(step for step, loss in enumerate(losses, 1) if not math.isfinite(loss))
+    assert trained.diverged_at["step"] == first > 1
+
+
+def test_the_test_report_counts_each_class_and_answer():
+    labels, last = torch.tensor([0, 0, 1, 2, 2, 2]), torch.tensor([0, 1, 1, 1, 2, 2])
+    found = {"last": (last, 0.5), "best": (labels, 0.25)}
+    report = graded(make(), labels, 4, found)
+    assert report["confusion"] == [[1, 1, 0, 0], [0, 1, 0, 0], [0, 1, 2, 0], [0, 0, 0, 0]]
+    assert report["last"] == {"accuracy": 100 * 4 / 6, "loss": 0.5, "predicted": [1, 3, 2, 0]}
+    assert (report["best"]["accuracy"], report["images"]) == (100.0, 6)
+    best = graded(make(tested_weights="best"), labels, 4, found)["confusion"]
+    assert [best[c][c] for c in range(4)] == [2, 1, 3, 0]
+
+
+def test_memory_is_what_a_training_adds(monkeypatch):
+    """What the GPU held before, as the data set, is no part of it; an earlier attempt's counts."""
+    assert PeakMemory("cpu").bytes is None
+    given = {"memory_allocated": 1000, "max_memory_allocated": 1000, "reset_peak_memory_stats": None}
+    for name in given:
+        monkeypatch.setattr(torch.cuda, name, lambda device, name=name: given[name])
+    memory = PeakMemory("cuda:0")
+    given["max_memory_allocated"] = 5000
+    assert memory.bytes == 4000
+    memory.put_back(7000)
+    assert memory.bytes == 7000
 
 
 @pytest.mark.parametrize("norm", ["none", "batch"])
@@ -268,7 +340,7 @@ def test_a_network_is_lost_from_the_first_measured_step_after_its_last_number(mo
     monkeypatch.setattr(Training, "_update", lambda self, *args: steps.append(self.step) or update(self, *args))
     cell = make(init="normal", init_std=1e30, batch_size=3, epochs=2)  # 50 batches: measured are 1, 4, 7, 10, 14, ...
     diverged = train(cell)
-    assert diverged.diverged_at == {"epoch": 1, "layer": diverged.layers["names"][0]}
+    assert diverged.diverged_at == {"epoch": 1, "layer": diverged.layers["names"][0], "step": 1}
     assert steps[:7] == [0, 1, 2, 3, 4, 7, 10]
     assert len(steps) == 3 + 2 * SAMPLES
 

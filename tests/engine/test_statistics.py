@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from bnstudy.engine.statistics import Sampled, moments, sampled_steps
-from bnstudy.record import LAYER_COLUMNS, MOMENTS
+from bnstudy.engine.statistics import Early, Sampled, early_steps, moments, sampled_steps
+from bnstudy.record import EARLY_COLUMNS, LAYER_COLUMNS, MOMENTS
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,45 @@ def test_shares_of_zeros_and_of_saturated_sigmoids():
     assert found["saturated_share"].item() == pytest.approx((3 / 4 + 2 / 4) / 2)
     assert found["dead_share"].item() == 0.25
     assert set(found) == set(LAYER_COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("batches", "later"), [(1, []), (20, []), (29, []), (30, [29]), (703, [29, 44, 66, 99, 149, 224, 336, 504])]
+)
+def test_early_steps_are_dense_then_sparse(batches, later):
+    assert early_steps(batches) == [*range(min(20, batches)), *later]
+
+
+def test_early_columns_are_those_of_numpy():
+    rng = np.random.default_rng(2)
+    early = Early(cells=2, layers=2, batches=3)
+    gradients = rng.normal(size=(3, 2, 2, 50)).astype(np.float32)  # steps, layers, cells, entries
+    activations = rng.normal(size=(3, 2, 40)).clip(0).astype(np.float32)
+    for index in (0, 2):  # the step between is never kept
+        for layer in range(2):
+            early.add("weight_grad", layer, torch.from_numpy(gradients[index, layer]))
+            early.add("weight", layer, torch.ones(2, 50))
+        early.add("activation", 0, torch.from_numpy(activations[index]))
+        early.keep(index, torch.tensor([1.5, index + 0.5]))
+    for cell in range(2):
+        found = early.columns(cell)
+        assert list(found) == ["step", "data_loss", *EARLY_COLUMNS]
+        assert found["step"].tolist() == [1, 2, 3]
+        np.testing.assert_array_equal(found["data_loss"].numpy(), [[1.5, np.nan, 1.5], [0.5, np.nan, 2.5]][cell])
+        for index in (0, 2):
+            own = np.abs(gradients[index, :, cell])
+            np.testing.assert_allclose(found["weight_grad.mean_abs"][index].numpy(), own.mean(1), rtol=1e-5)
+            np.testing.assert_array_equal(found["weight_grad.max_abs"][index].numpy(), own.max(1))
+            np.testing.assert_allclose(found["zero_share"][index, 0], (activations[index, cell] == 0).mean(), rtol=1e-6)
+            assert torch.isnan(found["zero_share"][index, 1])  # the output layer has no activation
+        assert all(torch.isnan(found[name][1]).all() for name in EARLY_COLUMNS)
+
+
+def test_early_columns_keep_what_is_not_finite():
+    early = Early(cells=1, layers=1, batches=1)
+    early.add("weight_grad", 0, torch.tensor([[1.0, float("-inf")]]))
+    early.add("activation", 0, torch.tensor([[0.0, float("nan")]]))
+    early.keep(0, torch.tensor([float("inf")]))
+    found = early.columns()
+    assert found["weight_grad.mean_abs"].item() == found["weight_grad.max_abs"].item() == float("inf")
+    assert torch.isnan(found["zero_share"]).item()

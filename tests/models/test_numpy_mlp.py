@@ -48,7 +48,7 @@ def losses(model: str, steps: int, **fields) -> tuple[list[float], Training]:
     while len(found) < steps:
         epoch += 1
         for images, labels in training._batches(epoch):
-            found.append(training._update(images, labels, None)[0].item())
+            found.append(training._update(images, labels)[0].item())
     return found[:steps], training
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from bnstudy.cell import Cell, Run
-from bnstudy.record import LAYER_COLUMNS, Record
+from bnstudy.record import EARLY_COLUMNS, LAYER_COLUMNS, Record
 
 Fate = Literal["learns", "stuck", "diverges"]
 
@@ -48,7 +48,7 @@ def record(
         "cell": cell,
         "seed": run.seed,
         "outcome": "diverged" if fate == "diverges" else "finished",
-        "diverged_at": {"epoch": 2, "layer": layer_names(cell)[1]} if fate == "diverges" else None,
+        "diverged_at": {"epoch": 2, "layer": layer_names(cell)[1], "step": 123} if fate == "diverges" else None,
         "stopped": "epochs" if epochs == cell.periods else "patience",
         "epochs_run": epochs,
         "best_epoch": int(validation.argmax()) + 1,
@@ -56,6 +56,8 @@ def record(
         "test": _test(cell, fate, level, data_classes, rng),
         "epochs": columns,
         "layers": _layers(cell, fate, epochs, data_classes, rng),
+        "early": _early(cell, rng),
+        "peak_memory": 2**30,
         "attempts": [{"start": "2026-01-01T00:00:00Z", "host": "synthetic", "seconds": 2.0 * epochs, "first_epoch": 1}],
         "provenance": {
             "data_digest": hashlib.sha256(cell.dataset.encode()).hexdigest(),
@@ -156,7 +158,14 @@ def _test(cell: Cell, fate: Fate, level: float, classes: int, rng: np.random.Gen
     accuracy = round(level * images / 100) / images * 100
     loss = float("nan") if fate == "diverges" else float(np.log(classes)) * (1 - level / 110)
     last = {"accuracy": accuracy, "loss": loss, "predicted": predicted}
-    return {"images": images, "last": last, "best": last | {"accuracy": min(100.0, accuracy + 0.1)}}
+    best = last | {"accuracy": min(100.0, accuracy + 0.1)}
+    return {"images": images, "last": last, "best": best, "confusion": _confusion(predicted)}
+
+
+def _confusion(predicted: list[int]) -> list[list[int]]:
+    """Counts by class and answer whose sums over the classes are these: each answer spread evenly over the classes."""
+    classes = len(predicted)
+    return [[n // classes + (label < n % classes) for n in predicted] for label in range(classes)]
 
 
 def _layers(cell: Cell, fate: Fate, epochs: int, classes: int, rng: np.random.Generator) -> dict[str, Any]:
@@ -175,3 +184,10 @@ def _layers(cell: Cell, fate: Fate, epochs: int, classes: int, rng: np.random.Ge
             values *= rng.choice([-0.1, 0.1], values.shape)
         columns[column] = np.float32(values).tolist()
     return columns
+
+
+def _early(cell: Cell, rng: np.random.Generator) -> dict[str, Any]:
+    """EARLY_COLUMNS, each [step][layer], of an epoch of 100 steps."""
+    steps, layers = [*range(1, 21), 30, 45, 67, 100], len(layer_names(cell))
+    columns = {c: np.float32(rng.uniform(0, 1, (len(steps), layers))).tolist() for c in EARLY_COLUMNS}
+    return {"step": steps, "data_loss": rng.uniform(1, 3, len(steps)).tolist()} | columns

@@ -1,4 +1,4 @@
-"""What a run leaves behind epoch by epoch: the columns of `Record.epochs` and `Record.layers`.
+"""What a run leaves behind epoch by epoch: the columns of `Record.epochs`, `Record.layers` and `Record.early`.
 
 Every engine fills the same `History`, so their records agree in columns, in rounding and in what counts as
 diverged.
@@ -15,7 +15,7 @@ from bnstudy.record import EPOCH_COLUMNS
 
 
 class History:
-    """Epoch rows from epoch 0 and layer columns from epoch 1 of one run.
+    """Epoch rows from epoch 0, layer columns from epoch 1, and the sampled steps of epoch 1 of one run.
 
     layers  names in forward order, the output layer last; sizes, the number of weights of each
     """
@@ -25,19 +25,26 @@ class History:
         self._rows: list[dict[str, Any]] = []
         self._layers: list[dict[str, list[float]]] = []
         self.diverged_at: dict[str, Any] | None = None
+        self.early: dict[str, list[Any]] | None = None
 
-    def add_epoch(self, row: Mapping[str, Any], loss_was_finite: bool = True) -> None:
-        """Add the row of one epoch: EPOCH_COLUMNS. `loss_was_finite`: at every training step of the epoch.
+    def add_epoch(self, row: Mapping[str, Any], loss_was_finite: bool = True, bad_step: int | None = None) -> None:
+        """Add the row of one epoch: EPOCH_COLUMNS. `loss_was_finite`: at every training step of the epoch; if not,
+        `bad_step` is the number (from 1, over the whole training) of the first step at which it was not.
 
-        An epoch's layer columns must be added before its row: they tell where a divergence first stood.
+        An epoch's layer columns must be added before its row: they show in which layer a divergence began.
         """
         self._rows.append({name: row[name] for name in EPOCH_COLUMNS})
         if not loss_was_finite and self.diverged_at is None:
             self.diverged_at = {"epoch": int(row["epoch"]), "layer": self._first_not_finite()}
+            self.diverged_at |= {} if bad_step is None else {"step": bad_step}
 
     def add_layers(self, columns: Mapping[str, Tensor]) -> None:
         """Add LAYER_COLUMNS of one epoch, each of shape (layers,)."""
         self._layers.append({name: shortest(values) for name, values in columns.items()})
+
+    def add_early(self, columns: Mapping[str, Tensor]) -> None:
+        """Add `Record.early`, once, after the first epoch: `Early.columns` of this run."""
+        self.early = {name: _early_values(values) for name, values in columns.items()}
 
     def _first_not_finite(self) -> str:
         """The first layer whose sampled pre-activations were not finite in the newest epoch, else the last."""
@@ -61,11 +68,16 @@ class History:
 
     def state(self) -> dict[str, Any]:
         """Plain values for a checkpoint; `restore` takes them back."""
-        return {"rows": [dict(r) for r in self._rows], "layers": list(self._layers), "diverged_at": self.diverged_at}
+        return {"rows": [dict(r) for r in self._rows], "layers": list(self._layers), "diverged_at": self.diverged_at,
+                "early": self.early}  # fmt: skip
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._rows, self._layers = [dict(r) for r in state["rows"]], list(state["layers"])
-        self.diverged_at = state["diverged_at"]
+        self.diverged_at, self.early = state["diverged_at"], state["early"]
+
+
+def _early_values(values: Tensor) -> list[Any]:
+    return values.tolist() if values.dim() == 1 else [shortest(row) for row in values]
 
 
 def shortest(values: Tensor) -> list[float]:

@@ -1,5 +1,6 @@
 """What is seen of a network without changing it: its answers, and what its layers do in a training step."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -7,35 +8,54 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from bnstudy import losses
-from bnstudy.engine.statistics import Sampled
+from bnstudy.cell import Cell
+from bnstudy.engine.statistics import Watcher
 from bnstudy.models.block import Network
 
 EVALUATION_BATCH = 500
 PROBE = 256  # validation images on which a unit that is always zero counts as dead
 
 
-@torch.no_grad()
 def evaluate(
     model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy", sparing: bool = True
 ) -> tuple[float, float, list[int]]:
-    """(accuracy in percent, mean of this loss, count of each predicted class), in evaluation mode.
+    """(accuracy in percent, mean of this loss, count of each predicted class), in evaluation mode; see `answers`."""
+    predicted, mean, classes = answers(model, images, labels, loss, sparing)
+    counts = torch.bincount(predicted, minlength=classes).tolist()
+    return 100 * int((predicted == labels).sum()) / len(labels), mean, counts
 
-    A network whose logits are all NaN answers class 0: argmax takes the first NaN. Of a lost one a single image is
-    asked, since it answers all alike, unless `sparing` is false.
+
+@torch.no_grad()
+def answers(
+    model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy", sparing: bool = True
+) -> tuple[Tensor, float, int]:
+    """(predicted class of each image, mean of this loss, number of classes), in evaluation mode.
+
+    A network whose logits are all NaN answers class 0: argmax takes the first NaN. If every weight is NaN, all images
+    get the same answer, so only one is evaluated (unless `sparing` is false).
     """
     model.eval()
     lost = sparing and is_lost(model)
     size = max(1, len(images)) if lost else EVALUATION_BATCH
     criterion = losses.REGISTRY[loss]("sum")
-    answers, sums = [], []  # read once at the end: a GPU need not wait for the host between batches
+    found, sums = [], []  # read once at the end: a GPU need not wait for the host between batches
     for batch, classes in zip(images.split(size), labels.split(size), strict=True):
         logits = model(batch[:1] if lost else batch).float().expand(len(classes), -1)
-        answers.append(logits.argmax(1))
+        found.append(logits.argmax(1))
         sums.append(criterion(logits, classes))
-    predicted = torch.cat(answers)
-    counts = torch.bincount(predicted, minlength=logits.shape[1]).tolist()
-    accuracy = 100 * int((predicted == labels).sum()) / len(labels)
-    return accuracy, sum(torch.stack(sums).double().tolist()) / len(labels), counts
+    return torch.cat(found), sum(torch.stack(sums).double().tolist()) / len(labels), logits.shape[1]
+
+
+def graded(cell: Cell, labels: Tensor, classes: int, found: Mapping[str, tuple[Tensor, float]]) -> dict[str, Any]:
+    """`Record.test`. `found`: each test image's predicted class, and the mean loss, of `last` and `best` weights."""
+    report: dict[str, Any] = {"images": len(labels)}
+    for which, (predicted, loss) in found.items():
+        matrix = torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
+        accuracy = 100 * int(matrix.trace()) / len(labels)
+        report[which] = {"accuracy": accuracy, "loss": loss, "predicted": matrix.sum(0).tolist()}
+        if which == cell.tested_weights:
+            report["confusion"] = matrix.tolist()
+    return report
 
 
 def is_lost(model: nn.Module) -> bool:
@@ -45,14 +65,14 @@ def is_lost(model: nn.Module) -> bool:
     return bool(kept) and all(bool(values.isnan().all()) for values in kept)
 
 
-def watch(model: Network, statistics: Sampled) -> list[RemovableHandle]:
-    """Hooks that put the pre-activations and activations of every forward pass into the statistics."""
+def watch(model: Network, watchers: Sequence[Watcher]) -> list[RemovableHandle]:
+    """Hooks that pass the pre-activations and activations of every forward pass to the watchers."""
 
     def hook(position: int, is_output: bool):
         def put(_module: nn.Module, before: tuple[Tensor, ...], after: Tensor) -> None:
-            statistics.add("pre_activation", position, before[0].detach().float().reshape(1, -1))
+            _add(watchers, "pre_activation", position, before[0].float())
             if not is_output:
-                statistics.add("activation", position, after.detach().float().reshape(1, -1))
+                _add(watchers, "activation", position, after.float())
 
         return put
 
@@ -60,15 +80,21 @@ def watch(model: Network, statistics: Sampled) -> list[RemovableHandle]:
     return [b.activation.register_forward_hook(hook(i, i == last)) for i, b in enumerate(model.blocks)]
 
 
-def measure_parameters(model: Network, statistics: Sampled) -> None:
-    """Put the weights, and the gradients that `backward` has left, into the statistics."""
+def measure_parameters(model: Network, watchers: Sequence[Watcher]) -> None:
+    """Pass the weights, and the gradients that `backward` has left, to the watchers."""
     for position, block in enumerate(model.blocks):
         weight, bias = block.layer.weight, block.layer.bias
-        statistics.add("weight", position, weight.detach().reshape(1, -1))
+        _add(watchers, "weight", position, weight)
         if weight.grad is not None:
-            statistics.add("weight_grad", position, weight.grad.reshape(1, -1))
+            _add(watchers, "weight_grad", position, weight.grad)
         if bias is not None and bias.grad is not None:
-            statistics.add("bias_grad", position, bias.grad.reshape(1, -1))
+            _add(watchers, "bias_grad", position, bias.grad)
+
+
+def _add(watchers: Sequence[Watcher], what: str, position: int, values: Tensor) -> None:
+    row = values.detach().reshape(1, -1)
+    for watcher in watchers:
+        watcher.add(what, position, row)
 
 
 @torch.no_grad()

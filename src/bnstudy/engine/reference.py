@@ -21,9 +21,19 @@ from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.digests import weights_digest
 from bnstudy.engine.history import History
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.observation import EVALUATION_BATCH, dead_share, evaluate, is_lost, measure_parameters, watch
+from bnstudy.engine.memory import PeakMemory
+from bnstudy.engine.observation import (
+    EVALUATION_BATCH,
+    answers,
+    dead_share,
+    evaluate,
+    graded,
+    is_lost,
+    measure_parameters,
+    watch,
+)
 from bnstudy.engine.protocol import Protocol
-from bnstudy.engine.statistics import Sampled, sampled_steps
+from bnstudy.engine.statistics import Early, Sampled, Watcher, sampled_steps
 from bnstudy.errors import TryAgain
 from bnstudy.models.block import set_step, without_dropout
 
@@ -59,6 +69,8 @@ class Training:
         numerics.settle(device, self.cell.precision)
         self.model = models.build(self.cell, data.shape)
         inits.initialize(self.model, self.cell, self.seed)
+        self._place(data)
+        self.memory = PeakMemory(device)
         self.model.to(device)
         self.model.to(memory_format=numerics.layout(self.model))  # type: ignore[call-overload]
         self.loss = losses.REGISTRY[self.cell.loss]("mean")
@@ -67,7 +79,6 @@ class Training:
         if device.startswith("cuda"):
             self.optimizer.register_step_pre_hook(optimizers.align_gradients)
         self.protocol = Protocol.of(self.cell)
-        self._place(data)
         n = len(data.train_labels)
         self.batches = n // self.cell.batch_size if self.cell.last_batch == "drop" else -(-n // self.cell.batch_size)
         names = [block.name for block in self.model.blocks]
@@ -107,12 +118,13 @@ class Training:
             row |= {"validation_accuracy": accuracy, "validation_loss": loss}
             row["weights_digest"] = weights_digest(self.model.state_dict())
             finite = math.isfinite(row["data_loss"] + row["penalty"])
+            bad_step = None if finite else self.step - self.period + self.finite_steps + 1
             if self.protocol.after_epoch(self.cell, accuracy, finite):
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             dead = dead_share(self.model, self.validation[0])
         columns = statistics.columns(dead, self.cell.activation == "sigmoid")
         self.history.add_layers({name: values[0] for name, values in columns.items()})
-        self.history.add_epoch(row, finite)
+        self.history.add_epoch(row, finite, bad_step)
         return row
 
     def _pass(self, keeper: Keeper) -> tuple[dict[str, float], Sampled]:
@@ -125,7 +137,8 @@ class Training:
         lost = self._is_lost()
         statistics = Sampled(1, len(self.model.blocks), self.device)
         sampled = sampled_steps(self.period)
-        totals = torch.zeros(3, dtype=torch.float64, device=self.device)
+        early = Early(1, len(self.model.blocks), self.period, self.device) if self.step == 0 else None
+        totals = torch.zeros(4, dtype=torch.float64, device=self.device)
         for index, (images, labels) in enumerate(self._next_batches(self.period)):
             if keeper.stopping():
                 raise TryAgain(
@@ -133,31 +146,42 @@ class Training:
                     "Run this again to go on.",
                 )
             lost = lost or (index in sampled and self._is_lost())  # seldom, because a GPU has to be waited for
+            watched = [early] if early and index in early.steps else []
             if lost and index not in sampled:
                 totals[2] += (labels == 0).sum() / len(labels)  # what argmax makes of NaN
+                for each in watched:
+                    each.keep_lost(index, self._loss(images, labels)[1].detach())
             else:
                 set_step(self.model, self.seed, self.step)
-                totals += self._update(self._augmented(images), labels, statistics if index in sampled else None)
+                watchers = [statistics, *watched] if index in sampled else watched
+                found = self._update(self._augmented(images), labels, watchers)
+                add_step(totals, found)
+                for each in watched:
+                    each.keep(index, found[:1])
             if self.step == 0:
                 self.first_batch_loss = float(totals[0])
             self.step += 1
+        if early:
+            self.history.add_early(early.columns())
         return self._means(totals), statistics
 
     def _is_lost(self) -> bool:
         return is_lost(self.model)
 
     def _means(self, totals: Tensor) -> dict[str, float]:
-        data_loss, penalty, share = (totals / self.period).tolist()
+        """Means over the period's batches; how many steps it had before the first loss that is not finite is kept."""
+        self.finite_steps = int(totals[3])
+        data_loss, penalty, share = (totals[:3] / self.period).tolist()
         return {"data_loss": data_loss, "penalty": penalty, "train_accuracy": 100 * share}
 
-    def _update(self, images: Tensor, labels: Tensor, statistics: Sampled | None) -> Tensor:
-        """One training step, measured if `statistics` is given: data loss, penalty, share of right answers."""
-        hooks = watch(self.model, statistics) if statistics else []
+    def _update(self, images: Tensor, labels: Tensor, watchers: Sequence[Watcher] = ()) -> Tensor:
+        """One training step, measured by these watchers: data loss, penalty, share of right answers."""
+        hooks = watch(self.model, watchers) if watchers else []
         logits, loss, penalty = self._loss(images, labels)
         self.optimizer.zero_grad(set_to_none=True)
         (loss + penalty).backward()
-        if statistics:
-            measure_parameters(self.model, statistics)
+        if watchers:
+            measure_parameters(self.model, watchers)
         for hook in hooks:
             hook.remove()
         if self.cell.grad_clip:
@@ -251,14 +275,15 @@ class Training:
 
     def finish(self) -> Trained:
         """The finished training, with the test accuracy of the last and of the best weights (B.1)."""
-        test = self.data.test_images.to(self.device), self.data.test_labels.to(self.device)
-        report: dict[str, Any] = {"images": len(test[1])}
+        needed = self.memory.bytes  # before the test images are on the device
+        images, labels = self.data.test_images.to(self.device), self.data.test_labels.to(self.device)
+        found = {}
         with optimizers.stored_parameters(self.optimizer):
             for which in ("last", "best"):
                 if which == "best":
                     self.model.load_state_dict(self.best)
-                accuracy, loss, predicted = evaluate(self.model, *test, self.cell.loss)
-                report[which] = {"accuracy": accuracy, "loss": loss, "predicted": predicted}
+                predicted, loss, classes = answers(self.model, images, labels, self.cell.loss)
+                found[which] = predicted, loss
         return Trained(
             outcome=self.history.outcome,
             diverged_at=self.history.diverged_at,
@@ -266,9 +291,11 @@ class Training:
             epochs_run=self.protocol.epoch,
             best_epoch=self.protocol.best_epoch,
             first_batch_loss=self.first_batch_loss,
-            test=report,
+            test=graded(self.cell, labels, classes, found),
             epochs=self.history.epochs(),
             layers=self.history.layers(),
+            early=self.history.early,
+            peak_memory=needed,
         )
 
     def state(self) -> State:
@@ -280,6 +307,7 @@ class Training:
             "history": self.history.state(),
             "first_batch_loss": self.first_batch_loss,
             "step": self.step,
+            "peak_memory": self.memory.bytes,
         }
 
     def restore(self, state: State) -> None:
@@ -289,6 +317,14 @@ class Training:
         self.protocol = Protocol(**state["protocol"])
         self.history.restore(state["history"])
         self.first_batch_loss, self.step = state["first_batch_loss"], state["step"]
+        self.memory.put_back(state["peak_memory"])
 
     def _restore_optimizer(self, state: State) -> None:
         self.optimizer.load_state_dict(state["optimizer"])
+
+
+def add_step(totals: Tensor, found: Tensor) -> None:
+    """Add one step's data loss, penalty and share of right answers (3,) to an epoch's `totals` (4,), whose last entry
+    counts the steps before the first loss that is not finite. Decides nothing on the host."""
+    totals[:3] += found
+    totals[3] += (totals[0] + totals[1]).isfinite()

@@ -1,6 +1,6 @@
 """The parts of an epoch, each callable alone, of every engine that can be timed."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from bnstudy.engine.packed.member import Member
 from bnstudy.engine.packed.stack import Stack
 from bnstudy.engine.packed.step import Network
 from bnstudy.engine.reference import Training
-from bnstudy.engine.statistics import Sampled
+from bnstudy.engine.statistics import Watcher
 
 Parts = dict[str, Callable[[], Any]]
 
@@ -30,8 +30,8 @@ class Pass(Training):
     def _is_lost(self) -> bool:
         return False
 
-    def _update(self, images: Tensor, labels: Tensor, statistics: Sampled | None) -> Tensor:
-        return super()._update(images, labels, statistics if self.measuring else None)
+    def _update(self, images: Tensor, labels: Tensor, watchers: Sequence[Watcher] = ()) -> Tensor:
+        return super()._update(images, labels, watchers if self.measuring else ())
 
     def over(self, measuring: bool) -> None:
         """One pass over the training part."""
@@ -58,9 +58,9 @@ class StackPass(Stack):
 
     measuring = False
 
-    def _measure(self, network: Network, statistics: Sampled) -> None:
+    def _measure(self, network: Network, watchers: Sequence[Watcher]) -> None:
         if self.measuring:
-            super()._measure(network, statistics)
+            super()._measure(network, watchers)
 
     @torch.inference_mode()
     def over(self, measuring: bool) -> None:
@@ -94,7 +94,7 @@ class GraphPass(GraphTraining):
 
     def over(self, measuring: bool) -> None:
         """One pass over the training part."""
-        self._kinds = self._all_kinds if measuring else [(size, False) for size, _ in self._all_kinds]
+        self._kinds = self._all_kinds if measuring else [(size, 0) for size, _ in self._all_kinds]
         self.begin()
         for index in range(self.batches):
             self.launch(index)

@@ -24,12 +24,17 @@ class Resident:
         self._images = pixels if self.is_bytes else images
         self._channels_last: Tensor | None = None
 
+    def lay_out(self, channels_last: bool) -> None:
+        """Make the copy of the images in this layout, unless it exists."""
+        if channels_last and self._channels_last is None:
+            self._channels_last = self._images.permute(0, 2, 3, 1).contiguous()
+
     def batch(self, chosen: Tensor, channels_last: bool) -> Tensor:
         """The standardized images with these indices, (n, channels, height, width), in one gather."""
         if not channels_last:
             return self._standardized(self._images.index_select(0, chosen))
-        if self._channels_last is None:
-            self._channels_last = self._images.permute(0, 2, 3, 1).contiguous()
+        self.lay_out(channels_last)
+        assert self._channels_last is not None
         return self._standardized(self._channels_last.index_select(0, chosen).permute(0, 3, 1, 2))
 
     def _standardized(self, images: Tensor) -> Tensor:

@@ -18,9 +18,11 @@ from bnstudy.engine.graph.dropout import draw_on_device
 from bnstudy.engine.graph.optimizer import copy_state, make_capturable, set_rate, state_tensors
 from bnstudy.engine.graph.resident import Resident
 from bnstudy.engine.inputs import Inputs
-from bnstudy.engine.statistics import Sampled, sampled_steps
+from bnstudy.engine.statistics import Early, Sampled, Watcher, sampled_steps
 
 State = dict[str, Any]
+Kind = tuple[int, int]
+"""Of a step: images in its batch; how much is measured: nothing (0), what may be kept apart (1), all (2)."""
 
 
 class Training(reference.Training):
@@ -32,7 +34,6 @@ class Training(reference.Training):
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
         with self._on_stream():
             super().__init__(run, resident.data, device)
-            self.channels_last = numerics.layout(self.model) == torch.channels_last
             self.generator = draw_on_device(self.model, self.seed, device)
             self.rate = self.cell.lr
             make_capturable(self.optimizer, device)
@@ -40,6 +41,8 @@ class Training(reference.Training):
         self._wait()  # what runs share is complete before another stream reads it
 
     def _place(self, data: Inputs) -> None:
+        self.channels_last = numerics.layout(self.model) == torch.channels_last
+        self.resident.lay_out(self.channels_last)
         self.train_labels, self.validation = self.resident.labels, self.resident.validation
 
     def _images(self, chosen: Tensor) -> Tensor:
@@ -50,13 +53,15 @@ class Training(reference.Training):
         self._order = torch.zeros(len(self.train_labels), dtype=torch.long, device=self.device)
         self._cursor = torch.zeros(1, dtype=torch.long, device=self.device)  # images trained on in this epoch
         self._offsets = torch.arange(self.cell.batch_size, device=self.device)
-        self._totals = torch.zeros(3, dtype=torch.float64, device=self.device)
+        self._totals = torch.zeros(4, dtype=torch.float64, device=self.device)
+        self._loss_now = torch.zeros(1, dtype=torch.float64, device=self.device)
         self._first = torch.zeros((), dtype=torch.float64, device=self.device)
         self._statistics = Sampled(1, len(self.model.blocks), self.device)
+        self._early = Early(1, len(self.model.blocks), self.batches, self.device)
         sampled, n = sampled_steps(self.batches), len(self.train_labels)
         size = self.cell.batch_size
-        self._kinds = [(min(size, n - i * size), i in sampled) for i in range(self.batches)]
-        self._steps: dict[tuple[int, bool], Step] = {}
+        self._kinds: list[Kind] = [(min(size, n - i * size), 2 * (i in sampled)) for i in range(self.batches)]
+        self._steps: dict[Kind, Step] = {}
 
     @contextlib.contextmanager
     def _on_stream(self) -> Iterator[None]:
@@ -83,20 +88,27 @@ class Training(reference.Training):
             for tensor in (self._cursor, self._totals):
                 tensor.zero_()
             self._statistics.reset()
-            for size, measured in set(self._kinds) - set(self._steps):
-                step = self._step(size, measured)
-                self._steps[size, measured] = capture(
-                    step, self._changed_by_a_step(), self.generator, self.stream, self._pool
-                )
+            for kind in {self._kind(index) for index in range(self.batches)} - set(self._steps):
+                step = self._step(*kind)
+                self._steps[kind] = capture(step, self._changed_by_a_step(), self.generator, self.stream, self._pool)
         self._wait()
         self._began = time.perf_counter()
 
     def launch(self, index: int) -> None:
         """The step on batch `index` of the epoch, queued on the run's stream."""
         with torch.cuda.stream(self.stream) if self.stream else contextlib.nullcontext():
-            self._steps[self._kinds[index]]()
+            self._steps[self._kind(index)]()
             if self.step == 0 and index == 0:
                 self._first.copy_(self._totals[0])
+            if self._is_early(index):
+                self._early.keep(index, self._loss_now)
+
+    def _is_early(self, index: int) -> bool:
+        return self.step == 0 and index in self._early.steps
+
+    def _kind(self, index: int) -> Kind:
+        size, measured = self._kinds[index]
+        return size, max(measured, int(self._is_early(index)))
 
     def end(self) -> dict[str, Any]:
         """Wait for the epoch's steps and take in its validation accuracy; the epoch's row."""
@@ -105,23 +117,28 @@ class Training(reference.Training):
             means["seconds"] = time.perf_counter() - self._began
             if self.step == 0:
                 self.first_batch_loss = float(self._first)
+                self.history.add_early(self._early.columns())
             self.step += self.batches
             return self._close(means, self._statistics)
 
-    def _step(self, size: int, measured: bool) -> Step:
-        """The step on the next `size` images of the order."""
+    def _step(self, size: int, measured: int) -> Step:
+        """The step on the next `size` images of the order, of this kind."""
+        watchers: list[Watcher] = [self._early, self._statistics][:measured]
 
         def step() -> None:
             chosen = self._order.index_select(0, self._cursor + self._offsets[:size])
             labels = self.train_labels.index_select(0, chosen)
-            self._totals += self._update(self._images(chosen), labels, self._statistics if measured else None)
+            found = self._update(self._images(chosen), labels, watchers)
+            reference.add_step(self._totals, found)
+            if measured:
+                self._loss_now.copy_(found[:1])
             self._cursor += size
 
         return step
 
     def _changed_by_a_step(self) -> list[Tensor]:
         state = state_tensors(self.optimizer)
-        buffers = self._cursor, self._totals, *self._statistics.tensors
+        buffers = self._cursor, self._totals, self._loss_now, self._early.now, *self._statistics.tensors
         return [*self.model.state_dict().values(), *state, *buffers]
 
     def _set_lr(self) -> None:

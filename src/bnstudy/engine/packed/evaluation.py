@@ -16,19 +16,22 @@ class Evaluator:
 
     def __init__(self, cell: Cell, layout: Layout, points: Tensor, running: Tensor):
         self._cell, self._layout, self._rows = cell, layout, (points, running)
-        self._classes = layout.shapes[-1][0]
+        self.classes = layout.shapes[-1][0]
         self._networks: dict[int, Network] = {}
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float], list[list[int]]]:
         """Per cell: accuracy in percent, mean loss in nats, count of each predicted class; in evaluation mode."""
+        answered, losses = self.answers(images, labels)
+        accuracy = [100 * hits / len(labels) for hits in (answered == labels).sum(1).tolist()]
+        return accuracy, losses, [row.bincount(minlength=self.classes).tolist() for row in answered]
+
+    def answers(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[float]]:
+        """The predicted class of each image (cells, images), and per cell the mean loss in nats; in evaluation mode."""
         losses, answers = [], []
         for network in self._batches(images, labels):
             losses.append(network.loss.losses.double().sum(1))
             answers.append(network.loss.answers.clone())
-        answered = torch.cat(answers, 1)
-        accuracy = [100 * hits / len(labels) for hits in (answered == labels).sum(1).tolist()]
-        counts = [row.bincount(minlength=self._classes).tolist() for row in answered]
-        return accuracy, (torch.stack(losses).sum(0) / len(labels)).tolist(), counts
+        return torch.cat(answers, 1), (torch.stack(losses).sum(0) / len(labels)).tolist()
 
     def dead_share(self, images: Tensor, labels: Tensor) -> Tensor:
         """Share of units that are zero on all of the first PROBE images; (cells, layers), NaN for the output layer."""

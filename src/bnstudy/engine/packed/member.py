@@ -17,6 +17,7 @@ from bnstudy.cell import Run
 from bnstudy.engine.contract import Trained
 from bnstudy.engine.history import History
 from bnstudy.engine.inputs import Inputs
+from bnstudy.engine.observation import graded
 from bnstudy.engine.packed.evaluation import Evaluator
 from bnstudy.engine.packed.layout import Layout
 from bnstudy.engine.protocol import Protocol
@@ -142,13 +143,11 @@ class Member:
         """The finished training, with the test accuracy of the last and of the best weights (B.1)."""
         points, running = (torch.stack(pair) for pair in zip(self.stored(), self.best, strict=True))
         evaluator = Evaluator(self.cell, self.layout, points, running)
-        accuracy, loss, predicted = evaluator(data.test_images, data.test_labels)
-        report: State = {"images": len(data.test_labels)}
-        for i, which in enumerate(("last", "best")):
-            report[which] = {"accuracy": accuracy[i], "loss": loss[i], "predicted": predicted[i]}
+        found = zip(*evaluator.answers(data.test_images, data.test_labels), strict=True)
+        report = graded(self.cell, data.test_labels, evaluator.classes, dict(zip(("last", "best"), found, strict=True)))
         return Trained(
             outcome=self.history.outcome, diverged_at=self.history.diverged_at, stopped=self.protocol.stopped,
             epochs_run=self.protocol.epoch, best_epoch=self.protocol.best_epoch,
             first_batch_loss=self.first_batch_loss, test=report,
-            epochs=self.history.epochs(), layers=self.history.layers(),
+            epochs=self.history.epochs(), layers=self.history.layers(), early=self.history.early,
         )  # fmt: skip

@@ -16,7 +16,7 @@ from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.packed.evaluation import Evaluator
 from bnstudy.engine.packed.member import Member
 from bnstudy.engine.packed.step import Network
-from bnstudy.engine.statistics import Sampled, sampled_steps
+from bnstudy.engine.statistics import Early, Sampled, Watcher, sampled_steps
 from bnstudy.errors import TryAgain
 from bnstudy.models.block import dropout_mask
 
@@ -65,7 +65,7 @@ class Stack:
             if member.protocol.after_epoch(member.cell, row["validation_accuracy"], finite):
                 member.best = self.stored[k].clone(), self.running[k].clone()
             member.history.add_layers({name: values[k] for name, values in columns.items()})
-            member.history.add_epoch(row, finite)
+            member.history.add_epoch(row, finite, None if finite else member.step - len(self.batches) + tally.bad(k))
             keeper.epoch_done(member.run, row, member.state)
 
     def untrained(self) -> None:
@@ -83,7 +83,12 @@ class Stack:
         """One pass over the training part."""
         sampled = sampled_steps(len(self.batches))
         tally = Tally(self.members, self.batches, self.point)
-        statistics = Sampled(len(self.members), len(self.members[0].history.names))
+        names = self.members[0].history.names
+        statistics, early = (
+            Sampled(len(self.members), len(names)),
+            Early(len(self.members), len(names), len(self.batches)),
+        )
+        new = {k: member for k, member in enumerate(self.members) if member.step == 0}
         updates = self._updates()
         for network, index in self._batches(range(len(self.batches)), dropout=True):
             if keeper.stopping():
@@ -92,13 +97,17 @@ class Stack:
             tally.add(network)
             network.backward()
             network.track()
-            if index in sampled:
-                self._measure(network, statistics)
+            is_early = bool(new) and index in early.steps
+            if watchers := [statistics] * (index in sampled) + [early] * is_early:
+                self._measure(network, watchers)
+            if is_early:
+                early.keep(index, network.loss.losses.double().sum(1) / network.batch)
             for update in updates:
                 update()
-        for k, member in enumerate(self.members):
-            if member.step == 0:
-                member.first_batch_loss = tally.first_loss(k)
+        for k, member in new.items():
+            member.first_batch_loss = tally.first_loss(k)
+            member.history.add_early(early.columns(k))
+        for member in self.members:
             member.step += len(self.batches)
         return tally, statistics
 
@@ -152,19 +161,24 @@ class Stack:
             for a, v, state in zip(accuracy, loss, states, strict=True)
         ]
 
-    def _measure(self, network: Network, statistics: Sampled) -> None:
-        """Put one step's planes, weights and gradients into the statistics."""
+    def _measure(self, network: Network, watchers: Sequence[Watcher]) -> None:
+        """Pass one step's planes, weights and gradients to the watchers."""
         cells, last = len(self.members), network.hidden
+
+        def add(what: str, layer: int, values: Tensor) -> None:
+            for watcher in watchers:
+                watcher.add(what, layer, values)
+
         for i, plane in enumerate([*network.pre, network.logits]):
-            statistics.add("pre_activation", i, plane.view.reshape(cells, -1))
+            add("pre_activation", i, plane.view.reshape(cells, -1))
         for i, plane in enumerate(network.active):
-            statistics.add("activation", i, plane.view.reshape(cells, -1))
+            add("activation", i, plane.view.reshape(cells, -1))
         whole = torch.stack([m.whole_gradient(row) for m, row in zip(self.members, self.gradient, strict=True)])
         for i in range(last + 1):
             weight, bias = (self.layout.parameters[f"blocks.{i}.layer.{n}"] for n in ("weight", "bias"))
-            statistics.add("weight", i, self.point[:, weight.offset : weight.stop])
-            statistics.add("weight_grad", i, whole[:, weight.offset : weight.stop])
-            statistics.add("bias_grad", i, whole[:, bias.offset : bias.stop])
+            add("weight", i, self.point[:, weight.offset : weight.stop])
+            add("weight_grad", i, whole[:, weight.offset : weight.stop])
+            add("bias_grad", i, whole[:, bias.offset : bias.stop])
 
 
 class Tally:
@@ -193,6 +207,13 @@ class Tally:
             "penalty": sum(penalties) / len(penalties),
             "train_accuracy": 100 * float((self._hits[:, k].sum(1) / self._sizes).mean()),
         }
+
+    def bad(self, k: int) -> int:
+        """The number (from 1) of the first batch at which member k's loss is not finite; there must be one."""
+        losses = self._losses[:, k].double().sum(1)
+        if k in self._penalties:
+            losses += torch.tensor(self._penalties[k][1], dtype=torch.float64)
+        return int((~losses.isfinite()).nonzero()[0]) + 1
 
     def first_loss(self, k: int) -> float:
         return float(self._losses[0, k].double().sum() / self._sizes[0])
