@@ -151,6 +151,9 @@ def record_page() -> Iterator[str]:
     yield "## layers\n"
     yield say(f"One value per epoch (from 1) and layer: {code(LAYER_COLUMNS)}.")
     yield from table(("share", "what"), commented("SHARES"))
+    yield "## early\n"
+    yield say("One value per sampled step of the first epoch (the first 20, then ever sparser) and layer.")
+    yield from table(("column", "what"), commented("EARLY_COLUMNS"))
     yield "## Frames\n"
     yield "`results/frames/<study>/*.parquet`, and what `bnstudy.load` gives.\n"
     yield f"```text\n{inspect.getdoc(frames.Frames)}\n```\n"
@@ -160,7 +163,7 @@ def record_page() -> Iterator[str]:
 def commented(name: str) -> Iterator[tuple[str, str]]:
     """Each string of a tuple in record.py with the comment behind it."""
     block = re.search(rf"^{name} = \($(.*?)^\)$", inspect.getsource(record), re.MULTILINE | re.DOTALL)
-    for value, comment in re.findall(r'^    "(\w+)",(?:  # (.*))?$', block[1] if block else "", re.MULTILINE):
+    for value, comment in re.findall(r'^    "([\w.]+)",(?:  # (.*))?$', block[1] if block else "", re.MULTILINE):
         yield f"`{value}`", comment
 
 

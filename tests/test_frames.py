@@ -12,7 +12,7 @@ import synthetic
 from bnstudy import frames
 from bnstudy.cell import Cell, Run, plain
 from bnstudy.errors import DataError
-from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
+from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 
 OPTIONAL = ("init_std", "train_size", "steps")  # null in a frame
 
@@ -69,6 +69,60 @@ def test_epoch_and_layer_values_stand_where_they_were_measured(records):
             assert record.layers["sizes"][row.position] == row["size"]
             value = record.layers["weight_grad.mean_abs"][row.epoch - 1][row.position]
             np.testing.assert_array_equal(row["weight_grad.mean_abs"], np.float32(value))
+
+
+def test_early_steps_and_counts_of_answers_stand_where_they_were_measured(records):
+    built = frames.build(records)
+    for record in records:
+        early, confusion = (
+            f[(f.key == record.cell.key) & (f.seed == record.seed)] for f in (built.early, built.confusion)
+        )
+        rows = iter(early.itertuples(index=False, name=None))
+        names = list(early.columns)
+        for i, step in enumerate(record.early["step"]):
+            for position, layer in enumerate(record.layers["names"]):
+                row = dict(zip(names, next(rows), strict=True))
+                assert (row["step"], row["layer"], row["position"]) == (step, layer, position)
+                assert (row["size"], row["data_loss"]) == (
+                    record.layers["sizes"][position],
+                    record.early["data_loss"][i],
+                )
+                for column in EARLY_COLUMNS:
+                    np.testing.assert_array_equal(row[column], np.float32(record.early[column][i][position]))
+        assert next(rows, None) is None
+        counts = record.test["confusion"]
+        assert set(confusion[["label", "answer", "images"]].itertuples(index=False, name=None)) == {
+            (i, j, n) for i, row in enumerate(counts) for j, n in enumerate(row) if n
+        }
+
+
+def test_best_validation_and_memory_are_columns_of_runs(records):
+    runs = frames.build(records).runs.set_index(["key", "seed"])
+    for record in records:
+        row = runs.loc[(record.cell.key, record.seed)]
+        assert row.best_validation_accuracy == max(record.epochs["validation_accuracy"][1:])
+        assert row.peak_memory == record.peak_memory
+        assert (row.diverged_step == 123) if record.diverged_at else pd.isna(row.diverged_step)
+
+
+def older(record: Record) -> Record:
+    """The record as earlier versions wrote it."""
+    test = {name: value for name, value in record.test.items() if name != "confusion"}
+    at = record.diverged_at and {name: value for name, value in record.diverged_at.items() if name != "step"}
+    return dataclasses.replace(record, early=None, peak_memory=None, test=test, diverged_at=at)
+
+
+def test_records_of_an_earlier_version_lack_only_what_came_later(records):
+    new, old = frames.build(records), frames.build([older(records[0]), *records[1:]])
+    first = (records[0].cell.key, records[0].seed)
+    for kept in ("early", "confusion"):
+        frame = getattr(new, kept)
+        here = (frame.key == first[0]) & (frame.seed == first[1])
+        assert_frame_equal(frame[~here].reset_index(drop=True), getattr(old, kept), check_categorical=False)
+    later = ["diverged_step", "peak_memory"]
+    assert_frame_equal(new.runs.drop(columns=later), old.runs.drop(columns=later))
+    assert old.runs["peak_memory"].isna().sum() == 1
+    assert_frame_equal(new.layers, old.layers)
 
 
 def test_the_order_of_records_does_not_matter(records):

@@ -32,6 +32,7 @@ from bnstudy.record import Record
 from bnstudy.timing import record as timing_record
 from bnstudy.timing import timings
 from command_line import call
+from test_frames import older
 from test_timing import body
 
 COMMIT = {"commit": "a" * 40, "dirty": False, "recipe": 1, "precision": "default", "torch": "2.15.0", "cpu": "a CPU",
@@ -112,6 +113,9 @@ def test_frames_of_published_runs_are_those_of_records(results, records):
     kept = (own.layers["epoch"] <= 20) | (own.layers["epoch"] % 5 == 0) | (own.layers["epoch"] == own_last)
     assert 0 < kept.sum() < len(kept)
     assert_frame_equal(own.layers[kept].reset_index(drop=True), back.layers)
+    assert_frame_equal(own.early, back.early)
+    assert_frame_equal(own.confusion, back.confusion)
+    assert set(own.runs["peak_memory"]) == {2**30}
 
 
 def test_a_run_row_says_what_was_trained_by_what(results, records):
@@ -187,7 +191,7 @@ def test_two_recipes_of_one_cell_are_refused(results, records):
     run = (RUNS[0].cell.key, 1)
     old = found[run]
     row = old.row | {"recipe": 2}
-    row["digest"] = rows.digest_of(row, old.epochs, old.layers)
+    row["digest"] = rows.digest_of(row, old.tables)
     found[run] = dataclasses.replace(old, row=row)
     files.write(results, found)
     assert len(digests(results)) == len(RUNS) - 1  # not the run that its key stands for today
@@ -217,6 +221,8 @@ EDITS = [
     ("runs", "test_accuracy", 99.9), ("runs", "setting", "elu"), ("runs", "commit", "b" * 40), ("runs", "lr", 0.5),
     ("runs", "digest", "0" * 64), ("runs", "recipe", 2), ("epochs", "validation_accuracy", 12.5), ("epochs", "seed", 3),
     ("layers", "weight_grad.mean_abs", 0.25), ("layers", "layer", "dense9"), ("layers", "epoch", 4),
+    ("early", "weight_grad.max_abs", 0.25), ("early", "step", 4), ("confusion", "answers", [7] * 10),
+    ("runs", "peak_memory", 7),
 ]  # fmt: skip
 
 
@@ -261,11 +267,40 @@ def test_a_field_that_came_later_makes_no_published_run_differ(results, records)
     published = files.read(results)
     for at, one in published.items():  # as published before Cell had `dropconnect`
         row = {k: v for k, v in one.row.items() if k not in ("dropconnect", "digest")}
-        digest = rows.digest_of(row, one.epochs, one.layers)
-        published[at] = rows.Published(row | {"dropconnect": None, "digest": digest}, one.epochs, one.layers)
+        digest = rows.digest_of(row, one.tables)
+        published[at] = rows.Published(row | {"dropconnect": None, "digest": digest}, one.tables)
     files.write(results, published)
     again = merge.merge(results, RUNS)
     assert (len(again.equal), again.stayed, again.added) == (len(RUNS), [], [])
+
+
+def as_before(results: Path, records: list[Record]) -> dict[Run, str]:
+    """Publish these as a version did that knew no early steps, confusion or memory; the digests."""
+    old = [older(record) for record in records]
+    keep(results, *old)
+    merge.merge(results, [record.run for record in old])
+    for name in ("early", "confusion"):
+        assert pq.read_metadata(paths.published(results, name)).num_rows == 0
+        paths.published(results, name).unlink()
+    path = paths.published(results, "runs")
+    pq.write_table(pq.read_table(path).drop_columns(["diverged_step", "peak_memory"]), path)
+    return digests(results)
+
+
+def test_what_an_earlier_version_published_stays_as_it_is(tmp_path, records):
+    before = as_before(tmp_path, records)
+    assert len(before) == len(RUNS)
+    back = frames.build([], published=publication.records(tmp_path, RUNS, pytest.fail))
+    own = frames.build(older(record) for record in records)
+    assert_frame_equal(own.runs.drop(columns="origin"), back.runs.drop(columns="origin"))
+    assert len(back.early) == len(back.confusion) == 0
+    new = trained(Run(RUNS[0].cell, 7))
+    keep(tmp_path, new)
+    merge.merge(tmp_path, [*RUNS, new.run])
+    after = digests(tmp_path, [*RUNS, new.run])
+    assert {run: after[run] for run in RUNS} == before
+    both = frames.build([], published=publication.records(tmp_path, [*RUNS, new.run], pytest.fail))
+    assert set(both.early["seed"]) == set(both.confusion["seed"]) == {7}
 
 
 def test_numbers_that_are_not_finite_come_back(results):
@@ -274,15 +309,15 @@ def test_numbers_that_are_not_finite_come_back(results):
     assert back.outcome == "diverged"
     assert np.isnan(back.test["last"]["loss"])
     assert np.isnan(back.epochs["data_loss"][-1])
-    assert back.diverged_at == {"epoch": 2, "layer": "dense2"}
+    assert back.diverged_at == {"epoch": 2, "layer": "dense2", "step": 123}
 
 
 def test_a_thesis_sized_run_takes_few_bytes(tmp_path):
     runs = [Run(Cell(dataset="cifar10", model="cnn", norm=n), s) for n in ("none", "batch") for s in (0, 1)]
     found = [rows.publish(dataclasses.replace(trained(r), provenance=COMMIT), "0" * 64) for r in runs]
-    assert all(pc.max(p.epochs["epoch"]).as_py() >= 80 for p in found)
+    assert all(pc.max(p.tables["epochs"]["epoch"]).as_py() >= 80 for p in found)
     sizes = files.write(tmp_path, {(p.row["key"], p.row["seed"]): p for p in found})
-    assert sum(sizes.values()) / len(runs) < 60_000  # noise packs worst of all; 312 CNN and 372 MLP runs take 22 MiB
+    assert sum(sizes.values()) / len(runs) < 63_000  # noise packs worst of all; 312 CNN and 372 MLP runs take 24 MiB
 
 
 def test_too_much_is_refused(results, monkeypatch):

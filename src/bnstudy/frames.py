@@ -17,13 +17,13 @@ from bnstudy import paths, store
 from bnstudy.cell import FIELDS, FORMS, Run, plain
 from bnstudy.errors import DataError
 from bnstudy.labels import labels, name
-from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
+from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 from bnstudy.study import Study
 
 BROKEN_PERMILLE = 999
 """A run is broken if it gives one answer for at least so many of 1,000 test images."""
 
-KEPT = ("runs", "epochs", "layers", "missing")
+KEPT = ("runs", "epochs", "layers", "early", "confusion", "missing")
 
 _TEXT, _INT, _REAL, _MAYBE, _TRUTH = "str", "int64", "float64", "Int64", "bool"
 LABELS = {"key": _TEXT, "name": _TEXT, "seed": _INT, "setting": _TEXT, "reading": _TEXT}
@@ -31,7 +31,8 @@ OUTCOME = {
     "outcome": _TEXT, "stopped": _TEXT, "epochs_run": _INT, "best_epoch": _INT, "first_batch_loss": _REAL,
     "test_accuracy": _REAL, "test_accuracy_best": _REAL, "test_accuracy_last": _REAL, "test_loss": _REAL,
     "test_images": _INT, "classes": _INT, "predicted_top": _INT, "broken": _TRUTH,
-    "diverged_epoch": _MAYBE, "diverged_layer": _TEXT, "seconds": _REAL,
+    "diverged_epoch": _MAYBE, "diverged_step": _MAYBE, "diverged_layer": _TEXT, "best_validation_accuracy": _REAL,
+    "seconds": _REAL, "peak_memory": _MAYBE,
     "data_digest": _TEXT, "data_source": _TEXT, "source_digest": _TEXT, "engine": _TEXT, "device": _TEXT,
     "torch": _TEXT, "python": _TEXT, "os": _TEXT, "cpu": _TEXT, "gpu": _TEXT, "commit": _TEXT, "dirty": _TEXT,
     "started": _TEXT, "origin": _TEXT,
@@ -63,16 +64,26 @@ class Frames:
 
     runs     a row per record: labels, every cell field, OUTCOME. Accuracies in percent, losses in nats, `seconds` the
              sum over training epochs; test_accuracy, test_loss, broken and predicted_top (a class index) are of the
-             weights that the cell's reading tests; `started` is when its first attempt began (UTC)
+             weights that the cell's reading tests; `started` is when its first attempt began (UTC);
+             `diverged_step` is the first step (from 1) whose loss is not finite; `best_validation_accuracy` is over
+             epochs from 1; `peak_memory` in bytes of a GPU
     epochs   key, seed and EPOCH_COLUMNS; a row per epoch, from epoch 0 (before training)
     layers   key, seed, epoch (from 1), layer, position (0 = first), size (weights), LAYER_COLUMNS as float32; key and
              layer are categories
+    early    key, seed, step (from 1), layer, position, size, data_loss (nats, of the step's batch), EARLY_COLUMNS as
+             float32; the sampled steps of the first epoch or period
+    confusion key, seed, label, answer, images: how many test images of class `label` were answered `answer`, by the
+             weights that the cell's reading tests; only counts above 0
     missing  runs that were asked for and have no record, with the reason
+
+    Records of earlier versions have no diverged_step and no peak_memory, and no rows in early and confusion.
     """
 
     runs: pd.DataFrame
     epochs: pd.DataFrame
     layers: pd.DataFrame
+    early: pd.DataFrame
+    confusion: pd.DataFrame
     missing: pd.DataFrame
 
 
@@ -102,6 +113,8 @@ def build(
         runs=_frame((_run_row(r, origin) for origin, r in both), RUN_COLUMNS),
         epochs=_epochs(found),
         layers=_layers(found),
+        early=_early([r for r in found if r.early is not None]),
+        confusion=_confusion(found),
         missing=_frame((_missing_row(run, (reasons or {}).get(run, "not run yet")) for run in absent), MISSING),
     )
 
@@ -117,7 +130,8 @@ def _compact(r: Record) -> Record:
     """The record with its layer columns as float32 arrays: as lists, the 700 of a study would take over a gigabyte."""
     with np.errstate(over="ignore"):  # beyond float32 is infinite, as it was where it was measured
         columns = {c: np.asarray(r.layers[c], np.float32) for c in LAYER_COLUMNS if c in r.layers}
-    return replace(r, layers=r.layers | columns)
+        early = {c: np.asarray(r.early[c], np.float32) for c in EARLY_COLUMNS} if r.early else {}
+    return replace(r, layers=r.layers | columns, early=r.early and r.early | early)
 
 
 def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
@@ -170,8 +184,11 @@ def _run_row(r: Record, origin: str) -> dict[str, Any]:
         "predicted_top": int(np.argmax(tested["predicted"])),
         "broken": is_broken(tested["predicted"]),
         "diverged_epoch": diverged.get("epoch"),
+        "diverged_step": diverged.get("step"),
         "diverged_layer": str(diverged.get("layer") or ""),
+        "best_validation_accuracy": max(r.epochs["validation_accuracy"][1:], default=np.nan),
         "seconds": float(np.nansum(np.asarray(r.epochs["seconds"][1:], float))),
+        "peak_memory": r.peak_memory,
         **{field: str(r.provenance.get(field) or "") for field in PROVENANCE},
         "started": r.started or "",
         "origin": origin,
@@ -190,21 +207,53 @@ def _epochs(records: list[Record]) -> pd.DataFrame:
 
 
 def _layers(records: list[Record]) -> pd.DataFrame:
-    """Each measured column of all records ravelled and joined once: an [epoch][layer] table is never walked by rows."""
     shapes = [(len(r.layers["epoch"]), len(r.layers["names"])) for r in records]
-    rows = [epochs * layers for epochs, layers in shapes]
+    columns = _by_layer(records, "epoch", [r.layers["epoch"] for r in records])
+    for column in LAYER_COLUMNS:
+        columns[column] = _join(_measured(records, shapes, column), np.float32)
+    return pd.DataFrame(columns)
+
+
+def _early(records: list[Record]) -> pd.DataFrame:
+    tables = [r.early or {} for r in records]
+    columns = _by_layer(records, "step", [early["step"] for early in tables])
+    losses = (np.repeat(e["data_loss"], len(r.layers["names"])) for r, e in zip(records, tables, strict=True))
+    columns["data_loss"] = _join(losses, np.float64)
+    for column in EARLY_COLUMNS:
+        columns[column] = _join((early[column] for early in tables), np.float32)
+    return pd.DataFrame(columns)
+
+
+def _by_layer(records: list[Record], what: str, numbers: list[list[int]]) -> dict[str, Any]:
+    """Key, seed, number and layer of each row, where a record has a row per number of `what` and layer. Each measured
+    column is then ravelled and joined once: a table [number][layer] is never walked by rows."""
+    shapes = [(len(own), len(r.layers["names"])) for r, own in zip(records, numbers, strict=True)]
+    rows = [count * layers for count, layers in shapes]
     keys, names = [r.cell.key for r in records], [r.layers["names"] for r in records]
-    columns: dict[str, Any] = {
+    return {
         "key": _category(keys, np.repeat(np.arange(len(keys)), rows)),
         "seed": np.repeat(np.array([r.seed for r in records], dtype=np.int64), rows),
-        "epoch": _join((np.repeat(r.layers["epoch"], n) for r, (_, n) in zip(records, shapes, strict=True)), np.int64),
+        what: _join((np.repeat(own, n) for own, (_, n) in zip(numbers, shapes, strict=True)), np.int64),
         "layer": _category(*_tiled_names(names, shapes)),
         "position": _join((np.tile(np.arange(n), e) for e, n in shapes), np.int64),
         "size": _join((np.tile(r.layers["sizes"], e) for r, (e, _) in zip(records, shapes, strict=True)), np.int64),
     }
-    for column in LAYER_COLUMNS:
-        columns[column] = _join(_measured(records, shapes, column), np.float32)
-    return pd.DataFrame(columns)
+
+
+def _confusion(records: list[Record]) -> pd.DataFrame:
+    known = [r for r in records if "confusion" in r.test]
+    counts = [np.asarray(r.test["confusion"], np.int64) for r in known]
+    cells = [np.nonzero(matrix) for matrix in counts]
+    rows = [len(labels) for labels, _ in cells]
+    return pd.DataFrame(
+        {
+            "key": _category([r.cell.key for r in known], np.repeat(np.arange(len(known)), rows)),
+            "seed": np.repeat(np.array([r.seed for r in known], dtype=np.int64), rows),
+            "label": _join((labels for labels, _ in cells), np.int64),
+            "answer": _join((answers for _, answers in cells), np.int64),
+            "images": _join((matrix[at] for matrix, at in zip(counts, cells, strict=True)), np.int64),
+        }
+    )
 
 
 def _measured(records: list[Record], shapes: list[tuple[int, int]], column: str) -> Iterator[np.ndarray]:
@@ -250,7 +299,7 @@ def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def get(results: Path, study: str) -> Frames:
-    """The frames of a study as last written. Raises DataError if they are not there or cannot be read."""
+    """The frames of a study as last written. Raises DataError if they are absent or cannot be read."""
     folder = paths.frames(results, study)
     remedy = f"Run `bnstudy aggregate --study {study}`."
     try:

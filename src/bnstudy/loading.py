@@ -19,8 +19,8 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Results(Frames):
-    """What a study has measured: `runs`, `epochs`, `layers`, `missing` (see `frames.Frames`) and `timings`
-    (see `timing.frame.COLUMNS`), of the study as it was narrowed. Figures and tables take it as frames."""
+    """What a study has measured: the frames of `frames.Frames`, and `timings` (see `timing.frame.COLUMNS`), of the
+    study as it was narrowed. Figures and tables take it as frames."""
 
     study: Study
     timings: pd.DataFrame
@@ -63,7 +63,7 @@ def collect(study: Study, results: Path, say: Say) -> Results:
     reasons = {run: absent[run.cell.dataset] for run in runs if run.cell.dataset in absent}
     built = frames.build(own, runs, reasons, published_records(study, results, own, say))
     timings = collect_timings(results, study.cells, say)
-    return Results(built.runs, built.epochs, built.layers, built.missing, study, timings)
+    return Results(**vars(built), study=study, timings=timings)
 
 
 def _readable(study: Study, results: Path, say: Say) -> Iterator[Record]:

@@ -1,5 +1,6 @@
 """Frames with accuracies of one's choice, without records: what the tests of verdicts are fed with."""
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
@@ -36,4 +37,4 @@ def runs(accuracies: Mapping[Cell, Any], broken: Mapping[Cell, Any] | None = Non
             outcome = {"seed": seed, "test_accuracy": float(value), "broken": dead, "outcome": "finished"}
             rows.append({k: plain(v) for k, v in describe(cell).items()} | outcome)
     table = pd.DataFrame(rows).reindex(columns=EMPTY.runs.columns)
-    return frames.Frames(table, EMPTY.epochs, EMPTY.layers, EMPTY.missing)
+    return dataclasses.replace(EMPTY, runs=table)

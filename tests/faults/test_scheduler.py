@@ -181,7 +181,7 @@ def test_frames_that_a_failed_job_left_deleted(front, calm):
     page = front.folder / "reports" / "tiny" / "index.html"
     page.write_text("of before")
     assert front.run() == 0, front.words
-    assert len(list((front.results / "frames" / "tiny").glob("*.parquet"))) == 5
+    assert len(list((front.results / "frames" / "tiny").glob("*.parquet"))) == 7
     assert page.read_text() != "of before"
     front.same_as(calm)
 

@@ -8,6 +8,8 @@ rule aggregate:
         runs=PLAN.results / "frames" / "{study}" / "runs.parquet",
         epochs=PLAN.results / "frames" / "{study}" / "epochs.parquet",
         layers=PLAN.results / "frames" / "{study}" / "layers.parquet",
+        early=PLAN.results / "frames" / "{study}" / "early.parquet",
+        confusion=PLAN.results / "frames" / "{study}" / "confusion.parquet",
         missing=PLAN.results / "frames" / "{study}" / "missing.parquet",
         timings=PLAN.results / "frames" / "{study}" / "timings.parquet",
     log:

@@ -4,6 +4,7 @@ They are none of the thesis's 120 claims and have a registry of their own.
 """
 
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import Any
 
@@ -28,7 +29,7 @@ class MeasuredRows(Measured):
 
     def __init__(self, frames: Frames):
         runs, missing = practicals.placed(frames.runs), practicals.placed(frames.missing)
-        super().__init__(Frames(runs, frames.epochs, frames.layers, missing))
+        super().__init__(replace(frames, runs=runs, missing=missing))
         self.missing = set(missing["setting"])
         self._homes = {row.id: practicals.homes()[row.cell.key] for row in practicals.rows()}
         cells = {row.id: row.cell for row in practicals.rows()}

@@ -1,4 +1,4 @@
-"""The published files: runs by (key, seed) with their epochs and layers, as three Parquet tables.
+"""The published files: runs by (key, seed), and a Parquet table of each of `rows.SCHEMAS`.
 
 Equal content gives equal bytes, whatever the order and the parts it was merged in.
 """
@@ -15,9 +15,12 @@ import pyarrow.parquet as pq
 
 from bnstudy import paths, store
 from bnstudy.errors import DataError, UsageError
-from bnstudy.publication.rows import EPOCHS, LAYERS, RUNS, Published, concatenated
+from bnstudy.publication.rows import RUNS, SCHEMAS, Published, concatenated
 
-TABLES = ("layers", "epochs", "runs")  # written in this order: a run without its row in `runs` is not published
+TABLES = (*SCHEMAS, "runs")  # written in this order: a run without its row in `runs` is not published
+LATER = ("early", "confusion")
+"""Tables that earlier versions did not publish; without them what is published before stays whole."""
+
 LARGEST = 25 * 2**20
 """Bytes that all published files may have together: they are under version control."""
 
@@ -31,13 +34,18 @@ def read(results: Path) -> Runs:
     """All published runs, verified or not; none if nothing is published. Raises DataError if a file is damaged."""
     if not paths.published(results, "runs").exists():
         return {}
-    runs, epochs, layers = (table(results, name) for name in ("runs", "epochs", "layers"))
-    of_epochs, of_layers = dict(_split(epochs)), dict(_split(layers))
-    found = {}
-    for row in runs.to_pylist():
-        run = (row["key"], row["seed"])
-        found[run] = Published(row, of_epochs.get(run, epochs.slice(0, 0)), of_layers.get(run, layers.slice(0, 0)))
-    return found
+    rows = {(row["key"], row["seed"]): row for row in table(results, "runs").to_pylist()}
+    parts = {name: dict(_split(_grown(results, name))) for name in SCHEMAS}
+    empty = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
+    return {
+        run: Published(row, {name: parts[name].get(run, empty[name]) for name in SCHEMAS}) for run, row in rows.items()
+    }
+
+
+def _grown(results: Path, name: str) -> pa.Table:
+    """A published table of SCHEMAS; empty if its file is one that an earlier version did not write."""
+    absent = name in LATER and not paths.published(results, name).exists()
+    return SCHEMAS[name].empty_table() if absent else table(results, name)
 
 
 def index(results: Path) -> list[dict[str, Any]]:
@@ -118,6 +126,6 @@ def _runs(ordered: list[Published]) -> pa.Table:
 
 
 def _grain(name: str, ordered: list[Published]) -> pa.Table:
-    schema = EPOCHS if name == "epochs" else LAYERS
-    table = concatenated([schema.empty_table(), *(getattr(p, name) for p in ordered)])
+    schema = SCHEMAS[name]
+    table = concatenated([schema.empty_table(), *(p.tables[name] for p in ordered)])
     return table.select([*schema.names, *sorted(set(table.column_names) - set(schema.names))])

@@ -1,4 +1,4 @@
-"""One published run: a record without what nobody needs from afar, as a row and two small tables with one digest.
+"""One published run: a record without what nobody needs from afar, as a row and four small tables with one digest.
 
 What is left out: the weights digests of all epochs but the last, the statistics of layers of most epochs from the
 20th on, hosts. Everything else comes back as it was, so frames of published runs equal those of records.
@@ -18,7 +18,7 @@ from bnstudy.cell import FIELDS, FORMS, make_cell
 from bnstudy.errors import UsageError
 from bnstudy.labels import labels, name
 from bnstudy.publication import kept_epochs
-from bnstudy.record import EPOCH_COLUMNS, LAYER_COLUMNS, Record
+from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 
 _TEXT, _INT, _REAL, _TRUTH = pa.string(), pa.int64(), pa.float64(), pa.bool_()
 _COUNTS = pa.list_(pa.int32())
@@ -36,7 +36,7 @@ OUTCOME = {
     "diverged_epoch": _INT, "diverged_layer": _TEXT, "test_accuracy": _REAL, "test_images": _INT,
     **{f"test_{what}_{weights}": kind for weights in WEIGHTS for what, kind in TESTED.items()},
     "seconds": _REAL, "started": _TEXT, "attempts": _INT, "attempts_seconds": _REAL, "weights_digest": _TEXT,
-    "record_digest": _TEXT,
+    "record_digest": _TEXT, "diverged_step": _INT, "peak_memory": _INT,
 }  # fmt: skip
 
 
@@ -57,16 +57,25 @@ LAYERS = pa.schema(
     {"key": _TEXT, "seed": _INT, "layer": _TEXT, "position": _INT, "size": _INT, "epoch": _INT}
     | dict.fromkeys(LAYER_COLUMNS, pa.float32())
 )
+EARLY = pa.schema(
+    {"key": _TEXT, "seed": _INT, "layer": _TEXT, "position": _INT, "size": _INT, "step": _INT, "data_loss": _REAL}
+    | dict.fromkeys(EARLY_COLUMNS, pa.float32())
+)
+CONFUSION = pa.schema({"key": _TEXT, "seed": _INT, "label": _INT, "answers": _COUNTS})
+"""A row per class: how many of its test images were answered each class."""
+
+SCHEMAS = {"epochs": EPOCHS, "layers": LAYERS, "early": EARLY, "confusion": CONFUSION}
+"""The tables of a run, in the order in which its digest takes them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One run as published: `row` by RUNS and with its digest, `epochs` by EPOCHS, `layers` by LAYERS (by layer, then
-    epoch). Columns that an older or newer version has beside those are kept."""
+    """One run as published: `row` by RUNS and with its digest, and its tables by SCHEMAS; `layers` and `early` are
+    sorted by layer, then epoch or step. Columns that an older or newer version has beside those are kept, and a table
+    that an older version did not write is empty."""
 
     row: dict[str, Any]
-    epochs: pa.Table
-    layers: pa.Table
+    tables: dict[str, pa.Table]
 
     @property
     def id(self) -> str:
@@ -78,7 +87,7 @@ class Published:
 
     def is_whole(self) -> bool:
         """Whether row and tables are those that were published."""
-        return self.digest == digest_of(self.row, self.epochs, self.layers)
+        return self.digest == digest_of(self.row, self.tables)
 
     def verifies(self) -> bool:
         """Whether it is whole, and the run of its key today: a recipe that was bumped leaves it behind."""
@@ -91,16 +100,19 @@ class Published:
 
 def publish(record: Record, record_digest: str) -> Published:
     """The published form of a record, whose own digest is given."""
-    epochs, layers = _epochs(record), _layers(record)
+    tables = {
+        "epochs": _epochs(record), "layers": _layers(record), "early": _early(record), "confusion": _confusion(record),
+    }  # fmt: skip
     row = _plain(_row(record, record_digest))
-    return Published(row | {"digest": digest_of(row, epochs, layers)}, epochs, layers)
+    return Published(row | {"digest": digest_of(row, tables)}, tables)
 
 
-def digest_of(row: dict[str, Any], epochs: pa.Table, layers: pa.Table) -> str:
-    """SHA-256 over a published run's content. What is null counts as absent, so a later column moves no digest."""
+def digest_of(row: dict[str, Any], tables: dict[str, pa.Table]) -> str:
+    """SHA-256 over a published run's content. A null, or an empty table, counts as absent, so a later column or table
+    moves no digest."""
     content = {k: _finite(v) for k, v in row.items() if v is not None and k != "digest"}
     total = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())
-    for table in (epochs, layers):
+    for table in (tables[grain] for grain in SCHEMAS):
         for column in sorted(set(table.column_names) - {"key", "seed"}):
             total.update(_bytes(column, table[column]))
     return total.hexdigest()
@@ -112,6 +124,9 @@ def _bytes(name: str, column: pa.ChunkedArray) -> bytes:
         if np.isnan(values).all():
             return b""
         return name.encode() + b"\0" + np.where(np.isnan(values), np.float64("nan"), values).astype("<f8").tobytes()
+    if pa.types.is_list(column.type):
+        values = column.combine_chunks().flatten().to_numpy()
+        return name.encode() + b"\0" + values.astype("<i8").tobytes() if len(values) else b""
     listed = column.to_pylist()
     return name.encode() + b"\0" + json.dumps(listed).encode() if any(v is not None for v in listed) else b""
 
@@ -140,6 +155,7 @@ def _row(r: Record, record_digest: str) -> dict[str, Any]:
         "started": r.started,
         "attempts": len(r.attempts), "attempts_seconds": sum(float(a.get("seconds", 0)) for a in r.attempts),
         "weights_digest": r.epochs["weights_digest"][-1], "record_digest": record_digest,
+        "diverged_step": diverged.get("step"), "peak_memory": r.peak_memory,
         **{field: r.provenance.get(field) for field in PROVENANCE},
     }  # fmt: skip
 
@@ -152,21 +168,53 @@ def _epochs(r: Record) -> pa.Table:
 
 
 def _layers(r: Record) -> pa.Table:
-    epochs, names = np.array(kept_epochs(r.epochs_run)), r.layers["names"]
-    shape = (r.epochs_run, len(names))
-    columns: dict[str, Any] = {
-        "key": np.repeat(r.cell.key, len(epochs) * len(names)),
-        "seed": np.repeat(r.seed, len(epochs) * len(names)),
-        "layer": np.repeat(names, len(epochs)),
-        "position": np.repeat(np.arange(len(names)), len(epochs)),
-        "size": np.repeat(r.layers["sizes"], len(epochs)),
-        "epoch": np.tile(epochs, len(names)),
-    }
+    epochs = np.array(kept_epochs(r.epochs_run))
+    shape = (r.epochs_run, len(r.layers["names"]))
+    columns = _by_layer(r, "epoch", epochs)
     with np.errstate(over="ignore"):  # beyond float32 is infinite, as it was where it was measured
         for column in LAYER_COLUMNS:
             values = np.asarray(r.layers.get(column, np.full(shape, np.nan)), np.float32)
             columns[column] = values[epochs - 1].T.ravel()  # by layer: neighbours in time pack well
-    return pa.table([pa.array(columns[f.name], f.type, from_pandas=False) for f in LAYERS], LAYERS)
+    return _table(columns, LAYERS)
+
+
+def _early(r: Record) -> pa.Table:
+    if r.early is None:
+        return EARLY.empty_table()
+    columns = _by_layer(r, "step", r.early["step"]) | {
+        "data_loss": np.tile(r.early["data_loss"], len(r.layers["names"]))
+    }
+    with np.errstate(over="ignore"):
+        columns |= {c: np.asarray(r.early[c], np.float32).T.ravel() for c in EARLY_COLUMNS}
+    return _table(columns, EARLY)
+
+
+def _confusion(r: Record) -> pa.Table:
+    rows = r.test.get("confusion", [])
+    columns = {
+        "key": [r.cell.key] * len(rows),
+        "seed": [r.seed] * len(rows),
+        "label": range(len(rows)),
+        "answers": rows,
+    }
+    return _table(columns, CONFUSION)
+
+
+def _by_layer(r: Record, what: str, numbers: Any) -> dict[str, Any]:
+    """Key, seed, layer and number of each row: a row per layer and number of `what`, by layer."""
+    names = r.layers["names"]
+    return {
+        "key": np.repeat(r.cell.key, len(numbers) * len(names)),
+        "seed": np.repeat(r.seed, len(numbers) * len(names)),
+        "layer": np.repeat(names, len(numbers)),
+        "position": np.repeat(np.arange(len(names)), len(numbers)),
+        "size": np.repeat(r.layers["sizes"], len(numbers)),
+        what: np.tile(numbers, len(names)),
+    }
+
+
+def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
+    return pa.table([pa.array(columns[f.name], f.type, from_pandas=False) for f in schema], schema)
 
 
 def restore(published: Published) -> Record:
@@ -175,19 +223,24 @@ def restore(published: Published) -> Record:
     return Record(
         cell=make_cell(_fields(row)),
         **{f: row[f] for f in ("seed", "outcome", "stopped", "epochs_run", "best_epoch", "first_batch_loss")},
-        diverged_at=(
-            None if row["diverged_epoch"] is None
-            else {"epoch": row["diverged_epoch"], "layer": row["diverged_layer"]}
-        ),
+        diverged_at=_diverged_at(row),
         test={
             "images": row["test_images"],
             **{weights: {what: row[f"test_{what}_{weights}"] for what in TESTED} for weights in WEIGHTS},
+            **_restored_confusion(published.tables["confusion"]),
         },
-        epochs=_restored_epochs(published.epochs),
-        layers=_restored_layers(published.layers),
+        epochs=_restored_epochs(published.tables["epochs"]),
+        layers=_restored_layers(published.tables["layers"]),
+        early=_restored_early(published.tables["early"]),
+        peak_memory=row.get("peak_memory"),
         attempts=[{"start": row["started"], "seconds": row["attempts_seconds"]}] if row["started"] else [],
         provenance={f: row[f] for f in (*PROVENANCE, "recipe", "precision") if row.get(f) is not None},
     )  # fmt: skip
+
+
+def _diverged_at(row: dict[str, Any]) -> dict[str, Any] | None:
+    found = {what: row.get(f"diverged_{what}") for what in ("epoch", "layer", "step")}
+    return None if found["epoch"] is None else {what: value for what, value in found.items() if value is not None}
 
 
 def _fields(row: dict[str, Any]) -> dict[str, Any]:
@@ -201,10 +254,27 @@ def _restored_epochs(table: pa.Table) -> dict[str, list[Any]]:
 
 def _restored_layers(table: pa.Table) -> dict[str, Any]:
     names, sizes = _first(table, "layer"), _first(table, "size")
-    shape = (len(names), -1)
-    epoch = table["epoch"].to_numpy().reshape(shape)[0].tolist()
-    measured = {c: table[c].to_numpy().reshape(shape).T for c in LAYER_COLUMNS if c in table.column_names}
-    return {"names": names, "sizes": sizes, "epoch": epoch} | measured
+    measured = {c: _unravelled(table, c, len(names)) for c in LAYER_COLUMNS if c in table.column_names}
+    return {"names": names, "sizes": sizes, "epoch": _unravelled(table, "epoch", len(names))[:, 0].tolist()} | measured
+
+
+def _restored_early(table: pa.Table) -> dict[str, Any] | None:
+    if not len(table):
+        return None
+    layers = len(_first(table, "layer"))
+    head = {c: _unravelled(table, c, layers)[:, 0].tolist() for c in ("step", "data_loss")}
+    return head | {c: _unravelled(table, c, layers) for c in EARLY_COLUMNS}
+
+
+def _unravelled(table: pa.Table, column: str, layers: int) -> np.ndarray:
+    """A column that is sorted by layer, as [epoch or step][layer]."""
+    return table[column].to_numpy().reshape(layers, -1).T
+
+
+def _restored_confusion(table: pa.Table) -> dict[str, Any]:
+    if not len(table):
+        return {}
+    return {"confusion": table["answers"].combine_chunks().flatten().to_numpy().reshape(len(table), -1)}
 
 
 def _first(table: pa.Table, column: str) -> list[Any]:
