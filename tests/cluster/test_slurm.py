@@ -151,7 +151,7 @@ def test_an_absent_data_set_leaves_the_rest(cluster, tmp_path):
 
 def test_a_job_that_asked_for_a_gpu_never_takes_the_cpu(cluster, tmp_path):
     """The GPU of this cluster is none: the job was promised one and has to say so."""
-    study = Study(tmp_path / "study", cluster, "toy", "cnn", "train_size: 64")
+    study = Study(tmp_path / "study", cluster, "toy", "cnn", "train_size: 200")
     profile = study.profile / "config.yaml"
     profile.write_text(profile.read_text().replace("retries: 3", "retries: 0"))
     assert study.run() == USAGE, study.log + cluster.logs()
