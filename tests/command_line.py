@@ -42,7 +42,7 @@ def process(folder: Path, *words: str, **more: str) -> Ended:
     command = [sys.executable, "-m", {"bnstudy": "bnstudy.cli"}.get(words[0], words[0]), *words[1:]]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
-        command, cwd=folder, env=environment(folder, **more), capture_output=True, text=True, timeout=280, check=False
+        command, cwd=folder, env=environment(folder, **more), capture_output=True, text=True, timeout=800, check=False
     )
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

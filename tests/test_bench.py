@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -158,10 +159,8 @@ def test_the_floor_has_the_products_of_a_step():
 
 
 def test_the_clock_tells_waiting_from_working():
-    import time
-
-    idle = clock(Subject(lambda: time.sleep(0.05), 1), "cpu")
-    assert idle.wall >= 0.05 > 5 * idle.cpu
+    idle, busy = (clock(Subject(work, 1), "cpu") for work in (lambda: time.sleep(0.1), lambda: sum(range(3_000_000))))
+    assert idle.wall / idle.cpu > 3 * busy.wall / busy.cpu
 
 
 def test_bench_train_needs_neither_snakemake_nor_pydantic(tmp_path):
@@ -197,8 +196,10 @@ def test_rows_add_up():
 
 
 def test_the_time_of_children_counts():
-    row = timed("", lambda: subprocess.run([sys.executable, "-c", "sum(range(5_000_000))"], check=True))
-    assert row["cpu_seconds"] > 0.05
+    code = "import time; sum(range(5_000_000)); print(time.process_time())"
+    told: list[bytes] = []
+    row = timed("", lambda: told.append(subprocess.check_output([sys.executable, "-c", code])))
+    assert row["cpu_seconds"] > 0.9 * float(told[0])
 
 
 def test_the_report_is_timed_from_records_to_page():
@@ -221,7 +222,6 @@ def test_a_synthetic_record_is_as_large_as_a_real_one():
 def test_the_dag_is_timed_piece_by_piece():
     found = dag.rows(ROOT / "config.yaml", lambda line: None)
     assert [{name: type(value) for name, value in row.items()} for row in found] == [ROW] * len(found)
-    dry_run = next(row for row in found if row["what"].startswith("dry run"))
-    assert dry_run["seconds"] < 60
+    assert any(row["what"].startswith("dry run") for row in found)
     jobs = next(row for row in found if "start-ups and scheduling" in row["what"])
     assert jobs["cpu_seconds"] > 100 * next(row for row in found if row["what"] == "start-up of one job")["cpu_seconds"]

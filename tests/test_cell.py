@@ -5,7 +5,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bnstudy.cell import FIELDS, HINTS, Cell, Run, checked, make_cell
@@ -36,6 +36,7 @@ def test_keys_of_different_cells_differ():
     assert len({golden["key"] for golden in GOLDEN}) == len(GOLDEN)
 
 
+@settings(deadline=None)
 @given(st.permutations(list(GOLDEN[5]["fields"].items())))
 def test_a_key_ignores_the_order_of_fields(items):
     assert Cell(**dict(items)).key == GOLDEN[5]["key"]
@@ -163,6 +164,7 @@ anything = (
 )
 
 
+@settings(deadline=None)
 @given(st.sampled_from(sorted(FIELDS)), anything)
 def test_any_value_makes_a_cell_or_a_usage_error(field, value):
     result = outcome(MLP | {field: value})

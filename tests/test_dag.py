@@ -270,7 +270,7 @@ def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
     (tmp_path / "small.yaml").write_text(CONFIG)
     command = [sys.executable, "-m", "bnstudy.cli", "run", "--config", "small.yaml", "--study", "long"]
     running = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 500
     while not any("epoch 3/" in log.read_text() for log in (tmp_path / "results" / "logs" / "train").glob("*.log")):
         assert time.monotonic() < deadline
         assert running.poll() is None
@@ -278,7 +278,7 @@ def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
     children = descendants(running.pid)
     assert len(children) >= 2  # Snakemake and a training
     running.send_signal(signal.SIGTERM)
-    _, err = running.communicate(timeout=60)
+    _, err = running.communicate(timeout=300)
     assert running.returncode == 75
     assert "long: interrupted" in err
     assert "Traceback" not in err
@@ -333,13 +333,17 @@ def test_planning_the_dag_imports_none_of_the_heavy_packages(tmp_path):
 
 
 def test_a_dry_run_of_the_thesis(tmp_path):
-    ended = process(tmp_path, "snakemake", "thesis", "-n", "--cores", "1", "--snakefile", str(ROOT / "Snakefile"),
-                    "--configfile", str(ROOT / "config.yaml"))  # fmt: skip
+    demo, ended = (dry_run(tmp_path, study) for study in ("demo", "thesis"))
     assert ended.code == 0, ended.err
     stats = dict(re.findall(r"^(\w+) +(\d+)$", ended.out + ended.err, re.MULTILINE))
     mlp, cnn = 4 * -(-29 * 3 // 18), 4 * -(-28 * 3 // 6)  # per data set: 29 and 28 cells, 3 seeds, 18 and 6 runs a pack
     assert (stats["train"], stats["data"], stats["aggregate"]) == (str(mlp + cnn), "4", "1")
-    assert ended.cpu_seconds < 15
+    assert ended.cpu_seconds < 3 * demo.cpu_seconds  # about 1.2 times: a job costs little beside the start
+
+
+def dry_run(folder: Path, study: str) -> Ended:
+    return process(folder, "snakemake", study, "-n", "--cores", "1", "--snakefile", str(ROOT / "Snakefile"),
+                   "--configfile", str(ROOT / "config.yaml"))  # fmt: skip
 
 
 def test_a_scheduler_killed_as_a_data_set_was_noted_still_trains(tmp_path):

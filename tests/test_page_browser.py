@@ -40,7 +40,7 @@ def course_page(tmp_path_factory):
 def browse(address, folder, *more):
     """Open an address in a fresh headless browser; what it logged, and what it wrote to stdout."""
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", *more, address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     return done.stderr, done.stdout
 
 

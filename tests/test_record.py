@@ -39,6 +39,7 @@ def test_a_record_comes_back_as_it_was():
     assert Record.from_text(TEXT).test_accuracy == RECORD.test["last"]["accuracy"]
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(), min_size=3, max_size=3))
 def test_every_float_comes_back(values):
     changed = replace(RECORD, epochs=RECORD.epochs | {"data_loss": values})
@@ -73,7 +74,7 @@ def test_one_digit_changed_anywhere_is_seen():
         refused_or_same(TEXT[:at] + str((int(TEXT[at]) + 1) % 10) + TEXT[at + 1 :])
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(st.integers(0, 8 * len(TEXT) - 1))
 def test_one_bit_changed_anywhere_is_seen(bit):
     changed = bytearray(TEXT.encode())
@@ -81,7 +82,7 @@ def test_one_bit_changed_anywhere_is_seen(bit):
     refused_or_same(changed.decode("utf-8", "surrogateescape"))
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.integers(0, len(TEXT) - 2))
 def test_a_part_of_a_record_is_none(length):
     tally.count("altered records")

