@@ -266,7 +266,7 @@ def test_the_tests_for_a_gpu_are_found_and_what_they_say_is_kept(tmp_path, monke
 
 def test_tests_that_hang_are_ended(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "TESTS_SECONDS", 0.5)
-    monkeypatch.setattr(runs, "_command", lambda files: ["sleep", "3600"])
+    monkeypatch.setattr(runs, "_command", lambda files: ["sleep", "60"])
     assert runs.run_tests(tmp_path / "tests.txt")["exit"] == -signal.SIGKILL
 
 
@@ -276,7 +276,7 @@ def test_workers_end_with_the_tests_that_hang(tmp_path, monkeypatch):
     os.mkfifo(pipe)
     reading = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
     os.set_blocking(reading, True)
-    monkeypatch.setattr(runs, "_command", lambda files: ["sh", "-c", f"(echo up; exec sleep 3600) > {pipe} & wait"])
+    monkeypatch.setattr(runs, "_command", lambda files: ["sh", "-c", f"(echo up; exec sleep 600) > {pipe} & wait"])
     for seconds in (0.5, 5.0, 50.0):  # as long as it takes to start the worker
         monkeypatch.setattr(runs, "TESTS_SECONDS", seconds)
         runs.run_tests(tmp_path / "tests.txt")
