@@ -417,9 +417,9 @@ def test_whole_files_that_are_refused(tmp_path, content, told):
 
 def test_a_grid_of_which_no_cell_can_be_is_not_tried_to_its_end(tmp_path):
     many = f"norm_momentum: [{', '.join(f'0.{i:03d}' for i in range(200, 300))}]"
-    with pytest.raises(UsageError) as error:
-        load(write(tmp_path, SMALL.replace("[none, batch]", "none").replace("epochs: 3", many)))
-    assert len(error.value.cause.splitlines()) <= 21
+    path = write(tmp_path, SMALL.replace("[none, batch]", "none").replace("epochs: 3", many))
+    assert isinstance(outcome(path), UsageError)
+    assert calls(lambda: outcome(path))["make_cell"] < 60
 
 
 def test_a_timing_needs_both_norms(tmp_path):
@@ -500,6 +500,7 @@ SLOW = [
 
 @pytest.fixture(scope="module")
 def work_of_the_shipped_config() -> int:
+    load(CONFIG)  # what is done once in a process
     return calls(lambda: load(CONFIG)).total()
 
 

@@ -23,7 +23,7 @@ PLUGIN = "snakemake_executor_plugin_slurm"
 LACKING = [*slurm.missing(), *([] if find_spec(PLUGIN) else [PLUGIN])]
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.timeout(1500),  # the first one took 480 s on a machine with six busy processes a core
+    pytest.mark.timeout(3600),
     pytest.mark.skipif(bool(LACKING), reason=f"not installed: {', '.join(LACKING)}"),
 ]
 
