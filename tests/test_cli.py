@@ -340,17 +340,17 @@ def test_data_that_are_absent_can_be_noted(bnstudy, tmp_path):
 def test_train_by_name_and_seed_then_stands(bnstudy, folder):
     ended = bnstudy("train", f"{name(TOY)}:1", TOY.key + ":1")
     assert ended.code == 0, ended.err
-    assert "1 trained, 0 stood already" in ended.err
+    assert "1 trained, 0 already done" in ended.err
     assert f"{name(TOY)} seed 1 epoch 1/1: loss" in ended.err
     assert [f.name for f in (folder / "results" / "records" / TOY.key).iterdir()] == ["1.json"]
-    assert "0 trained, 1 stood already" in bnstudy("train", f"{TOY.key}:1").err
-    assert "1 trained, 0 stood already" in bnstudy("train", f"{TOY.key}:1", "--fresh").err
+    assert "0 trained, 1 already done" in bnstudy("train", f"{TOY.key}:1").err
+    assert "1 trained, 0 already done" in bnstudy("train", f"{TOY.key}:1", "--fresh").err
 
 
 def test_train_a_study_whose_data_are_partly_absent(bnstudy):
     ended = bnstudy("train", "--study", "thesis", "--where", "norm=none", "--seeds", "1")
     assert ended.code == 0, ended.err
-    assert "1 trained, 0 stood already" in ended.err
+    assert "1 trained, 0 already done" in ended.err
     assert "mnist" in ended.err
     ended = bnstudy("train", "--study", "thesis", "--where", "dataset=mnist")
     assert (ended.code, two_lines(ended)) == (65, True)
@@ -438,7 +438,7 @@ main(sys.argv[1:])
     command = [sys.executable, "-c", code, "train", "--cells", "cells.json"]
     done = subprocess.run(command, cwd=tmp_path, env=environment(tmp_path), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    assert "2 trained, 0 stood already" in done.stderr
+    assert "2 trained, 0 already done" in done.stderr
     assert sorted(f.name for f in (tmp_path / "results" / "records" / TOY.key).iterdir()) == ["0.json", "1.json"]
 
 

@@ -16,8 +16,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from bnstudy import again as rounds
-from bnstudy import running
+from bnstudy import rounds, running
 from bnstudy.config import load
 from bnstudy.config.blocks import RULES
 from bnstudy.dag import Dag, device
@@ -207,7 +206,7 @@ def test_deleted_and_damaged_records_are_trained_alone_by_bnstudy_run(folder, de
         assert trained(folder, key, 0) == kept[key]
     assert len(list(record_file(folder, known["mlp-none"], 0).parent.glob("0.json.*"))) == 1
     assert f"records/{known['mlp-none']}/0.json: digest is" in damaged.ended.err
-    assert "kept as 0.json.bad, counts no more" in damaged.ended.err
+    assert "moved aside to 0.json.bad" in damaged.ended.err
 
 
 @pytest.fixture(scope="module")
@@ -223,11 +222,11 @@ def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, m
     known = runs("tiny", folder)
     times = {name for name, state in fresh.records.items() if state[0] != more_seeds.records[name][0]}
     assert times == {f"{key}/0" for key in known.values()}
-    assert "of 3 runs 1 stood already" in fresh.ended.err
+    assert "of 3 runs 1 already done" in fresh.ended.err
     assert "tiny: 3 of 3 runs trained, 2 of them now" in fresh.ended.err
     for key in known.values():
         assert trained(folder, key, 0) == kept[key]
-    assert f"going on with what was begun {time.strftime('%Y-%m-%d')}" in fresh.ended.err
+    assert f"resuming the round begun {time.strftime('%Y-%m-%d')}" in fresh.ended.err
     assert not list((folder / "results" / "fresh").iterdir())
 
 
@@ -479,11 +478,11 @@ def test_a_config_of_the_future_makes_no_page_old(tmp_path):
 def test_what_was_begun_by_other_sources_is_no_round_to_go_on_with(tmp_path, monkeypatch):
     (tmp_path / "small.yaml").write_text(CONFIG)
     study, results = load(tmp_path / "small.yaml").study("tiny"), tmp_path / "results"
-    assert rounds.under_way(results, study) == 0
+    assert rounds.under_way(results, study) is None
     began = rounds.begin(results, study)
     assert rounds.under_way(results, study) == began > 0
     monkeypatch.setattr("bnstudy.provenance.source_digest", lambda: "other")
-    assert rounds.under_way(results, study) == 0
+    assert rounds.under_way(results, study) is None
     rounds.end(results, study)
     rounds.end(results, study)
 
@@ -495,7 +494,7 @@ def test_a_refused_start_begins_no_round(tmp_path, monkeypatch, capsys):
     place = Place(tmp_path / "small.yaml", tmp_path / "results", tmp_path / "data", tmp_path / "reports")
     with pytest.raises(UsageError, match="would take about"):
         running.run(place, study, {}, 1, yes=False, fresh=True)
-    assert rounds.under_way(place.results, study) == 0
+    assert rounds.under_way(place.results, study) is None
 
 
 def test_the_rules_are_the_names_that_no_study_may_have():

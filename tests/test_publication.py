@@ -18,14 +18,14 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import synthetic
-from bnstudy import again, frames, paths, publication, running, store, training
+from bnstudy import frames, paths, publication, rounds, running, standing, store, training
 from bnstudy.cell import Cell, Run
 from bnstudy.claims.measured import Histories
 from bnstudy.cli import main
 from bnstudy.dag import Dag
 from bnstudy.errors import DataError, UsageError
 from bnstudy.progress import why
-from bnstudy.progress.standing import Watch
+from bnstudy.progress.watch import Watch
 from bnstudy.publication import files, merge, rows
 from bnstudy.publication.timings import collect
 from bnstudy.record import Record
@@ -85,8 +85,23 @@ def results(tmp_path, author) -> Path:
     return tmp_path / "results"
 
 
+def published(results: Path, runs=RUNS) -> dict[Run, rows.Published]:
+    """Those of the runs that are published and verify, whether or not they have own records."""
+    found = files.read(results)
+    here = {run: found[at] for run in runs if (at := (run.cell.key, run.seed)) in found}
+    return {run: each for run, each in here.items() if each.verifies()}
+
+
+def restored(results: Path, runs=RUNS) -> list[Record]:
+    return list(map(rows.restore, published(results, runs).values()))
+
+
 def digests(results: Path, runs=RUNS) -> dict[Run, str]:
-    return {run: found.digest for run, found in publication.verified(results, runs, pytest.fail).items()}
+    return {run: found.digest for run, found in published(results, runs).items()}
+
+
+def valid(results: Path, runs=RUNS, say=pytest.fail) -> list[Run]:
+    return [run for run, found in standing.verified(runs, results, say) if found is not None]
 
 
 def edit(results: Path, name: str, column: str, row: int, value) -> None:
@@ -101,7 +116,7 @@ def edit(results: Path, name: str, column: str, row: int, value) -> None:
 
 def test_frames_of_published_runs_are_those_of_records(results, records):
     own = frames.build(records)
-    back = frames.build([], RUNS, published=publication.records(results, RUNS, pytest.fail))
+    back = frames.build([], RUNS, published=restored(results))
     assert set(back.runs.pop("origin")) == {"published"}
     assert set(own.runs.pop("origin")) == {"own"}
     assert_frame_equal(own.runs, back.runs)
@@ -152,7 +167,7 @@ def test_publishing_some_leaves_the_others(results, records, tmp_path):
     assert len(before) == len(RUNS)
     assert merge.merge(results, [*RUNS, Run(RUNS[0].cell, 7)]).added == [Run(RUNS[0].cell, 7)]
     assert digests(results) == before
-    assert len(publication.listed(results)) == len(RUNS) + 1
+    assert len(publication.index(results)) == len(RUNS) + 1
 
 
 @pytest.mark.parametrize(
@@ -212,7 +227,7 @@ def test_the_published_run_stays_unless_replaced(results, records):
     assert merge.merge(results, [run], replace=True, say=said.append).replaced == [run]
     assert "the published run stays" in said[0]
     assert "in place of" in said[1]
-    (back,) = publication.records(results, [run], pytest.fail)
+    (back,) = restored(results, [run])
     assert back.best_epoch == other.best_epoch
     assert len(digests(results)) == len(RUNS)
 
@@ -230,7 +245,7 @@ EDITS = [
 def test_an_edited_value_is_detected(results, name, column, value):
     edit(results, name, column, 0, value)
     said: list[str] = []
-    assert len(publication.verified(results, RUNS, said.append)) == len(RUNS) - 1
+    assert len(valid(results, say=said.append)) == len(RUNS) - 1
     assert len(said) == (0 if column == "recipe" else 1)  # another recipe is another run
     keep(results, trained(Run(cell(lr=0.02), 0)))
     with pytest.raises(DataError, match="does not verify"):
@@ -247,7 +262,7 @@ def test_what_an_edit_spoiled_its_own_record_mends(results, records):
 def test_a_torn_file_is_named(results):
     paths.published(results, "layers").write_bytes(b"PAR1 torn")
     with pytest.raises(DataError, match=r"layers\.parquet"):
-        publication.verified(results, RUNS, pytest.fail)
+        valid(results)
 
 
 def test_a_column_of_a_later_version_moves_no_digest(results):
@@ -305,7 +320,7 @@ def test_what_an_earlier_version_published_stays_as_it_is(tmp_path, records):
 
 def test_numbers_that_are_not_finite_come_back(results):
     diverged = next(run for run in RUNS if run.cell.lr == 0.1 and run.cell.norm == "none")
-    (back,) = publication.records(results, [diverged], pytest.fail)
+    (back,) = restored(results, [diverged])
     assert back.outcome == "diverged"
     assert np.isnan(back.test["last"]["loss"])
     assert np.isnan(back.epochs["data_loss"][-1])
@@ -355,7 +370,7 @@ def toy(tmp_path) -> Path:
 
 def test_training_leaves_published_runs_alone(toy, tmp_path, capsys):
     report = training.train([TOY], toy, tmp_path / "no data")
-    assert (report.stood, report.trained) == ([TOY], [])
+    assert (report.done, report.trained) == ([TOY], [])
     assert store.get_record(toy, TOY) is None
     training.put_manifest(toy, "a" * 12, [TOY], report)
     (row,) = json.loads(paths.manifest(toy, "a" * 12).read_text())["runs"]
@@ -364,20 +379,20 @@ def test_training_leaves_published_runs_alone(toy, tmp_path, capsys):
     assert store.get_record(toy, TOY) is not None
 
 
-def test_who_trains_is_told_that_published_runs_stand(toy, tmp_path, capsys):
+def test_published_runs_are_reported_as_done(toy, tmp_path, capsys):
     words = ["--results", str(toy)]
     cells = tmp_path / "cells.json"
     cells.write_text(json.dumps([{"key": TOY.cell.key, **TOY.cell.non_default(), "seeds": [0]}]))
-    told = "1 stood already, all of them as published (--fresh trains them)"
-    assert f"0 trained, {told}" in call(capsys, "train", "--cells", str(cells), *words).err
+    done = "1 already done, all of them published (--fresh trains them)"
+    assert f"0 trained, {done}" in call(capsys, "train", "--cells", str(cells), *words).err
     config = tmp_path / "config.yaml"
     config.write_text(TINY)
     words += ["--study", "tiny", "--config", str(config), "--estimate"]
     for verb in ("run", "train"):
         here = call(capsys, verb, *words)
-        assert f"of 1 runs {told}" in here.err
+        assert f"of 1 runs {done}" in here.err
         assert here.out.splitlines()[-1].split() == ["all", "0", "0", "s", "0", "s"]
-        assert "stood" not in call(capsys, verb, *words, "--fresh").err
+        assert "already done" not in call(capsys, verb, *words, "--fresh").err
 
 
 def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):
@@ -396,16 +411,16 @@ def test_a_damaged_record_hides_no_published_one(toy, tmp_path):
 
     damage()
     now = Watch(toy, ("a CPU", 2)).look([TOY])[TOY]
-    assert (now.state, now.published, now.damaged) == ("done", True, True)
+    assert (now.phase, now.published, now.damaged) == ("done", True, True)
     (row,) = why.explain([TOY], [], toy, tmp_path / "data", pytest.fail)
     assert (row["state"], row["trains"]) == ("published", False)
     assert "its record does not verify" in row["because"]
-    assert "but the published run stands (finished)" in row["because"]
+    assert "but it is published (finished)" in row["because"]
     assert running.outcomes_of([TOY], toy) == {TOY: "finished"}
     assert (path.exists(), path.with_name("0.json.bad").exists()) == (False, True)
     damage()
     report = training.train([TOY], toy, tmp_path / "no data")
-    assert (report.stood, report.trained, list(report.published)) == ([TOY], [], [TOY])
+    assert (report.done, report.trained, list(report.published)) == ([TOY], [], [TOY])
     assert not path.exists()
 
 
@@ -420,11 +435,11 @@ def test_a_manifest_with_published_runs_is_no_gap(toy, tmp_path, monkeypatch):
     assert paths.manifest(toy, pack.id).exists()
     assert str(paths.published(toy, "runs")) in plan.manifests(SimpleNamespace(study="tiny"))
     assert running.outcomes_of([TOY], toy) == {TOY: "finished"}
-    assert running.missing([TOY, Run(TOY.cell, 1)], toy) == [Run(TOY.cell, 1)]
-    monkeypatch.setenv(again.SINCE, "1.5")
+    assert standing.missing([TOY, Run(TOY.cell, 1)], toy) == [Run(TOY.cell, 1)]
+    monkeypatch.setenv(rounds.SINCE, "1.5")
     plan.clear_gaps()
     assert not paths.manifest(toy, pack.id).exists()
-    assert [r.run for r in publication.records(toy, [TOY], pytest.fail)] == [TOY]  # the page shows it all the same
+    assert valid(toy, [TOY]) == [TOY]  # the page shows it all the same
 
 
 def test_own_records_come_before_published_ones(results, records, tmp_path, capsys):
@@ -444,7 +459,7 @@ def test_own_records_come_before_published_ones(results, records, tmp_path, caps
 
 def test_a_verdict_does_not_depend_on_where_a_record_comes_from(results, records):
     own = Histories(*astuple(frames.build(records)))
-    back = Histories(*astuple(frames.build([], published=publication.records(results, RUNS, pytest.fail))))
+    back = Histories(*astuple(frames.build([], published=restored(results))))
     for run in RUNS[:2]:
         slot = ("mlp", "relu", "digits", "none")
         for column, values in own.layers(slot, run.seed).items():
@@ -483,7 +498,7 @@ def test_the_verb_publishes_what_studies_hold_and_what_is_named(tmp_path, capsys
     assert "1 added" in bnstudy(capsys, "publish", "--study", "tiny", "--where", "norm=batch", *given)
     assert "1 added" in bnstudy(capsys, "publish", f"{stray.cell.key}:4", *given)
     assert "1 added, 1 as published" in bnstudy(capsys, "publish", "--study", "tiny", *given)
-    assert len(publication.listed(results)) == 3
+    assert len(publication.index(results)) == 3
     bnstudy(capsys, "publish", "000000000000", *given, code=2)
 
 
@@ -513,8 +528,9 @@ PLACE = {"cpu": "abacus", "threads": 1, "torch": "2"}
 
 def test_nothing_is_imported_where_nothing_is_published(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from bnstudy import publication;"
-        "assert publication.verified(Path(sys.argv[1]), [], print) == {};"
+        "import sys; from pathlib import Path; from bnstudy import standing;"
+        "from bnstudy.cell import Cell, Run; run = Run(Cell(dataset='toy', model='mlp', norm='none'), 0);"
+        "assert dict(standing.verified([run], Path(sys.argv[1]), print)) == {run: None};"
         "assert not {'pyarrow', 'pandas', 'torch', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)

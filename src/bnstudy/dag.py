@@ -1,7 +1,7 @@
 """What the Snakefile needs to know, planned from the config alone: studies, packs, paths. No torch, no pandas.
 
-A pack's manifest is the declared output of its job; records and checkpoints are not, because Snakemake
-deletes declared outputs before a job and after a failure.
+The manifest of a pack is the declared output of its job; records and checkpoints are not, because Snakemake deletes
+declared outputs before a job and after a failure.
 """
 
 import contextlib
@@ -9,14 +9,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from bnstudy import again, config, datasets, paths, publication
-from bnstudy.cell import Run
+from bnstudy import config, datasets, paths, rounds, standing
 from bnstudy.selection import narrow
 from bnstudy.study import Pack, Study, plan, wants_gpu
 from bnstudy.timing import Timing, shown, timings
@@ -25,8 +23,11 @@ from bnstudy.timing.record import stored
 
 @dataclass(frozen=True, slots=True)
 class Dag:
-    """The studies with their packs, or their timings if they time epochs; `results` and `reports` are the folders of
-    this workflow run, `asked` names the study that `bnstudy run` is for, if it is that which runs the workflow."""
+    """The studies with their packs, or with their timings if they time epochs.
+
+    results, reports   the folders of this workflow run
+    asked              the study that `bnstudy run` was started for; empty under plain Snakemake
+    """
 
     studies: dict[str, Study]
     packs: dict[str, tuple[Pack, ...]]
@@ -38,8 +39,8 @@ class Dag:
 
     @classmethod
     def plan(cls, configfile: str | os.PathLike, options: Mapping[str, Any]) -> "Dag":
-        """From the config file and Snakemake's `--config` values: only_where (space-separated key=value) and
-        only_seeds (comma-separated) narrow what is trained of the study named by only_study."""
+        """Plan from the config file and Snakemake's `--config` values: only_where (space-separated key=value) and
+        only_seeds (comma-separated) narrow the study named by only_study."""
         studies = dict(config.load(Path(configfile)).studies)
         narrowed = str(options.get("only_study", ""))
         if narrowed in studies:
@@ -49,67 +50,66 @@ class Dag:
         return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), narrowed)
 
     def clear_gaps(self) -> None:
-        """Remove each manifest that names a run neither recorded nor published, or recorded since; in a round of
-        `--fresh` also those of the study asked for whose runs are not recorded since it began; and each note that a
-        data set is absent: so that their jobs run again. A stat per record."""
-        began, asked = again.since(), self.studies.get(self.asked)
-        renewed = {*asked.runs(), *self.timings[asked.name]} if began and asked else set()
-        for timing in self._timing_by_id().values():
-            manifest = paths.timed(self.results, timing.id)
-            outdated = timing in renewed and not again.counts(manifest, began)
-            if manifest.exists() and (outdated or not any(stored(self.results, [timing]))):
-                manifest.unlink(missing_ok=True)
-        manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
-        gaps = {manifest: self._gap(manifest, runs, renewed, began) for manifest, runs in manifests.items()}
-        unlisted = renewed.union(
-            publication.unlisted(chain.from_iterable(gap or () for gap in gaps.values()), self.results)
-        )
-        for manifest, gap in gaps.items():
-            if gap is None or not unlisted.isdisjoint(gap):
-                manifest.unlink(missing_ok=True)
+        """Remove what would keep Snakemake from running a job that has work to do:
+
+        - the manifest of a pack if one of its runs has no result by now, or an own record newer than the manifest;
+        - the manifest of a timing without records;
+        - each note that a data set is absent.
+
+        In a round of `--fresh`, only results since its start count for the study asked for. One stat per record.
+        """
+        since, asked = rounds.since(), self.studies.get(self.asked)
+        renewed = {*asked.runs(), *self.timings[asked.name]} if since is not None and asked else set()
+        self._clear_timings(renewed, since)
+        self._clear_packs(renewed, since)
         for name in datasets.REGISTRY:
             note = paths.data_state(self.results, name)
             with contextlib.suppress(OSError, ValueError):
                 if json.loads(note.read_text()).get("state") != "present":
                     note.unlink()
-        self._age_notes(manifests)
-        self._set_back()
+        self._age_notes()
+        self._clear_future()
 
-    def _age_notes(self, manifests: Iterable[Path]) -> None:
-        """Make no note on a data set newer than a manifest, as a copy may: its packs would run again for nothing.
+    def _clear_timings(self, renewed: Set[Any], since: float | None) -> None:
+        for timing in self._timing_by_id().values():
+            manifest = paths.timed(self.results, timing.id)
+            counts = rounds.written(manifest, since if timing in renewed else None) is not None
+            if manifest.exists() and not (counts and any(stored(self.results, [timing]))):
+                manifest.unlink(missing_ok=True)
 
-        `ancient()` in the rule would do, but Snakemake 9.27 then leaves `train` out where it makes a note that stands
-        once more, as after a kill in that job.
+    def _clear_packs(self, renewed: Set[Any], since: float | None) -> None:
+        manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
+        made = {manifest: time_made for manifest in manifests if (time_made := rounds.written(manifest)) is not None}
+        runs = {run for manifest in made for run in manifests[manifest]}
+        found = standing.by_stat(runs - renewed, self.results) | standing.by_stat(runs & renewed, self.results, since)
+        for manifest, time_made in made.items():
+            if any(_outdates(found[run], time_made) for run in manifests[manifest]):
+                manifest.unlink(missing_ok=True)
+
+    def _age_notes(self) -> None:
+        """Make no note on a data set newer than a manifest, as a copied folder may have it: its packs would run again
+        for nothing.
+
+        `ancient()` in the rule would do, but when Snakemake 9.27 has to make an existing note again, as after a kill in
+        that job, it then leaves `train` out.
         """
-        times = []
-        for manifest in manifests:
-            with contextlib.suppress(OSError):
-                times.append(manifest.stat().st_mtime)
+        manifests = (paths.manifest(self.results, pack) for pack in self._by_id())
+        times = [time_made for manifest in manifests if (time_made := rounds.written(manifest)) is not None]
         for name in datasets.REGISTRY if times else ():
             note = paths.data_state(self.results, name)
             with contextlib.suppress(OSError):
                 if note.stat().st_mtime > min(times):
                     os.utime(note, (min(times), min(times)))
 
-    def _set_back(self) -> None:
-        """Give what stands and claims to be of the future, as after a clock that was ahead, the present time:
-        Snakemake refuses a job whose input is newer than its output."""
+    def _clear_future(self) -> None:
+        """Set times that lie in the future (clock skew) to now: Snakemake refuses a job whose input is newer than its
+        output."""
         for study in self.studies:
             frames = sorted(paths.frames(self.results, study).glob("*.parquet"))
             for path in (*self.inputs(study), *frames, paths.report(self.reports, study)):
                 with contextlib.suppress(OSError):
                     if Path(path).stat().st_mtime > time.time():
                         os.utime(path)
-
-    def _gap(self, manifest: Path, runs: Iterable[Run], renewed: Collection[Any], began: float) -> list[Run] | None:
-        """The runs of a manifest that have no record; None if one has a newer one, or one of before the round."""
-        if (made := _time_of(manifest)) is None:
-            return []
-        times = {run: _time_of(paths.record(self.results, run.cell.key, run.seed)) for run in runs}
-        for run, time_of in times.items():
-            if time_of is not None and (made < time_of <= time.time() or (run in renewed and time_of < began)):
-                return None
-        return [run for run, time_of in times.items() if time_of is None]
 
     def _by_id(self) -> dict[str, Pack]:
         return {pack.id: pack for packs in self.packs.values() for pack in packs}
@@ -122,11 +122,11 @@ class Dag:
         return self.inputs(wildcards.study)
 
     def inputs(self, study: str) -> list[str]:
-        """What stands for all packs and timings of a study, and what there is already of timings that another
-        study made and its report shows, and of published runs.
+        """The manifests of a study's packs and timings, and those files that exist of published runs and of timings
+        that another study made and this study's report shows.
 
-        A study's target asks for these beside its page: a file that only stands between two others is not made anew
-        by Snakemake when it is gone and the last of the three is there.
+        A study's target asks for these beside its page, because Snakemake does not remake a missing intermediate file
+        if the final one exists.
         """
         packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
         timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
@@ -136,9 +136,9 @@ class Dag:
         return [str(path) for path in (*packs, *timed, *shared, *published)]
 
     def config_of_page(self, _wildcards: Any) -> list[str]:
-        """Input of `report`: the config, whose margins and questions the page shows. Not where it is of the future, as
-        from a clock that was ahead: Snakemake refuses a job whose input is newer than its output."""
-        return [str(self.config)] if (_time_of(self.config) or 0.0) <= time.time() else []
+        """Input of `report`: the config, whose margins and questions the page shows. Omitted if its time lies in the
+        future (clock skew): Snakemake refuses a job whose input is newer than its output."""
+        return [str(self.config)] if (rounds.written(self.config) or 0.0) <= time.time() else []
 
     def config_file(self, _wildcards: Any) -> str:
         """Parameter of `report`."""
@@ -150,7 +150,7 @@ class Dag:
 
     @property
     def default(self) -> str:
-        """The study that a plain `snakemake` is for: demo, else the first of the config."""
+        """The study that plain `snakemake` builds: demo, else the first of the config."""
         return "demo" if "demo" in self.studies else next(iter(self.studies))
 
     def seeds(self, wildcards: Any) -> str:
@@ -158,11 +158,11 @@ class Dag:
         return "".join(f"{seed}," for seed in self.studies[wildcards.study].seeds)
 
     def data_state(self, wildcards: Any) -> str:
-        """Input of `train`: the note on the data set of a pack."""
+        """Input of `train`: the note on the data set of the pack."""
         return str(paths.data_state(self.results, self._by_id()[wildcards.pack].runs[0].cell.dataset))
 
     def gpus(self, wildcards: Any) -> int:
-        """Resource of `train` and `time`: the GPUs that a pack or a timing wants, 1 if a network of it does."""
+        """Resource of `train` and `time`: 1 if any network of the pack or timing wants a GPU, else 0."""
         if hasattr(wildcards, "pack"):
             cells = [run.cell for run in self._by_id()[wildcards.pack].runs]
         else:
@@ -174,25 +174,24 @@ class Dag:
         return [f"{run.cell.key}:{run.seed}" for run in self._by_id()[wildcards.pack].runs]
 
 
-def _time_of(path: Path) -> float | None:
-    """When this was written; None if it is not there."""
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-        return path.stat().st_mtime
-    return None
+def _outdates(found: float | standing.Row | None, made: float) -> bool:
+    """Return True if a run has no result, or an own record newer than a manifest made at `made`. A record from the
+    future (clock skew) does not count as newer."""
+    return found is None or (isinstance(found, float) and made < found <= time.time())
 
 
 def device(resources: Any, elsewhere: bool) -> str:
-    """Parameter of `train` and `time`: on a cluster what was asked of it, the GPU or the CPU, and nothing instead."""
+    """Parameter of `train` and `time`: on a cluster, exactly the device that the job requested; no fallback."""
     if not elsewhere:
         return "auto"
     return "cuda" if resources.get("gpu") else "cpu"
 
 
 def beside(workflow: Any, path: str) -> Any:
-    """What `include` needs for a path beside the Snakefile that is read.
+    """What `include` needs for a path beside the current Snakefile.
 
-    Where that comes from the root of a git repository, as a module does that the workflow catalog deploys, Snakemake
-    (9.27) writes a slash before the path, and no file of a repository begins with one.
+    If that lies in the root of a git repository, as in a module deployed by the workflow catalog, Snakemake 9.27 puts a
+    slash before the path, and no path in a repository begins with one.
     """
     found = workflow.current_basedir.join(path)
     if hasattr(type(found), "ref"):
@@ -201,5 +200,5 @@ def beside(workflow: Any, path: str) -> Any:
 
 
 def find_commands() -> None:
-    """Put this Python's folder first on PATH: jobs call the `bnstudy` of this environment, activated or not."""
+    """Put this Python's folder first on PATH, so that jobs call the `bnstudy` of this environment, activated or not."""
     os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnstudy import again, console, lock, paths, store
+from bnstudy import console, lock, paths, rounds, standing, store
 from bnstudy.cell import Run
 from bnstudy.errors import (
     FAILURES,
@@ -73,11 +73,11 @@ def scheduling(processes: int, profile: Path | None) -> list[str]:
 
 def snakemake(
     place: Place, study: Study, narrowed: dict[str, str], how: list[str], todo: Sequence[Run],
-    outcomes: dict[Run, str], began: float = 0.0,
+    outcomes: dict[Run, str], since: float | None = None,
 ) -> None:  # fmt: skip
     """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
 
-    began   when the round of `--fresh` began that this is; 0: none
+    since   the start of the round of `--fresh`; None outside a round
 
     Every record is locked by itself and every file appears whole, so Snakemake's own folder lock is replaced
     by ours, which dies with its owner. Raises TryAgain on a signal, StudyError if a job failed.
@@ -88,10 +88,10 @@ def snakemake(
                "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     store.write(failures, b"")
-    environment = _environment(place, failures) | ({again.SINCE: repr(began)} if began else {})
+    environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})
     ask = signal.SIGINT if "--workflow-profile" in how else signal.SIGTERM
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
-        status = _follow(process, place, todo, outcomes, began)
+        status = _follow(process, place, todo, outcomes, since or 0.0)
     if asked():
         raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
     if status:
@@ -153,15 +153,16 @@ def _signal_group(group: int, number: int) -> bool:
 
 
 def _follow(
-    process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str], began: float
+    process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str], since: float
 ) -> int:
-    """Wait for Snakemake and tell each run that is done meanwhile; its exit status."""
+    """Wait for Snakemake, report each run of `todo` whose record appears, and return the exit status."""
     pending = list(todo)
     with console.counting(len(todo), "runs trained") as tell:
         while True:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
-            for run, found in store.get_records(place.results, _there(pending, place.results, began)):
+            there = [run for run, seen in standing.by_stat(pending, place.results, since).items() if seen is not None]
+            for run, found in standing.verified(there, place.results, lambda line: None, since):
                 if isinstance(found, Record):
                     pending.remove(run)
                     outcomes[run] = found.outcome
@@ -170,10 +171,6 @@ def _follow(
                         console.say("tables, figures and page follow")
             if process.returncode is not None:
                 return process.returncode
-
-
-def _there(runs: Sequence[Run], results: Path, began: float) -> list[Run]:
-    return [run for run in runs if again.counts(paths.record(results, run.cell.key, run.seed), began)]
 
 
 def _told(failures: Path) -> Iterator[dict[str, Any]]:

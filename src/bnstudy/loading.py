@@ -1,15 +1,15 @@
 """`bnstudy.load("thesis")`: the results of a study as pandas frames, for notebooks and scripts."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from bnstudy import console, datasets, frames, paths, publication, selection, store
-from bnstudy.errors import DataError
+from bnstudy import console, datasets, frames, paths, selection, standing
 from bnstudy.frames import Frames
+from bnstudy.publication.rows import Published, restore
 from bnstudy.publication.timings import collect as collect_timings
 from bnstudy.record import Record
 from bnstudy.study import Study
@@ -19,15 +19,15 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Results(Frames):
-    """What a study has measured: the frames of `frames.Frames`, and `timings` (see `timing.frame.COLUMNS`), of the
-    study as it was narrowed. Figures and tables take it as frames."""
+    """The results of a (narrowed) study: the frames of `frames.Frames`, and `timings` (see `timing.frame.COLUMNS`).
+    Figures and tables take it as frames."""
 
     study: Study
     timings: pd.DataFrame
 
     @property
     def datasets(self) -> tuple[str, ...]:
-        """The data sets of the study, in its order, with or without runs."""
+        """The data sets of the study in its order, including those without results."""
         return tuple(dict.fromkeys(cell.dataset for cell in self.study.cells))
 
 
@@ -40,14 +40,14 @@ def load(
     seeds: str | int | Sequence[int] | None = None,
     say: Say = console.say,
 ) -> Results:
-    """The frames of a study, made from its records now: own ones, and for the rest published ones.
+    """The frames of a study, built now from its own records and, for runs without one, from published runs.
 
-    config   where the studies stand; where there is no config.yaml, those that come with bnstudy
-    results  the folder of records; else BNSTUDY_RESULTS, else ./results
-    where    only cells that meet all of these `key=value`
+    config   the file of studies; the one shipped with bnstudy if there is no config.yaml
+    results  the folder of records; default BNSTUDY_RESULTS, else ./results
+    where    only cells that meet all of these `key=value` conditions
     seeds    a count, or the seeds themselves
-    say      is told of each record that does not verify; that run is then among the missing
-    Raises UsageError on a study or condition that does not exist, DataError if published files cannot be read.
+    say      called with a line for each result that does not verify; without another one, its run is missing
+    Raises UsageError on an unknown study or condition, DataError if published files cannot be read.
     """
     from bnstudy.config import load as read
 
@@ -58,24 +58,16 @@ def load(
 
 
 def collect(study: Study, results: Path, say: Say) -> Results:
-    """The frames of a study from the records there are."""
-    own, absent, runs = list(_readable(study, results, say)), datasets.noted(results), study.runs()
+    """The frames of a study from its valid results (`standing`). Arguments and errors as for `load`."""
+    own: list[Record] = []
+    published: list[Published] = []
+    for _, found in standing.verified(study.runs(), results, say):
+        if isinstance(found, Record):
+            own.append(found)
+        elif found is not None:
+            published.append(found)
+    absent, runs = datasets.noted(results), study.runs()
     reasons = {run: absent[run.cell.dataset] for run in runs if run.cell.dataset in absent}
-    built = frames.build(own, runs, reasons, published_records(study, results, own, say))
+    built = frames.build(own, runs, reasons, map(restore, published))
     timings = collect_timings(results, study.cells, say)
     return Results(**vars(built), study=study, timings=timings)
-
-
-def _readable(study: Study, results: Path, say: Say) -> Iterator[Record]:
-    """The records of a study that verify; one that does not is said."""
-    for _, found in store.get_records(results, study.runs()):
-        if isinstance(found, DataError):
-            say(f"bnstudy: {found.cause}")
-        elif found is not None:
-            yield found
-
-
-def published_records(study: Study, results: Path, own: Sequence[Record], say: Say) -> Iterator[Record]:
-    """The published records of a study, of runs without a record of their own that verifies."""
-    here = {record.run for record in own}
-    return publication.records(results, [run for run in study.runs() if run not in here], say)

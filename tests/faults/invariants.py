@@ -97,7 +97,7 @@ def honest_times(record: Record) -> None:
 def no_work(process: Any, runs: Iterable[Run]) -> None:
     """I9: a call after success trains nothing."""
     assert process.code == 0, process.err
-    assert f"0 trained, {len(list(runs))} stood already" in process.err
+    assert f"0 trained, {len(list(runs))} already done" in process.err
 
 
 def settled(results: Path, calm: Path, runs: Iterable[Run]) -> None:

@@ -144,8 +144,8 @@ def test_damaged_records_are_moved_aside_and_trained_again(lab, calm):
         tally.count("damaged files")
     process = lab.train()
     assert process.code == 0
-    assert f"{len(changed)} trained, {len(names) - len(changed)} stood already" in process.err
-    assert process.err.count(".json.bad, counts no more") == len(changed)
+    assert f"{len(changed)} trained, {len(names) - len(changed)} already done" in process.err
+    assert process.err.count("moved aside to ") == len(changed)
     assert len(list(lab.results.rglob("*.bad"))) == len(changed)
     invariants.settled(lab.results, calm, lab.runs)
     invariants.no_work(lab.train(), lab.runs)

@@ -12,7 +12,7 @@ from faults.small import cell, put
 
 EPOCH = r"toy-mlp-\S+ seed \d epoch \d/2: loss [\d.]+ validation [\d.]+ % lr [\d.e-]+ [\d.]+ s"
 END = r"toy-mlp-\S+ seed \d: [\d.]+ % after 2 epochs"
-LAST = r"4 trained, 0 stood already, records in \S+"
+LAST = r"4 trained, 0 already done, records in \S+"
 
 
 @pytest.mark.parametrize("term", ["dumb", "xterm-256color"])

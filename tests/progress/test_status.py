@@ -17,7 +17,7 @@ import synthetic
 from bnstudy import config, paths, provenance, store
 from bnstudy.cell import Cell, Run
 from bnstudy.progress import status
-from bnstudy.progress.standing import Standing, Watch
+from bnstudy.progress.watch import RunState, Watch
 from bnstudy.study import Study
 from command_line import ROOT, call, environment, two_lines
 
@@ -142,16 +142,16 @@ def test_for_people_off_a_terminal(capsys):
 def test_a_changed_record_is_read_again_and_an_unchanged_one_is_not(folder, monkeypatch):
     run = Run(CELLS[0], 0)
     watch = Watch(folder / "results", status.machine())
-    assert watch.look([run])[run].state == "done"
+    assert watch.look([run])[run].phase == "done"
     path = paths.record(folder / "results", run.cell.key, 0)
     text = path.read_text()
     monkeypatch.setattr(Path, "read_text", None)
-    assert watch.look([run])[run].state == "done"
+    assert watch.look([run])[run].phase == "done"
     monkeypatch.undo()
     path.write_text(text[:-20])
     try:
         found = watch.look([run])[run]
-        assert (found.state, found.damaged) == ("waiting", True)
+        assert (found.phase, found.damaged) == ("waiting", True)
     finally:
         path.write_text(text)
 
@@ -217,15 +217,15 @@ def test_on_a_terminal_it_follows_until_ctrl_c(folder):
 # how long
 
 
-def standing(**fields) -> Standing:
-    return Standing(**({"state": "waiting"} | fields))
+def state(**fields) -> RunState:
+    return RunState(**({"phase": "waiting"} | fields))
 
 
 def test_the_nearest_likeness_wins():
-    done, other = standing(state="done", seconds=100.0), standing(state="done", seconds=900.0)
+    done, other = state(phase="done", seconds=100.0), state(phase="done", seconds=900.0)
     again, alike, strange = Run(CELLS[0], 1), Run(CELLS[1], 1), Run(replace(CELLS[0], width=0.5), 0)
     found = status.remaining(
-        {Run(CELLS[0], 0): done, Run(CELLS[2], 0): other, again: standing(), alike: standing(), strange: standing()}
+        {Run(CELLS[0], 0): done, Run(CELLS[2], 0): other, again: state(), alike: state(), strange: state()}
     )
     assert found == {again: 100.0, alike: 100.0}
 
@@ -233,27 +233,27 @@ def test_the_nearest_likeness_wins():
 @pytest.mark.parametrize("other", [{"steps": 50_000}, {"hidden": (900, 500)}, {"batch_size": 8}], ids=str)
 def test_runs_of_another_size_tell_nothing(other):
     done, longer = Run(CELLS[0], 0), Run(replace(CELLS[0], **other), 0)
-    assert status.remaining({done: standing(state="done", seconds=100.0), longer: standing()}) == {}
+    assert status.remaining({done: state(phase="done", seconds=100.0), longer: state()}) == {}
 
 
 def test_a_checkpoint_shortens_what_is_left():
     run, peer = Run(CELLS[0], 0), Run(CELLS[0], 1)
-    running = standing(state="running", epoch=4, epoch_seconds=10.0)
-    assert status.remaining({run: running, peer: standing(state="done", seconds=100.0)}) == {run: 60.0}
-    assert status.remaining({run: running, peer: standing(state="done", seconds=30.0)}) == {run: 10.0}
-    assert status.remaining({run: running, peer: standing()}) == {run: 460.0, peer: 500.0}  # 50 of 100 epochs
+    running = state(phase="running", epoch=4, epoch_seconds=10.0)
+    assert status.remaining({run: running, peer: state(phase="done", seconds=100.0)}) == {run: 60.0}
+    assert status.remaining({run: running, peer: state(phase="done", seconds=30.0)}) == {run: 10.0}
+    assert status.remaining({run: running, peer: state()}) == {run: 460.0, peer: 500.0}  # 50 of 100 epochs
 
 
 def test_a_training_by_steps_is_measured_by_its_periods():
     run = Run(Cell(dataset="digits", model="mlp", norm="none", steps=1500, eval_every=100), 0)
-    running = standing(state="running", epoch=4, epoch_seconds=10.0)
+    running = state(phase="running", epoch=4, epoch_seconds=10.0)
     assert status.remaining({run: running}) == {run: 110.0}  # 11 of 15 periods
     assert status._in_training(run, running)["epochs"] == 15
 
 
 def test_what_was_never_measured_is_counted():
-    runs = {Run(CELLS[0], 0): standing(), Run(CELLS[0], 1): standing()}
-    assert status.count({**runs, Run(CELLS[1], 0): standing(state="done", seconds=5.0)}, "cpu") == {}
+    runs = {Run(CELLS[0], 0): state(), Run(CELLS[0], 1): state()}
+    assert status.count({**runs, Run(CELLS[1], 0): state(phase="done", seconds=5.0)}, "cpu") == {}
     counted = status.count(runs, "cpu")
     assert set(counted) == set(runs)
     assert 0 < counted[Run(CELLS[0], 0)] < 3600

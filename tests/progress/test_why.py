@@ -76,16 +76,16 @@ def test_without_a_record_it_would_be_trained(capsys):
         assert (row["state"], row["trains"], row["because"]) == ("waiting", True, "no own record")
 
 
-def test_a_record_stands_whatever_data_there_are_now_but_that_is_said(capsys, folder):
+def test_a_record_counts_whatever_the_data_now_but_the_difference_is_reported(capsys, folder):
     (now,) = why(capsys, f"{DIGITS.key}:0")
     digest = now["data"]["digest"]
     put(folder, Run(DIGITS, 0), data_digest=digest)
     put(folder, Run(DIGITS, 1), data_digest="f" * 64)
     same, other = why(capsys, DIGITS.key)
     assert [same["state"], same["trains"], other["trains"]] == ["done", False, False]
-    assert same["because"].startswith("its record stands: finished after 3 epochs, ")
+    assert same["because"].startswith("it has a valid record: finished after 3 epochs, ")
     assert "other data" not in same["because"]
-    assert f"it was trained on other data (ffffffffffff) than there are now ({digest[:12]})" in other["because"]
+    assert f"it was trained on other data (ffffffffffff) than are present now ({digest[:12]})" in other["because"]
 
 
 def test_a_damaged_record_is_trained_again(capsys, folder):
@@ -108,12 +108,12 @@ def test_a_record_of_another_recipe_is_trained_again(capsys, folder):
     assert row["because"] == "its record was made by recipe 7, the recipe now is 1"
 
 
-def test_a_published_run_stands(capsys, folder):
+def test_a_published_run_counts(capsys, folder):
     shutil.copytree(ROOT / "results" / "published", folder / "results" / "published")
     mnist = Cell(dataset="mnist", model="mlp", norm="none")
     row = why(capsys, f"{mnist.key}:0")[0]
     assert (row["state"], row["trains"]) == ("published", False)
-    assert row["because"] == "no own record, but the published run stands (finished)"
+    assert row["because"] == "no own record, but it is published (finished)"
 
 
 def test_published_files_that_cannot_be_read(capsys, folder):
@@ -167,7 +167,7 @@ def test_in_training_and_then_with_a_checkpoint(capsys, folder):
     epoch = row["checkpoints"][0]["epoch"]
     assert [checkpoint["differs"] for checkpoint in row["checkpoints"]] == [{}, {}]
     assert [checkpoint["fits"] for checkpoint in row["checkpoints"]] == [True, True]
-    assert row["because"] == f"no own record; it goes on from the checkpoint of epoch {epoch}"
+    assert row["because"] == f"no own record; it resumes from the checkpoint of epoch {epoch}"
     assert "trains" in call(capsys, "why", LONG.key).out
 
     header, _, payload = newest.read_bytes().partition(b"\n")

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bnstudy import datasets, paths, store
+from bnstudy import console, datasets, paths, standing, store
 from bnstudy.bench import synthetic
 from bnstudy.bench.timed import Row, timed, total
 from bnstudy.record import Record
@@ -53,4 +53,5 @@ def rows(config: Path, count: int, say: Callable[[str], None]) -> list[Row]:
 
 
 def _read(results: Path, runs: list[Any]) -> list[Record]:
-    return [found for _, found in store.get_records(results, runs) if isinstance(found, Record)]
+    found = standing.verified(runs, results, console.say, since=0.0)
+    return [record for _, record in found if isinstance(record, Record)]

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, publication
+from bnstudy import console, paths, standing
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ReportsOption, ResultsOption
 from bnstudy.errors import DataError, UsageError
@@ -44,7 +44,7 @@ def compare(
 
 def _records(results: Path, word: str, config: Path) -> list[Record]:
     """The records of a cell. Raises DataError if it has none, UsageError if no study has such a cell."""
-    found = publication.records_of(results, word, console.say)
+    found = standing.records_of(results, word, console.say)
     if not found:
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
         raise DataError(f"{word}: no record", f"Train it with: bnstudy train {cell.key}")

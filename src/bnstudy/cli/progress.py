@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths, publication, selection
+from bnstudy import console, paths, selection, standing
 from bnstudy.cell import Run
 from bnstudy.cli import options, process
 from bnstudy.cli.options import (
@@ -76,10 +76,10 @@ def _studies(config: Path, study: str | None, where: list[str] | None, seeds: st
     return found
 
 
-def _count(standings: progress.Standings) -> dict[Any, float]:
+def _count(states: progress.States) -> dict[Any, float]:
     from bnstudy.engine import choose_device
 
-    return progress.count(standings, choose_device("auto", console.say))
+    return progress.count(states, choose_device("auto", console.say))
 
 
 def _tables(now: progress.Now) -> list[console.Content]:
@@ -166,6 +166,6 @@ def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) 
     """The runs of a cell of the config or, as `bnstudy try` makes them, of records alone. Raises UsageError."""
     which = word.partition(":")[0]
     in_study = any(which in (cell.key, name(cell)) for study in studies for cell in study.cells)
-    records = [] if in_study else publication.records_of(results, which, console.say)
+    records = [] if in_study else standing.records_of(results, which, console.say)
     tried = [Study("", "", (records[0].cell,), tuple(record.seed for record in records))] if records else []
     return selection.named_runs([word], [*studies, *tried], seeds)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, publication
+from bnstudy import console, paths, standing
 from bnstudy.cell import Run
 from bnstudy.cli import options
 from bnstudy.cli.options import (
@@ -71,11 +71,11 @@ def run(
 
 
 def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, processes: int) -> None:
-    """A table of hours by model and data set, of what is missing, for so many processes at a time; and what stands."""
-    from bnstudy import devices, running
+    """Print a table of hours by model and data set for the missing runs, and a line on those that are done."""
+    from bnstudy import devices
     from bnstudy.estimate import estimate
 
-    todo = runs if fresh else running.missing(runs, results)
+    todo = runs if fresh else standing.missing(runs, results)
     device = devices.choose_device(device, console.say)
     processes = devices.at_a_time(device, processes)
     rows = estimate(todo, device, processes)
@@ -86,4 +86,4 @@ def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, proce
     columns = ("model", "data set", "runs", "with early stops", "all epochs")
     console.put_table(f"to train, by {devices.words(device, processes)}", columns, table)
     if done := set(runs).difference(todo):
-        console.say(f"of {len(runs)} runs {publication.stand_words(done, results)}")
+        console.say(f"of {len(runs)} runs {standing.summary(done, results)}")

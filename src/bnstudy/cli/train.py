@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, publication, selection, training
+from bnstudy import console, paths, selection, standing, training
 from bnstudy.cell import Cell, Run
 from bnstudy.cli import options, process
 from bnstudy.cli.options import (
@@ -64,9 +64,9 @@ def train(
         return training.put_manifest(folder, manifest.stem, runs, report)
     for error in report.absent.values():
         console.say(f"bnstudy: {error.cause}")
-    if report.absent and not (report.trained or report.stood):
+    if report.absent and not (report.trained or report.done):
         raise next(iter(report.absent.values()))
-    console.say(f"{len(report.trained)} trained, {publication.stand_words(report.stood, folder)}, records in {folder}")
+    console.say(f"{len(report.trained)} trained, {standing.summary(report.done, folder)}, records in {folder}")
 
 
 def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> training.Report:
@@ -76,8 +76,8 @@ def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **ho
         report = training.train(
             runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, weights=weights, **how
         )  # fmt: skip
-    if weights and any(not paths.weights(folder, run.cell.key, run.seed).exists() for run in report.stood):
-        console.say("weights of runs that stood already are not kept; --fresh --weights trains them again")
+    if weights and any(not paths.weights(folder, run.cell.key, run.seed).exists() for run in report.done):
+        console.say("weights of runs already done are not kept; --fresh --weights trains them again")
     return report
 
 
@@ -107,7 +107,7 @@ def _check_long(runs: list[Run], results: Path, device: str, fresh: bool) -> Non
     """Ask for --yes before a start of more than a day; only where a full-size CNN is among the runs."""
     from bnstudy import running
 
-    todo = runs if fresh else running.missing(runs, results)
+    todo = runs if fresh else standing.missing(runs, results)
     if any(wants_gpu(run.cell) for run in todo):
         running.check_start(todo, device, 1, yes=False)
 
@@ -139,7 +139,7 @@ def show(
     """Show what is known of a cell: its records, or that there is none yet."""
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
-    records = [r for r in publication.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
+    records = [r for r in standing.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
     cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
     if as_json:
         return console.put_json([json.loads(r.to_text()) for r in records])
@@ -152,7 +152,7 @@ def show(
 
 def _record(results: Path, run: Run) -> Record:
     """The record of one run, its own or as published. Raises DataError if there is none."""
-    found = {record.seed: record for record in publication.records_of(results, run.cell.key, console.say)}
+    found = {record.seed: record for record in standing.records_of(results, run.cell.key, console.say)}
     if run.seed not in found:
         raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
     return found[run.seed]

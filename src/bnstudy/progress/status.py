@@ -1,8 +1,8 @@
-"""How far the studies are: a row per study and model, what is in training, and how long the rest will take.
+"""The progress of studies: a row per study and model, the runs in training, and how long the rest will take.
 
-Durations are those measured on this machine: of runs of the same cell, else of the same network, data and protocol;
-where there is none, of runs in training that have a checkpoint. What was never measured stays unknown, unless it is
-counted (`estimate`), which takes torch.
+Durations are those measured on this machine: of runs of the same cell, else of the same network, data and protocol,
+else of runs in training that have a checkpoint. Without a measurement a duration is unknown, unless it is estimated
+from the operation count (`estimate`), which imports torch.
 """
 
 import os
@@ -17,13 +17,13 @@ from bnstudy import paths, provenance
 from bnstudy.cell import Cell, Run
 from bnstudy.estimate import typical_share
 from bnstudy.labels import name
-from bnstudy.progress.standing import DONE, RUNNING, WAITING, Standing, Watch
+from bnstudy.progress.watch import DONE, RUNNING, WAITING, RunState, Watch
 from bnstudy.study import Study
 from bnstudy.timing import timings
 from bnstudy.timing.record import stored
 
 Row = dict[str, Any]
-Standings = Mapping[Run, Standing]
+States = Mapping[Run, RunState]
 Seconds = Mapping[Run, float]
 
 LENGTH = ("model", "dataset", "width", "hidden", "dense_layers", "train_size", "epochs", "steps", "batch_size")
@@ -54,20 +54,20 @@ class Look:
     count   seconds of the runs that were never measured, asked once: they do not change
     """
 
-    def __init__(self, studies: Sequence[Study], results: Path, count: Callable[[Standings], Seconds] | None = None):
+    def __init__(self, studies: Sequence[Study], results: Path, count: Callable[[States], Seconds] | None = None):
         self._studies, self._results = studies, results
         self._runs = list(dict.fromkeys(run for study in studies for run in study.runs()))
         self._watch = Watch(results, machine())
         self._counted: Seconds = count(self._watch.look(self._runs)) if count else {}
 
     def __call__(self) -> Now:
-        standings = self._watch.look(self._runs)
-        seconds = {**self._counted, **remaining(standings)}
-        found = rows(self._studies, standings, seconds, self._results)
-        return Now(found, _total(found, standings, seconds))
+        states = self._watch.look(self._runs)
+        seconds = {**self._counted, **remaining(states)}
+        found = rows(self._studies, states, seconds, self._results)
+        return Now(found, _total(found, states, seconds))
 
 
-def rows(studies: Sequence[Study], standings: Standings, seconds: Seconds, results: Path) -> list[Row]:
+def rows(studies: Sequence[Study], states: States, seconds: Seconds, results: Path) -> list[Row]:
     """A row per study and model: study, model, runs = done + running + waiting; of those done, published and diverged;
     damaged (records that do not verify); hours_left of one process, None if nothing is known of it, and unmeasured,
     how many runs are not in it; in_training, a row per run.
@@ -79,38 +79,38 @@ def rows(studies: Sequence[Study], standings: Standings, seconds: Seconds, resul
         if study.timing:
             found += _timed(study, results)
         for model in dict.fromkeys(cell.model for cell in study.trained):
-            own = {run: standings[run] for run in study.runs() if run.cell.model == model}
+            own = {run: states[run] for run in study.runs() if run.cell.model == model}
             found.append(_row(study.name, model, own, seconds))
     return found
 
 
-def _total(found: Sequence[Row], standings: Standings, seconds: Seconds) -> Row:
+def _total(found: Sequence[Row], states: States, seconds: Seconds) -> Row:
     """The row of all runs, each counted once, and of all timings."""
-    total = _row("all", "", standings, seconds)
+    total = _row("all", "", states, seconds)
     for row in found:
         if row["timed"]:
             total |= {column: total[column] + row[column] for column in ("runs", "done", "published", "waiting")}
     return total
 
 
-def _row(study: str, model: str, own: Standings, seconds: Seconds) -> Row:
-    states = Counter(standing.state for standing in own.values())
-    left = [run for run, standing in own.items() if standing.state != DONE]
+def _row(study: str, model: str, own: States, seconds: Seconds) -> Row:
+    phases = Counter(s.phase for s in own.values())
+    left = [run for run, s in own.items() if s.phase != DONE]
     known = [seconds[run] for run in left if run in seconds]
     return {
         "study": study, "model": model, "timed": False, "runs": len(own),
-        "done": states[DONE], "published": sum(s.published for s in own.values()),
+        "done": phases[DONE], "published": sum(s.published for s in own.values()),
         "diverged": sum(s.outcome == "diverged" for s in own.values()),
-        "running": states[RUNNING], "waiting": states[WAITING], "damaged": sum(s.damaged for s in own.values()),
+        "running": phases[RUNNING], "waiting": phases[WAITING], "damaged": sum(s.damaged for s in own.values()),
         "hours_left": sum(known) / 3600 if known or not left else None, "unmeasured": len(left) - len(known),
-        "in_training": [_in_training(run, s) for run, s in own.items() if s.state == RUNNING],
+        "in_training": [_in_training(run, s) for run, s in own.items() if s.phase == RUNNING],
     }  # fmt: skip
 
 
-def _in_training(run: Run, standing: Standing) -> Row:
-    pid, host = standing.owner or (None, None)
+def _in_training(run: Run, state: RunState) -> Row:
+    pid, host = state.owner or (None, None)
     label = {"name": name(run.cell), "key": run.cell.key, "seed": run.seed}
-    return label | {"epoch": standing.epoch, "epochs": run.cell.periods, "pid": pid, "host": host}
+    return label | {"epoch": state.epoch, "epochs": run.cell.periods, "pid": pid, "host": host}
 
 
 def _timed(study: Study, results: Path) -> list[Row]:
@@ -137,30 +137,30 @@ def _timed(study: Study, results: Path) -> list[Row]:
 # how long
 
 
-def remaining(standings: Standings) -> dict[Run, float]:
+def remaining(states: States) -> dict[Run, float]:
     """Seconds of one process that each unfinished run still takes; runs of which nothing is known are not in it."""
-    measured = _by_likeness((run.cell, s.seconds) for run, s in standings.items() if s.seconds is not None)
-    projected = _by_likeness((run.cell, p) for run, s in standings.items() if (p := _projected(run.cell, s)))
+    measured = _by_likeness((run.cell, s.seconds) for run, s in states.items() if s.seconds is not None)
+    projected = _by_likeness((run.cell, p) for run, s in states.items() if (p := _projected(run.cell, s)))
     found = {}
-    for run, standing in standings.items():
+    for run, state in states.items():
         whole = _nearest(run.cell, measured) or _nearest(run.cell, projected)
-        if whole is not None and standing.state != DONE:
-            found[run] = _rest(whole, standing)
+        if whole is not None and state.phase != DONE:
+            found[run] = _rest(whole, state)
     return found
 
 
-def _projected(cell: Cell, standing: Standing) -> float | None:
+def _projected(cell: Cell, state: RunState) -> float | None:
     """Seconds that a run with a checkpoint will have taken in the end."""
-    if standing.epoch is None or not standing.epoch_seconds:
+    if state.epoch is None or not state.epoch_seconds:
         return None
-    return max(standing.epoch + 1, cell.periods * typical_share(cell)) * standing.epoch_seconds
+    return max(state.epoch + 1, cell.periods * typical_share(cell)) * state.epoch_seconds
 
 
-def _rest(whole: float, standing: Standing) -> float:
+def _rest(whole: float, state: RunState) -> float:
     """What is left of a whole run: at least one epoch of one that has begun."""
-    if standing.epoch is None or not standing.epoch_seconds:
+    if state.epoch is None or not state.epoch_seconds:
         return whole
-    return max(whole - standing.epoch * standing.epoch_seconds, standing.epoch_seconds)
+    return max(whole - state.epoch * state.epoch_seconds, state.epoch_seconds)
 
 
 def _by_likeness(durations: Iterable[tuple[Cell, float]]) -> list[dict[Any, float]]:
@@ -177,12 +177,12 @@ def _nearest(cell: Cell, durations: Sequence[Mapping[Any, float]]) -> float | No
     return next((seconds for seconds in found if seconds is not None), None)
 
 
-def count(standings: Standings, device: str) -> dict[Run, float]:
+def count(states: States, device: str) -> dict[Run, float]:
     """Seconds of those unfinished runs that were never measured, from their multiplications and this machine's rate."""
     from bnstudy.estimate import estimate
 
-    known = remaining(standings)
-    unknown = [run for run, s in standings.items() if s.state != DONE and run not in known]
+    known = remaining(states)
+    unknown = [run for run, s in states.items() if s.phase != DONE and run not in known]
     hours = {(e.model, e.dataset): e.typical_hours / e.runs for e in estimate(unknown, device, 1)} if unknown else {}
     return {run: 3600 * hours[run.cell.model, run.cell.dataset] for run in unknown}
 

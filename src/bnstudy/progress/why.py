@@ -1,6 +1,6 @@
-"""What would train a run again, and why: its record, what is published of it, its checkpoints, its data.
+"""Would a run be trained again, and why: its result, its checkpoints, its data.
 
-The order of the reasons is that of `training.train`. torch is imported only where there is a checkpoint to compare.
+The reasons have the order in which `training.train` meets them. torch is imported only to compare a checkpoint.
 """
 
 import json
@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bnstudy import datasets, lock, paths, publication, store
+from bnstudy import datasets, lock, paths, publication, standing, store
 from bnstudy.cell import Cell, Run
 from bnstudy.errors import DataError, StudyError
 from bnstudy.labels import labels, name
@@ -22,8 +22,8 @@ NO_RECORD = "no own record"
 
 
 def explain(runs: Sequence[Run], studies: Iterable[Study], results: Path, data: Path, say: Say) -> list[Row]:
-    """A row per run: what its cell is (name, key, fields, setting, reading, studies), `state` (done, published,
-    running, damaged, waiting), `trains` (whether the next `bnstudy train` would), `because`, `record` (its path),
+    """A row per run: its cell (name, key, fields, setting, reading, studies), `state` (done, published, running,
+    damaged, waiting), `trains` (True if the next `bnstudy train` would train it), `because`, `record` (its path),
     `data` (the row of `datasets.check`) and `checkpoints` (epoch, fits, differs: field -> [kept, now])."""
     here = {run.cell.dataset: datasets.check(run.cell.dataset, data) for run in runs}
     known = list(studies)
@@ -37,7 +37,7 @@ def _row(run: Run, studies: Sequence[Study], results: Path, data: Row, say: Say)
     if trains and data["state"] in ("absent", "damaged"):
         because += f"; cannot be trained: {data['problem']}"
     elif trains:
-        because += _goes_on(checkpoints)
+        because += _resumes(checkpoints)
     return {
         **what(run.cell, studies), "seed": run.seed, "state": state, "trains": trains, "because": because,
         "record": str(paths.record(results, run.cell.key, run.seed)), "data": data, "checkpoints": checkpoints,
@@ -45,7 +45,7 @@ def _row(run: Run, studies: Sequence[Study], results: Path, data: Row, say: Say)
 
 
 def what(cell: Cell, studies: Iterable[Study]) -> Row:
-    """What a cell is: its labels, the fields that make it, the studies that hold it with their seeds."""
+    """A cell's labels, its fields, and the studies that contain it with their seeds."""
     setting, reading = labels(cell)
     held = {study.name: list(study.seeds) for study in studies if cell in study.trained}
     return {
@@ -56,17 +56,17 @@ def what(cell: Cell, studies: Iterable[Study]) -> Row:
 
 def _state(run: Run, results: Path, data: Row) -> tuple[str, str]:
     """(state, because)."""
-    owner = lock.holder(paths.run_lock(results, run.cell.key, run.seed))
-    state, lacks = "waiting", NO_RECORD
-    try:
-        if (record := store.get_record(results, run)) is not None:
-            return "done", f"its record stands: {_outcome(record)}{_other_data(record, data)}"
-    except DataError as error:
-        state, lacks = "damaged", _damage(run, results, error)
-    if owner is not None:
-        return "running", f"process {owner['pid']} on {owner['host']} has it in hand"
-    stands, told = _published(run, results)
-    return "published" if stands else state, lacks + told
+    damage: dict[Run, DataError] = {}
+    lines: list[str] = []
+    ((_, found),) = standing.verified([run], results, lines.append, damaged=damage.setdefault)
+    if isinstance(found, Record):
+        return "done", f"it has a valid record: {_outcome(found)}{_other_data(found, data)}"
+    if (owner := lock.holder(paths.run_lock(results, run.cell.key, run.seed))) is not None:
+        return "running", f"process {owner['pid']} on {owner['host']} is training it"
+    lacks = _damage(run, results, damage[run]) if damage else NO_RECORD
+    if found is not None:
+        return "published", f"{lacks}, but it is published ({found.outcome})"
+    return "damaged" if damage else "waiting", "; ".join([lacks, *(lines or _other_recipe(run, results))])
 
 
 def _outcome(record: Record) -> str:
@@ -74,7 +74,7 @@ def _outcome(record: Record) -> str:
 
 
 def _damage(run: Run, results: Path, error: DataError) -> str:
-    """Why a record that is there is not that of this run."""
+    """Why the record at this run's path is not valid."""
     recipe = _recipe_in(paths.record(results, run.cell.key, run.seed))
     if recipe not in (None, run.cell.recipe):
         return f"its record was made by recipe {recipe}, the recipe now is {run.cell.recipe}"
@@ -92,27 +92,20 @@ def _other_data(record: Record, data: Row) -> str:
     made = record.provenance.get("data_digest")
     if data["digest"] is None or made == data["digest"]:
         return ""
-    return f"; it was trained on other data ({str(made)[:12]}) than there are now ({data['digest'][:12]})"
+    return f"; it was trained on other data ({str(made)[:12]}) than are present now ({data['digest'][:12]})"
 
 
-def _published(run: Run, results: Path) -> tuple[bool, str]:
-    """Whether what is published of a run stands, where it has no record of its own that verifies; and a word on it."""
-    row = publication.listed(results).get((run.cell.key, run.seed))
-    if row is None:
-        return False, ""
-    if row["recipe"] != run.cell.recipe:
-        return False, f"; published by recipe {row['recipe']}, the recipe now is {run.cell.recipe}"
-    told: list[str] = []
-    if publication.verified(results, [run], told.append):
-        return True, f", but the published run stands ({row['outcome']})"
-    return False, f"; {told[0]}"
+def _other_recipe(run: Run, results: Path) -> list[str]:
+    """A reason if the run is published, but by another recipe."""
+    row = publication.index(results).get((run.cell.key, run.seed))
+    return [f"published by recipe {row['recipe']}, the recipe now is {run.cell.recipe}"] if row else []
 
 
 # checkpoints
 
 
 def _checkpoints(run: Run, results: Path, data: Row, say: Say) -> list[Row]:
-    """Each generation with its epoch, and what about it is not as it would be now."""
+    """Each generation with its epoch and the fields of its fingerprint that differ from today's."""
     kept = store.glance(results, run)
     now = _fingerprint_now(run, data, say) if kept and data["digest"] else None
     return [_checkpoint(header, now) for header in kept]
@@ -127,7 +120,7 @@ def _checkpoint(header: Row, now: Row | None) -> Row:
 
 
 def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
-    """What a checkpoint must match to be gone on with, for the engine and device that would be chosen."""
+    """The fingerprint a checkpoint must have to be resumed, for the engine and device that would be chosen."""
     from bnstudy import devices, provenance
     from bnstudy.checkpoints import fingerprint
     from bnstudy.engine import choose, choose_device
@@ -142,13 +135,13 @@ def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
     return fingerprint(run, made_by | {"threads": devices.THREADS})
 
 
-def _goes_on(checkpoints: Sequence[Row]) -> str:
+def _resumes(checkpoints: Sequence[Row]) -> str:
     if not checkpoints:
         return ""
     if fitting := next((c for c in checkpoints if c["fits"]), None):
         at = "" if fitting["epoch"] is None else f" of epoch {fitting['epoch']}"
-        return f"; it goes on from the checkpoint{at}"
+        return f"; it resumes from the checkpoint{at}"
     if not (differs := checkpoints[0]["differs"]):
-        return "; its checkpoint cannot be read, it begins anew"
-    told = ", ".join(f"{field} was {was}, is {now}" for field, (was, now) in differs.items())
-    return f"; its checkpoint does not fit ({told}), it begins anew"
+        return "; its checkpoint cannot be read, so it starts over"
+    changed = ", ".join(f"{field} was {was}, is {now}" for field, (was, now) in differs.items())
+    return f"; its checkpoint does not fit ({changed}), so it starts over"

@@ -48,10 +48,10 @@ def _grown(results: Path, name: str) -> pa.Table:
     return SCHEMAS[name].empty_table() if absent else table(results, name)
 
 
-def index(results: Path) -> list[dict[str, Any]]:
-    """key, seed, recipe, outcome and digest of each published run; unverified, but in a moment. Raises DataError."""
-    columns = ["key", "seed", "recipe", "outcome", "digest"]
-    return table(results, "runs", columns).to_pylist() if paths.published(results, "runs").exists() else []
+def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """See `publication.index`. Raises DataError if there is no such file or it is damaged."""
+    rows = table(results, "runs", ["key", "seed", "recipe", "outcome", "digest"]).to_pylist()
+    return {(row["key"], row["seed"]): row for row in rows}
 
 
 def table(results: Path, name: str, columns: list[str] | None = None) -> pa.Table:

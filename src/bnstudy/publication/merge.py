@@ -54,13 +54,8 @@ def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = 
 
 def _own(results: Path, runs: Iterable[Run]) -> list[Record]:
     """The own records of these runs. Raises DataError on the first that does not verify."""
-    found = []
-    for _, record in store.get_records(results, runs):
-        if isinstance(record, DataError):
-            raise record
-        if record is not None:
-            found.append(record)
-    return found
+    found = (store.get_record(results, run) for run in runs)
+    return [record for record in found if record is not None]
 
 
 def checked(record: Record, results: Path) -> str:

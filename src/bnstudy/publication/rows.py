@@ -85,12 +85,16 @@ class Published:
     def digest(self) -> str:
         return self.row["digest"]
 
+    @property
+    def outcome(self) -> str:
+        return self.row["outcome"]
+
     def is_whole(self) -> bool:
-        """Whether row and tables are those that were published."""
+        """Return True if row and tables are those that were published."""
         return self.digest == digest_of(self.row, self.tables)
 
     def verifies(self) -> bool:
-        """Whether it is whole, and the run of its key today: a recipe that was bumped leaves it behind."""
+        """Return True if it is whole and its fields give its key; not if the recipe has been bumped since."""
         try:
             cell = make_cell(_fields(self.row))
         except UsageError:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bnstudy import again, devices, lock, paths, provenance, store
+from bnstudy import devices, lock, paths, provenance, rounds, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.labels import NORMS
@@ -29,7 +29,7 @@ def time(
         for timing in timings:
             for engine in engines(timing, device):
                 path = paths.timing(results, timing.key(engine, device))
-                if fresh or not again.counts(path, again.since()) or not _stands(path, say):
+                if fresh or rounds.written(path, rounds.since()) is None or not _stands(path, say):
                     body = measured(timing, engine, device, data_root)
                     say(f"{timing.name}, {engine} on {body['device']}: {_summary(body)}")
                     record.put(results, body)

@@ -12,11 +12,10 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnstudy import selection, store, training
+from bnstudy import selection, standing, training
 from bnstudy.bench.gpu.session import Found
 from bnstudy.errors import TryAgain
 from bnstudy.labels import name
-from bnstudy.record import Record
 
 TESTS = Path(__file__).parents[4] / "tests"
 TESTS_SECONDS = 170.0
@@ -85,7 +84,7 @@ def train(cells: Path, data: Path, out: Path, device: str, seconds: float) -> Fo
     finally:
         ended.set()
         _pack(results, brought)
-    done = [run for run, record in store.get_records(results, runs) if isinstance(record, Record)]
+    done = [run for run, found in standing.verified(runs, results, lines.append, since=0.0) if found is not None]
     return {"asked": len(runs), "done": [f"{name(run.cell)}:{run.seed}" for run in done], "said": lines[-60:]}
 
 
