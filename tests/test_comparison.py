@@ -8,7 +8,7 @@ from scipy import stats
 
 import command_line
 import synthetic
-from bnstudy import paths, store
+from bnstudy import disk, paths
 from bnstudy.cell import Cell, Run
 from bnstudy.comparison import compare
 from bnstudy.errors import DataError
@@ -51,7 +51,7 @@ def test_no_shared_seed_is_an_error_that_says_what_to_train():
 
 def test_the_verb_writes_a_figure_and_its_data(tmp_path):
     for record in [*records(A, range(3)), *records(B, range(2))]:
-        store.write(paths.record(tmp_path / "results", record.cell.key, record.seed), record.to_text().encode())
+        disk.write(paths.record(tmp_path / "results", record.cell.key, record.seed), record.to_text().encode())
     done = command_line.process(tmp_path, "bnstudy", "compare", name(A), B.key, "--json", "--config", str(CONFIG))
     assert done.code == 0, done.err
     (found,) = json.loads(done.out)

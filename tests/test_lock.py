@@ -280,3 +280,11 @@ def test_what_is_no_identity_holds_nothing(path, text):
     path.parent.mkdir()
     path.write_text(text)
     assert lock.holder(path) is None
+
+
+def test_a_process_of_another_user_is_alive(monkeypatch):
+    def refuse(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    assert lock.lives(1)

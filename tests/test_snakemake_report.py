@@ -7,7 +7,7 @@ import pytest
 
 import command_line
 import synthetic
-from bnstudy import config, paths, store
+from bnstudy import config, disk, paths
 
 STUDY = """\
 seeds: 1
@@ -28,7 +28,7 @@ def test_the_report_of_a_study_with_gaps(tmp_path):
     for run in config.load(tmp_path / "config.yaml").study("gappy").runs():
         if run.cell.dataset == "digits":  # mnist cannot be had here: no network
             record = synthetic.record(run, epochs_run=3)
-            store.write(paths.record(tmp_path / "results", run.cell.key, run.seed), record.to_text().encode())
+            disk.write(paths.record(tmp_path / "results", run.cell.key, run.seed), record.to_text().encode())
     made = command_line.process(tmp_path, "snakemake", "--cores", "1", "gappy", "-q")
     assert made.code == 0, made.err
     assert "2 of 4 runs have no record" in (tmp_path / "reports" / "gappy" / "index.html").read_text()

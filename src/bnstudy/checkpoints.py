@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from bnstudy import paths, store
+from bnstudy import disk, paths, store
 from bnstudy.cell import Run
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import UsageError
@@ -77,7 +77,7 @@ class DiskKeeper(Keeper):
         if self._weights:
             from bnstudy.weights import content
 
-            store.write(paths.weights(self._results, run.cell.key, run.seed), content(run, weights()))
+            disk.write(paths.weights(self._results, run.cell.key, run.seed), content(run, weights()))
 
     def attempts(self, run: Run) -> list[dict[str, Any]]:
         """All attempts at this run; the seconds of the present one are those until now."""

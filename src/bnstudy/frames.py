@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnstudy import paths, store
+from bnstudy import disk, paths
 from bnstudy.cell import FIELDS, FORMS, Run, plain
 from bnstudy.errors import DataError
 from bnstudy.labels import labels, name
@@ -287,8 +287,8 @@ def put(frames: Frames, results: Path, study: str) -> Path:
     for kept in KEPT:
         content = io.BytesIO()
         getattr(frames, kept).to_parquet(content, index=False)
-        store.write(folder / f"{kept}.parquet", content.getvalue())
-    store.write(folder / "runs.csv", for_spreadsheets(frames.runs).to_csv(index=False, lineterminator="\n").encode())
+        disk.write(folder / f"{kept}.parquet", content.getvalue())
+    disk.write(folder / "runs.csv", for_spreadsheets(frames.runs).to_csv(index=False, lineterminator="\n").encode())
     return folder
 
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnstudy import console, lock, paths, rounds, standing, store
+from bnstudy import console, disk, lock, paths, rounds, standing
 from bnstudy.cell import Run
 from bnstudy.errors import (
     FAILURES,
@@ -87,7 +87,7 @@ def snakemake(
                "--configfile", str(place.config), "--nolock", *how,
                "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
-    store.write(failures, b"")
+    disk.write(failures, b"")
     environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})
     ask = signal.SIGINT if "--workflow-profile" in how else signal.SIGTERM
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):

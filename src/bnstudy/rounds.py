@@ -11,7 +11,7 @@ import os
 from importlib.metadata import version
 from pathlib import Path
 
-from bnstudy import paths, provenance, store
+from bnstudy import disk, paths, provenance
 from bnstudy.study import Study
 
 SINCE = "BNSTUDY_FRESH_SINCE"
@@ -26,13 +26,13 @@ def under_way(results: Path, study: Study) -> float | None:
 
 def begin(results: Path, study: Study) -> float:
     """Begin a round and return its start. Raises WriteError."""
-    store.write(note := paths.round(results, study.name), _asked(study))
+    disk.write(note := paths.round(results, study.name), _asked(study))
     return note.stat().st_mtime
 
 
 def end(results: Path, study: Study) -> None:
     """Remove the note: the round is complete or abandoned. Raises WriteError."""
-    store.remove(paths.round(results, study.name))
+    disk.remove(paths.round(results, study.name))
 
 
 def _asked(study: Study) -> bytes:

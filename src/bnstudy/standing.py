@@ -20,7 +20,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bnstudy import lock, paths, publication, rounds, store
+from bnstudy import disk, lock, paths, publication, rounds, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError, TryAgain, Unreadable
 from bnstudy.labels import name
@@ -217,7 +217,7 @@ def _move_aside(run: Run, results: Path, say: Say) -> None:
     """Move a record aside if it does not verify. Its lock must be held, or a good record could be hit."""
     for _, found in store.get_records(results, [run]):
         if isinstance(found, DataError) and not isinstance(found, Unreadable):
-            aside = store.move_aside(_record(results, run))
+            aside = disk.move_aside(_record(results, run))
             say(f"{found.cause}; moved aside to {aside.name}")
 
 

@@ -1,4 +1,4 @@
-"""A disk whose N-th system call fails, for the one seam of `bnstudy.store`; and one that loses what was not synced."""
+"""System calls for the seam of `bnstudy.disk`: the N-th one fails, or a power cut loses what was not synced."""
 
 import errno
 import os
@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from bnstudy import store
+from bnstudy import disk, store
 from faults import tally
 
 ERRORS = ("EIO", "ENOSPC", "EACCES", "EROFS")
@@ -18,7 +18,7 @@ class Crash(BaseException):
 
 
 class FaultyDisk:
-    """`os` as `store` sees it. Call number `at` (from 1) meets `fault`; 0 is none.
+    """Replaces `os` in `bnstudy.disk`. Call number `at` (from 1) meets `fault`; 0 is none.
 
     A crash in the midst of a write leaves half of it. After a crash every call fails, as nothing runs any more.
     """
@@ -108,8 +108,8 @@ class ForgetfulDisk(FaultyDisk):
 
 
 def install(at: int, fault: str) -> None:
-    """For a process that is to meet a fault: put a failing disk under `store`."""
-    store.disk = KillingDisk(at, fault)
+    """Let the N-th system call of this process meet a fault."""
+    disk.system = KillingDisk(at, fault)
 
 
 def stop_after(checkpoints: int) -> None:
@@ -134,4 +134,4 @@ def count(log: str) -> None:
                 file.write(name + "\n")
             return super().perform(name, *arguments)
 
-    store.disk = Counting()
+    disk.system = Counting()

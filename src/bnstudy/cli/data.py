@@ -19,7 +19,7 @@ def fetch(
     note: Annotated[Path | None, typer.Option("--note", hidden=True)] = None,
 ) -> None:  # fmt: skip
     """Download data sets from their official places, once."""
-    from bnstudy import datasets, store
+    from bnstudy import datasets, disk
 
     for dataset in [datasets.spec_of(name).name for name in names]:  # all are known before the first is fetched
         try:
@@ -29,7 +29,7 @@ def fetch(
                 raise
             row = {"name": dataset, "state": "absent", "reason": error.cause, "remedy": error.remedy}
         if note is not None:
-            store.write(note, json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
+            disk.write(note, json.dumps(row, sort_keys=True, default=str).encode() + b"\n")
         console.say(
             f"{dataset}: {row['state']}" + (f", {row['digest'][:12]}" if "digest" in row else f" ({row['reason']})")
         )

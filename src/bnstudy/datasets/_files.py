@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy import datasets, paths, store
+from bnstudy import datasets, disk, paths
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import DataError
 
@@ -101,7 +101,7 @@ def write_npz(path: Path, spec: DatasetSpec, arrays: Mapping[str, np.ndarray], s
     buffer = io.BytesIO()
     members: dict[str, Any] = {name: arrays[name] for name in MEMBERS} | {FACTS: np.array(facts)}
     np.savez(buffer, **members)
-    store.write(path, buffer.getvalue())
+    disk.write(path, buffer.getvalue())
 
 
 def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnstudy import frames, store, tables
+from bnstudy import disk, frames, tables
 from bnstudy.loading import Results
 from bnstudy.tables import practicals
 
@@ -73,5 +73,5 @@ def _parquet(frame: pd.DataFrame) -> bytes:
 
 
 def _put(path: Path, content: bytes) -> Path:
-    store.write(path, content)
+    disk.write(path, content)
     return path

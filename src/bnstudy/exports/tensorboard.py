@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import extras, store
+from bnstudy import disk, extras
 from bnstudy.cell import FIELDS
 from bnstudy.loading import Results
 
@@ -34,7 +34,7 @@ def write(results: Results, folder: Path) -> list[Path]:
     for run in results.runs.to_dict("records"):
         which, at = (run["key"], run["seed"]), folder / run["name"] / f"seed_{run['seed']}"
         for earlier in at.glob("events.out.tfevents.*"):
-            store.remove(earlier)
+            disk.remove(earlier)
         with SummaryWriter(str(at)) as writer:
             writer.add_text("cell", ", ".join(f"{field}={run[field]}" for field in FIELDS), 0)
             times = _times(run["started"], epochs[which])

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 
-from bnstudy import frames, store
+from bnstudy import disk, frames
 from bnstudy.figures import panels, style
 from bnstudy.figures.render import content
 from bnstudy.figures.series import over_seeds
@@ -71,6 +71,6 @@ def write(a: Sequence[Record], b: Sequence[Record], subtitle: str, folder: Path)
     """`<key of A>-<key of B>.svg` and the plotted data as `.csv`; their paths. Raises WriteError."""
     stem = f"{a[0].cell.key}-{b[0].cell.key}"
     data = plotted(a, b).to_csv(index=False, lineterminator="\n", float_format="%.8g").encode()
-    store.write(folder / f"{stem}.csv", data)
-    store.write(folder / f"{stem}.svg", content(draw(a, b, subtitle), "svg", stem))
+    disk.write(folder / f"{stem}.csv", data)
+    disk.write(folder / f"{stem}.svg", content(draw(a, b, subtitle), "svg", stem))
     return [folder / f"{stem}.svg", folder / f"{stem}.csv"]

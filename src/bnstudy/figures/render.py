@@ -18,7 +18,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy import store
+from bnstudy import disk
 from bnstudy.errors import UsageError
 from bnstudy.figures import panels, series, style
 from bnstudy.figures.catalog import KINDS, Figure
@@ -118,13 +118,13 @@ def render(
     digest = _digest(selection, data, said)
     known = _drawn(out_dir / f".{stem}.json")
     if known.get(f"{stem}.csv") != digest or not (out_dir / f"{stem}.csv").exists():
-        store.write(out_dir / f"{stem}.csv", data)
+        disk.write(out_dir / f"{stem}.csv", data)
     for file, format, narrow in wanted:
         if known.get(file) != digest or not (out_dir / file).exists():
-            store.write(out_dir / file, content(_page(selection, table, said, narrow), format, stem))
+            disk.write(out_dir / file, content(_page(selection, table, said, narrow), format, stem))
     drawn = known | dict.fromkeys([f"{stem}.csv", *(file for file, _, _ in wanted)], digest)
     if drawn != known:
-        store.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
+        disk.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
     return [out_dir / file for file, _, _ in wanted] + [out_dir / f"{stem}.csv"]
 
 
@@ -139,8 +139,8 @@ def write(
     """
     wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
     for file, format, narrow in wanted:
-        store.write(folder / file, content(draw(table, narrow), format, stem))
-    store.write(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode())
+        disk.write(folder / file, content(draw(table, narrow), format, stem))
+    disk.write(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode())
     return [*(folder / file for file, _, _ in wanted), folder / f"{stem}.csv"]
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bnstudy import paths, store
+from bnstudy import disk, paths
 from bnstudy.errors import DataError, UsageError
 from bnstudy.publication.rows import RUNS, SCHEMAS, Published, concatenated
 
@@ -83,7 +83,7 @@ def write(results: Path, runs: Runs) -> dict[str, int]:
     contents = {name: content(name, runs.values()) for name in TABLES}
     check_size(results, contents)
     for name, written in contents.items():
-        store.write(paths.published(results, name), written)
+        disk.write(paths.published(results, name), written)
     return {name: len(written) for name, written in contents.items()}
 
 

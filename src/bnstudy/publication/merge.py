@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bnstudy import lock, paths, store
+from bnstudy import disk, lock, paths, store
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.labels import run_name
@@ -143,5 +143,5 @@ def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int
         if published != before:
             written = {"timings": timings.content(published)}
             files.check_size(results, written)
-            store.write(paths.published(results, "timings"), written["timings"])
+            disk.write(paths.published(results, "timings"), written["timings"])
     return len(published)

@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bnstudy import __version__, figures, paths, stats, store, tables
+from bnstudy import __version__, disk, figures, paths, stats, tables
 from bnstudy.figures import style
 from bnstudy.figures.background import COMPUTED
 from bnstudy.figures.background import REGISTRY as BACKGROUND
@@ -77,10 +77,10 @@ def write(
     effect = effects.of_page(frames, folder, kinds)
     judged = claims.of_study(plan, frames, timings)
     reported = practicals.of_page(plan, frames, margins, page.parent, kinds)
-    store.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
+    disk.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
     values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
     parts = {"background": background, "layers": measured, "practicals": reported, "effect": effect}
-    store.write(page, html(values | parts).encode())
+    disk.write(page, html(values | parts).encode())
     return page
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 import pandas as pd
 
-from bnstudy import stats, store
+from bnstudy import disk, stats
 from bnstudy.cell import Cell
 from bnstudy.figures import style
 from bnstudy.labels import SIZE, THESIS_DATASETS
@@ -104,7 +104,7 @@ def write(found: Iterable[Written], folder: Path) -> list[Path]:
     for one in found:
         for ending, text in one.texts().items():
             written.append(folder / f"{one.stem}.{ending}")
-            store.write(written[-1], text.encode())
+            disk.write(written[-1], text.encode())
     return written
 
 

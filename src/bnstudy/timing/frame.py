@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bnstudy import paths, store
+from bnstudy import disk, paths
 from bnstudy.cell import Cell
 from bnstudy.errors import DataError
 from bnstudy.labels import NORMS
@@ -87,8 +87,8 @@ def put(frame: pd.DataFrame, results: Path, study: str) -> None:
     content = io.BytesIO()
     frame.to_parquet(content, index=False)
     folder = paths.frames(results, study)
-    store.write(folder / "timings.parquet", content.getvalue())
-    store.write(folder / "timings.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+    disk.write(folder / "timings.parquet", content.getvalue())
+    disk.write(folder / "timings.csv", frame.to_csv(index=False, lineterminator="\n").encode())
 
 
 def get(results: Path, study: str) -> pd.DataFrame:

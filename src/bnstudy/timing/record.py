@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bnstudy import paths, store
+from bnstudy import disk, paths
 from bnstudy.errors import DataError
 from bnstudy.record import digest_of
 from bnstudy.timing import Timing
@@ -24,7 +24,7 @@ def put(results: Path, body: Body) -> Path:
     path = paths.timing(results, body["key"])
     body = body | {"schema": SCHEMA}
     text = json.dumps(body | {"digest": digest_of(body)}, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    store.write(path, text.encode() + b"\n")
+    disk.write(path, text.encode() + b"\n")
     return path
 
 
@@ -55,7 +55,7 @@ def put_manifest(results: Path, timing: Timing, made: Iterable[Path]) -> None:
     """What the DAG waits for: the records of one timing with the digests that stand in them."""
     rows = [{"timing": path.stem, "digest": json.loads(path.read_text())["digest"]} for path in made]
     text = json.dumps({"timing": timing.id, "records": rows}, indent=1, sort_keys=True)
-    store.write(paths.timed(results, timing.id), text.encode() + b"\n")
+    disk.write(paths.timed(results, timing.id), text.encode() + b"\n")
 
 
 def stored(results: Path, timings: Iterable[Timing]) -> Iterator[Path]:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from bnstudy import devices, lock, paths, provenance, rounds, store
+from bnstudy import devices, disk, lock, paths, provenance, rounds
 from bnstudy.cell import Run
 from bnstudy.errors import DataError
 from bnstudy.labels import NORMS
@@ -48,7 +48,7 @@ def _stands(path: Path, say: Say) -> bool:
     try:
         record.get(path)
     except DataError as error:
-        say(f"{error.cause}; kept as {store.move_aside(path).name}, timed again")
+        say(f"{error.cause}; kept as {disk.move_aside(path).name}, timed again")
         return False
     return True
 

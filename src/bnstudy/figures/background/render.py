@@ -9,7 +9,7 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure as Page
 
-from bnstudy import datasets, paths, store
+from bnstudy import datasets, disk, paths
 from bnstudy.figures import style
 from bnstudy.figures.background import Background
 from bnstudy.figures.render import code, content
@@ -29,8 +29,8 @@ def render(one: Background, out_dir: Path, formats: Sequence[str] = ("svg",)) ->
     if not is_drawn(one, out_dir, formats):
         for file, (format, narrow) in wanted.items():
             drawn = table(one) if format == "csv" else content(draw(one, narrow), format, one.stem)
-            store.write(out_dir / file, drawn)
-        store.write(_note(one, out_dir), _digest(one, formats).encode())
+            disk.write(out_dir / file, drawn)
+        disk.write(_note(one, out_dir), _digest(one, formats).encode())
     return [out_dir / file for file in wanted]
 
 
