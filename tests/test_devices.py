@@ -13,7 +13,6 @@ import pytest
 from bnstudy import devices, lock
 from bnstudy.cell import Cell, Run
 from bnstudy.checkpoints import DiskKeeper, fingerprint
-from bnstudy.engine import choose_device
 from bnstudy.errors import TryAgain, UsageError, WriteError
 
 # A process that says which device it got, and holds it until its input ends.
@@ -100,7 +99,7 @@ def test_trainings_spread_over_the_gpus_and_the_next_waits_for_one_that_ends(sta
     assert sorted(holder.line() for holder in holders[2:]) == ["got cuda:0", "got cuda:1"]
     fifth = start("GPU-a,GPU-b", "auto")
     waiting = fifth.line()
-    assert waiting.startswith("cuda:0, cuda:1: in the hands of process ")
+    assert waiting.startswith("cuda:0, cuda:1: held by process ")
     assert all(str(holder.process.pid) in waiting for holder in holders)
     holders[1].end()
     assert fifth.line() == "got cuda:1"
@@ -110,7 +109,7 @@ def test_one_gpu_has_one_name_whatever_each_process_can_see(start):
     first = start("GPU-b", "cuda:0", "alone")
     assert first.line() == "got cuda:0"
     second = start("GPU-a,GPU-b", "cuda:1")
-    assert second.line() == f"cuda:1: in the hands of process {first.process.pid} on {lock.identity()['host']}; waiting"
+    assert second.line() == f"cuda:1: held by process {first.process.pid} on {lock.identity()['host']}; waiting"
 
 
 def test_a_timing_is_alone(start):
@@ -146,7 +145,7 @@ def test_a_request_to_stop_ends_the_wait(fake):
     said, asked = [], threading.Event()
     with devices.taken("cuda:0", quiet, alone=True):
         threading.Timer(0.3, asked.set).start()
-        with pytest.raises(TryAgain, match=f"cuda:0: in the hands of process {os.getpid()} "):
+        with pytest.raises(TryAgain, match=f"cuda:0: held by process {os.getpid()} "):
             devices.taken("cuda:0", said.append, asked.is_set).__enter__()
     assert len(said) == 1
 
@@ -191,9 +190,9 @@ def test_without_a_gpu_cuda_is_an_error_and_auto_says_that_there_is_a_driver(fak
         with pytest.raises(UsageError, match="0 CUDA devices found"):
             devices.taken(wanted, quiet).__enter__()
     (tmp_path / "version").write_text("")
-    monkeypatch.setattr("bnstudy.engine.DRIVER", tmp_path / "version")
+    monkeypatch.setattr("bnstudy.devices.DRIVER", tmp_path / "version")
     said = []
-    assert choose_device("auto", said.append) == "cpu"
+    assert devices.choose_device("auto", said.append) == "cpu"
     assert "NVIDIA driver" in said[0]
     with devices.taken("cpu", quiet) as device:  # the CPU takes no lock
         assert device == "cpu"

@@ -57,7 +57,7 @@ def path(tmp_path) -> Path:
 
 def test_a_taken_lock_names_its_owner(path, holder):
     process = holder(path)
-    told = f"the run: in the hands of process {process.pid} on {lock.identity()['host']}"
+    told = f"the run: held by process {process.pid} on {lock.identity()['host']}"
     with pytest.raises(TryAgain, match=told), lock.held(path, "the run"):
         pass
 

@@ -1,4 +1,4 @@
-"""Which GPU a process works on: taken by lock, shared by a few trainings, alone for a timing.
+"""The device a process works on: the CPU, or a GPU taken by lock, which trainings share and a timing has alone.
 
 The locks lie in a folder of the machine, not among the results: studies in several folders share its GPUs, and two
 machines that share a folder of results do not. Each GPU has SHARES locks, named by its UUID, so that processes with
@@ -12,29 +12,54 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bnstudy import lock
-from bnstudy.engine import choose_device
-from bnstudy.errors import TryAgain, WriteError
+from bnstudy.errors import TryAgain, UsageError, WriteError
 from bnstudy.lazy import torch
 
 FOLDER = "BNSTUDY_DEVICE_LOCKS"
-"""Variable naming the folder of locks, for machines whose /tmp is not the same for everybody."""
+"""Environment variable that names the folder of locks, for machines where /tmp differs between users."""
 PLACE = "/tmp/bnstudy-devices"
 SHARES = 2  # while one process reads data or writes a record, the other keeps the GPU busy
 PATIENCE = 24 * 3600.0
 POLL = 0.5
 THREADS = 1  # of a training process
 
+DRIVER = Path("/proc/driver/nvidia/version")
+
 Say = Callable[[str], None]
 Stopping = Callable[[], bool]
+
+
+def choose_device(wanted: str, say: Say) -> str:
+    """Return `cpu` or `cuda:n`. `auto` takes a GPU if there is one, and reports one that cannot be used.
+
+    Raises UsageError if a CUDA device is wanted that does not exist: there is no silent fall-back to the CPU.
+    """
+    if wanted == "auto":
+        if torch.cuda.is_available():
+            return "cuda:0"
+        if getattr(torch.backends, "mps", None) is not None and torch.backends.mps.is_available():
+            say("device: Apple's GPU is not supported, using the CPU")
+        elif DRIVER.exists():
+            say("device: an NVIDIA driver is installed, but this torch finds no usable GPU; using the CPU")
+        return "cpu"
+    if wanted == "cpu":
+        return wanted
+    count = torch.cuda.device_count()
+    index = wanted.partition(":")[2] or "0"
+    if wanted.partition(":")[0] != "cuda" or not index.isdecimal():
+        raise UsageError(f"--device {wanted}: no such device", "Devices: auto, cpu, cuda, cuda:0, cuda:1, ...")
+    if int(index) >= count:
+        raise UsageError(f"--device {wanted}: {count} CUDA devices found", "Use --device cpu, or check the driver.")
+    return f"cuda:{int(index)}"
 
 
 @contextlib.contextmanager
 def taken(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool = False) -> Iterator[str]:
     """Hold a device while the block runs, `cpu` or `cuda:n`, and make it torch's current one.
 
-    `auto` and `cuda` take the GPU with the fewest trainings, `cuda:n` that one; where all is taken this waits and says
-    so. `alone`: nobody else is on that GPU. The CPU is nobody's. Raises UsageError as `choose_device`, TryAgain if
-    `stopping` says so or after a day, WriteError if the locks cannot be made.
+    `auto` and `cuda` take the GPU with the fewest trainings, `cuda:n` that one. If all are taken, this reports it and
+    waits. `alone`: no other process may use that GPU. The CPU needs no lock. Raises UsageError as `choose_device`,
+    TryAgain if `stopping` returns True or after a day, WriteError if the locks cannot be made.
     """
     device = choose_device(wanted, say)
     if device == "cpu":
@@ -49,7 +74,7 @@ def taken(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool
 
 @contextlib.contextmanager
 def on_device(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: bool = False) -> Iterator[str]:
-    """Set what fixes the bits of a training while the block runs, and hold its device, as `taken` does."""
+    """Hold a device as `taken` does, with torch set so that trainings repeat bit for bit: one thread, no denormals."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)  # thread count changes bits; processes, not threads, fill the cores
     torch.set_flush_denormal(True)  # dead networks' momentum decays into denormals: a step takes 25 times longer
@@ -57,17 +82,17 @@ def on_device(wanted: str, say: Say, stopping: Stopping = lambda: False, alone: 
         with taken(wanted, say, stopping, alone) as device:
             yield device
     finally:
-        torch.set_flush_denormal(False)  # torch's default; it has no way to ask
+        torch.set_flush_denormal(False)  # torch's default; it cannot be queried
         torch.set_num_threads(before)
 
 
 def at_a_time(device: str, processes: int) -> int:
-    """How many packs such a number of processes trains at full speed: on the CPU each one, on GPUs one for each GPU."""
+    """Return how many of these processes train at full speed: all of them on the CPU, one for each GPU otherwise."""
     return processes if device == "cpu" else min(processes, max(1, torch.cuda.device_count()))
 
 
 def places(device: str, processes: int) -> int:
-    """How many of such a number of processes have something to do: on GPUs as many as share them; more would wait."""
+    """Return how many of these processes can work at once: all of them on the CPU, SHARES for each GPU otherwise."""
     return processes if device == "cpu" else min(processes, SHARES * max(1, torch.cuda.device_count()))
 
 
@@ -79,7 +104,7 @@ def words(device: str, processes: int) -> str:
 
 @contextlib.contextmanager
 def _shared(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Iterator[str]:
-    """One lock, the first shares of all GPUs before the second ones."""
+    """Hold one share of a GPU: the first shares of all GPUs are taken before the second ones."""
     deadline = time.monotonic() + PATIENCE
     places = sorted((turn, each, path) for each, paths in shares.items() for turn, path in enumerate(paths))
     said = False
@@ -102,8 +127,8 @@ def _shared(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Iter
 
 @contextlib.contextmanager
 def _alone(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Iterator[str]:
-    """All locks of the first GPU that nobody seems to be on, else of the first; they are waited for in one order, so
-    that two of these cannot wait for each other."""
+    """Hold all shares of the first GPU that seems free, else of the first GPU. Every process waits for them in the same
+    order, so two cannot wait for each other."""
     device = next((each for each in shares if not any(map(lock.holder, shares[each]))), next(iter(shares)))
     with contextlib.ExitStack() as stack:
         for path in shares[device]:
@@ -118,22 +143,22 @@ def _alone(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Itera
 def _busy(shares: dict[str, list[Path]]) -> TryAgain:
     owners = sorted({lock.owner(path) for paths in shares.values() for path in paths if lock.holder(path)})
     return TryAgain(
-        f"{', '.join(shares)}: in the hands of {', '.join(owners) or lock.UNKNOWN}",
+        f"{', '.join(shares)}: held by {', '.join(owners) or lock.UNKNOWN}",
         "Wait until one ends, or name another device (`bnstudy train --device`).",
     )
 
 
 def _shares(device: str) -> list[Path]:
-    """The locks of a GPU."""
+    """Return the paths of a GPU's locks."""
     folder = Path(os.environ.get(FOLDER) or PLACE)
     uuid = torch.cuda.get_device_properties(device).uuid
     return [_for_everybody(folder / f"{uuid}-{share}.lock") for share in range(SHARES)]
 
 
 def _for_everybody(path: Path) -> Path:
-    """Make a lock file that every user of the machine can open, whatever our umask. Raises WriteError.
+    """Make a lock file that every user of the machine can open, whatever the umask, and return it. Raises WriteError.
 
-    The folder is not sticky: in a sticky one Linux lets nobody open another user's file to create it.
+    The folder is not sticky: in a sticky one Linux refuses O_CREAT on another user's file.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -142,7 +167,7 @@ def _for_everybody(path: Path) -> Path:
         raise WriteError(
             f"{path}: cannot be opened ({error.strerror})", f"Name a folder for locks of devices in {FOLDER}."
         ) from error
-    with contextlib.suppress(PermissionError):  # somebody else made it, and did this then
+    with contextlib.suppress(PermissionError):  # another user made it, with these permissions
         path.parent.chmod(0o777)
         os.fchmod(descriptor, 0o666)
     os.close(descriptor)

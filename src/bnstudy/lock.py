@@ -106,7 +106,7 @@ def held(
     deadline = time.monotonic() + wait
     while (descriptor := _take(path)) is None:
         if time.monotonic() >= deadline or stopping():
-            raise TryAgain(f"{what}: in the hands of {owner(path)}", "Wait until it ends, then run this again.")
+            raise TryAgain(f"{what}: held by {owner(path)}", "Wait until it ends, then run this again.")
         time.sleep(poll)
     try:
         with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, without a name

@@ -123,7 +123,7 @@ def test_two_at_once(front, calm):
     processes = [front.start(), front.start()]
     codes = sorted(process.wait(600) for process in processes)
     assert codes[0] == 0
-    assert codes[1] in (0, TRY_AGAIN)  # refused: in the hands of the other
+    assert codes[1] in (0, TRY_AGAIN)  # refused: held by the other
     front.same_as(calm)
 
 

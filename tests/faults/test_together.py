@@ -15,7 +15,7 @@ def test_eight_processes_on_one_run(one, calm):
     for process in processes:
         if process.code:
             invariants.told_in_two_lines(process, TRY_AGAIN)
-            assert "in the hands of" in process.err
+            assert "held by" in process.err
     assert sum("1 trained" in process.err for process in processes) == 1
     invariants.settled(one.results, calm, one.runs)
 

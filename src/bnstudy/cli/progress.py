@@ -77,7 +77,7 @@ def _studies(config: Path, study: str | None, where: list[str] | None, seeds: st
 
 
 def _count(states: progress.States) -> dict[Any, float]:
-    from bnstudy.engine import choose_device
+    from bnstudy.devices import choose_device
 
     return progress.count(states, choose_device("auto", console.say))
 

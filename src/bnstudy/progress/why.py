@@ -123,7 +123,8 @@ def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
     """The fingerprint a checkpoint must have to be resumed, for the engine and device that would be chosen."""
     from bnstudy import devices, provenance
     from bnstudy.checkpoints import fingerprint
-    from bnstudy.engine import choose, choose_device
+    from bnstudy.devices import choose_device
+    from bnstudy.engine import choose
 
     device = choose_device("auto", say)
     try:
