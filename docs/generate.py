@@ -15,13 +15,14 @@ import typer
 
 import stated
 from bnstudy import choices, frames, provenance, record
-from bnstudy.cell import FIELDS, HINTS
 from bnstudy.claims import REGISTRY as CLAIMS
 from bnstudy.claims import practicals
 from bnstudy.cli import app
 from bnstudy.cli.extending import everywhere
 from bnstudy.config.blocks import StudyBlock, Top
+from bnstudy.fields import FIELDS, HINTS
 from bnstudy.labels import ALL_SETTINGS, READINGS, SETTINGS
+from bnstudy.model_facts import MODELS, OPTIONAL, Field
 from bnstudy.record import LAYER_COLUMNS, Record
 from bnstudy.rules import ACTS
 from text import say, table
@@ -67,9 +68,10 @@ def config_page() -> Iterator[str]:
     yield "## Fields of a cell\n"
     yield from table(("field", "values", "default", "meaning"), map(field_row, FIELDS))
     yield say("A field at its default leaves a cell's key as it is. Where it has no effect, it has to stay there:")
-    rules = ((rule,) if isinstance(rule, str) else rule for rule in ACTS)
-    reasons = zip(rules, (why for _, why in ACTS.values()), strict=True)
-    yield from table(("field", "has no effect if"), ((code(["=".join(map(plain, r))]), why) for r, why in reasons))
+    conditions = ((field, ", or ".join(rule.otherwise for rule in rules)) for field, rules in ACTS.items())
+    yield from table(("field", "has no effect if"), ((field_code(field), why) for field, why in conditions))
+    yield "The following fields depend on the model.\n"
+    yield from table(("field", "has no effect in", "because"), model_rows())
     yield "## Settings\n"
     yield f"Rows of tables B.1 and B.2. `setting: all` is {code(ALL_SETTINGS)}.\n"
     yield from table(("setting", "fields"), named(SETTINGS))
@@ -81,6 +83,22 @@ def config_page() -> Iterator[str]:
 def named(entries: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str]]:
     for name, fields in entries.items():
         yield f"`{name}`", code(f"{key}: {plain(value)}" for key, value in fields.items()) or "-"
+
+
+def field_code(field: Field) -> str:
+    return code(["=".join(map(plain, (field,) if isinstance(field, str) else field))])
+
+
+def model_rows() -> Iterator[tuple[str, str, str]]:
+    """One row per field and reason: the models in which the field has no effect."""
+    fields = dict.fromkeys([*OPTIONAL, *(field for facts in MODELS.values() for field in facts.lacks)])
+    for field in fields:
+        models: dict[str, list[str]] = {}
+        for model, facts in MODELS.items():
+            if reason := facts.inert(field):
+                models.setdefault(reason, []).append(model)
+        for reason, names in models.items():
+            yield field_code(field), code(names), reason
 
 
 def field_row(name: str) -> tuple[str, str, str, str]:

@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
 from bnstudy import extensions
-from bnstudy.cell import FIELDS
 from bnstudy.claims.measured import EXTRAS, extra
 from bnstudy.claims.terms import ROWS
 from bnstudy.config import Config, load
 from bnstudy.config.blocks import Grid
 from bnstudy.config.text import read
 from bnstudy.errors import UsageError
+from bnstudy.fields import FIELDS
 from bnstudy.labels import READINGS, SETTINGS, labels
 from bnstudy.study import describe
 from faults import tally
@@ -346,7 +346,7 @@ REFUSED = [
     ('epochs: 3', 'nesterov: torch\n        optimizer: sgd', 13, f'{GRID}.nesterov: has no effect here, optimizer is not nesterov; Leave '),
     ('epochs: 3', 'mnist_size: native', 13, f'{GRID}.mnist_size: has no effect here, dataset is not mnist; Leave mni'),
     ('epochs: 3', 'svhn_labels: digit', 13, f'{GRID}.svhn_labels: has no effect here, dataset is not svhn; Leave svh'),
-    ('epochs: 3', 'dense_layers: 1', 13, f'{GRID}.dense_layers: has no effect here, model is not cnn; Leave dense'),
+    ('epochs: 3', 'dense_layers: 1', 13, f'{GRID}.dense_layers: has no effect here, the model has a fixed number of dense layers; Leave dense'),
     ('epochs: 3', 'lr_min: 0.0\n        schedule: constant', 13, f'{GRID}.lr_min: has no effect here, schedule is constant; Leave lr_min '),
     ('epochs: 3', 'precision: fp16', 13, f"{GRID}.precision: 'fp16' is not allowed (nearest: bf16); Allowed: defa"),
     ('epochs: 3', 'batch_size: 2000', 13, f'{GRID}.batch_size: 2000, but only 1293 images of digits are trained on; '),

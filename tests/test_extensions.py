@@ -156,7 +156,7 @@ def test_a_study_of_the_folder_is_trained_by_the_dag_and_shown_on_the_page(folde
 @pytest.mark.parametrize("added", [{"norm": "mine"}, {"activation": "mine"}, {"model": "mine"}, {"dataset": "mine"}])
 def test_fast_engines_take_none_of_it_but_data(added):
     cell = Cell(**{"dataset": "toy", "model": "mlp", "norm": "batch"} | added)
-    assert scope.is_known(cell) == ("dataset" in added)
+    assert scope.is_known(cell, "packed") == scope.is_known(cell, "graph") == ("dataset" in added)
     assert Packed().supports(cell, "cpu") == ("dataset" in added)
     assert Graph().supports(cell, "cuda:0") == ("dataset" in added)
 

@@ -10,9 +10,10 @@ from pandas.testing import assert_frame_equal
 
 import synthetic
 from bnstudy import frames
-from bnstudy.cell import Cell, Run, plain
+from bnstudy.cell import Cell, Run
 from bnstudy.errors import DataError
 from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
+from bnstudy.words import plain
 from work import calls
 
 OPTIONAL = ("init_std", "train_size", "steps")  # null in a frame

@@ -3,7 +3,8 @@ from itertools import product
 
 import pytest
 
-from bnstudy.cell import FIELDS, Cell, make_cell
+from bnstudy.cell import Cell, make_cell
+from bnstudy.fields import FIELDS
 from bnstudy.labels import IDENTITY, READINGS, SETTINGS, SIZE, acting, axes, labels, name, switches
 
 NAME_PATTERN = r"[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[a-z0-9_]+-[0-9a-f]{12}"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from bnstudy.cell import FIELDS
 from bnstudy.config import load
+from bnstudy.fields import FIELDS
 from bnstudy.labels import SETTINGS, labels
 from bnstudy.published.practicals import COURSE, cells, rows
 from bnstudy.selection import cell_of

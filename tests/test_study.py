@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bnstudy.cell import FIELDS, Cell, Run
+from bnstudy.cell import Cell, Run
 from bnstudy.config import load
 from bnstudy.errors import UsageError
+from bnstudy.fields import FIELDS
 from bnstudy.labels import name
 from bnstudy.selection import find, where
 from bnstudy.study import Study, describe, plan

@@ -5,6 +5,8 @@
 
 from typing import TYPE_CHECKING
 
+import bnstudy.models as _models  # noqa: F401 - the networks enter their facts, which the rules of cells ask
+
 if TYPE_CHECKING:
     from bnstudy.loading import load as load
 

@@ -11,11 +11,10 @@ from dataclasses import dataclass
 from bnstudy import anatomy, datasets
 from bnstudy.cell import Cell, Run
 from bnstudy.lazy import torch
+from bnstudy.model_facts import facts_of
 
 TYPICAL_SHARE = 0.5  # of the 100 epochs: the published MLPs ended after 55 on MNIST and 43 on CIFAR10, in the mean
-# Share of the matrix product's rate that training reaches: on a CPU as measured with the packed and the plain loop, on
-# a GPU assumed.
-EFFICIENCY = {("cpu", "mlp"): 0.4, ("cpu", "cnn"): 0.9, ("cuda", "mlp"): 0.02, ("cuda", "cnn"): 0.25}
+TYPICAL_EFFICIENCY = 0.3  # of a network that declares none
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +69,7 @@ def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]
         if size not in per_image:
             per_image[size] = flops_per_image(cell)
         images = min(cell.train_size or 10**9, datasets.REGISTRY[cell.dataset].train)
-        share = EFFICIENCY.get((kind, cell.model), 0.3)
+        share = facts_of(cell.model).efficiency.get(kind, TYPICAL_EFFICIENCY)
         trained = images * cell.epochs if cell.steps is None else cell.steps * cell.batch_size
         seconds = per_image[size] * trained / (rate * share)
         row = totals.setdefault((cell.model, cell.dataset), [0, 0.0, 0.0])

@@ -24,9 +24,10 @@ from types import ModuleType
 from typing import Any
 
 from bnstudy import choices, figures, labels, provenance
-from bnstudy.cell import FIELDS
 from bnstudy.errors import StudyError, UsageError, nearest
 from bnstudy.extensions import LOADED, Extension
+from bnstudy.fields import FIELDS
+from bnstudy.model_facts import MODELS
 
 VARIABLE = "BNSTUDY_EXTENSIONS"
 GROUP = "bnstudy.extensions"
@@ -101,7 +102,7 @@ def _entering(source: str, enter: Callable[[], ModuleType]) -> ModuleType:
 
 def _registries() -> dict[str, dict[str, Any]]:
     more = {"setting": labels.SETTINGS, "reading": labels.READINGS, "figure": figures.REGISTRY, "kind": figures.KINDS}
-    return choices.REGISTRIES | more
+    return choices.REGISTRIES | more | {"facts of model": MODELS}
 
 
 def _line(error: Exception, file: str) -> str:

@@ -14,11 +14,13 @@ import numpy as np
 import pandas as pd
 
 from bnstudy import disk, paths
-from bnstudy.cell import FIELDS, FORMS, Run, plain
+from bnstudy.cell import Run
 from bnstudy.errors import DataError
+from bnstudy.fields import FIELDS, FORMS
 from bnstudy.labels import labels, name
 from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 from bnstudy.study import Study
+from bnstudy.words import plain
 
 BROKEN_PERMILLE = 999
 """A run is broken if it gives one answer for at least so many of 1,000 test images."""

@@ -7,7 +7,8 @@ of the default reading, and two bundles follow the text and the author's code th
 
 from typing import Any
 
-from bnstudy.cell import FIELDS, Cell, Run
+from bnstudy.cell import Cell, Run
+from bnstudy.fields import FIELDS
 from bnstudy.rules import inert
 
 SETTINGS: dict[str, dict[str, Any]] = {

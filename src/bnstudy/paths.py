@@ -5,8 +5,10 @@ import re
 import sys
 from pathlib import Path
 
-from bnstudy.cell import KEY_PATTERN
 from bnstudy.errors import UsageError
+
+KEY_PATTERN = r"[0-9a-f]{12}"
+"""What the key of a cell looks like (`Cell.key`)."""
 
 
 def shipped() -> Path:

@@ -10,8 +10,9 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from bnstudy.cell import FIELDS, Cell, Run, make_cell
+from bnstudy.cell import Cell, Run, make_cell
 from bnstudy.errors import DataError, Unreadable, UsageError
+from bnstudy.fields import FIELDS
 
 SCHEMA = 1
 

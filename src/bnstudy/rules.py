@@ -1,128 +1,164 @@
-"""Which fields act in which cells, and what a cell cannot be without.
+"""Which fields act in which cells, and which fields a cell cannot do without.
 
-One training has one key: a field that has no effect in a cell must stay at its default there.
+One training has one key: a field that has no effect in a cell must keep its default there. What depends on the network
+is declared beside it (`model_facts`); everything else is here. Stdlib only.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from math import floor
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from bnstudy.cell import Cell
+from bnstudy.errors import UsageError
+from bnstudy.fields import Fields
+from bnstudy.model_facts import Field, facts_of
+
+BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
+LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
+WITHOUT_MOMENTUM = ("sgd", "adam", "adagrad", "adadelta", "adamax")
+DRAWN_OTHERWISE = ("normal", "torch_default")
+"""Inits whose distribution is part of their definition, so that they have neither fans nor a choice of distribution."""
 
 
-def is_watched(cell: Cell) -> bool:
-    """Whether images are held out that may end the training."""
-    return cell.steps is None and cell.validation_fraction > 0
-
-
-def train_part(cell: Cell, images: int) -> int:
-    """How many of so many training images are trained on, and not held out (thesis 6.1)."""
+def train_part(cell: Fields, images: int) -> int:
+    """Return how many of `images` training images remain after the validation images are held out (thesis 6.1)."""
     return floor((1 - Fraction(str(cell.validation_fraction))) * images)
 
 
-BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
-_DENSE = ("mlp", "numpy_mlp")  # networks without convolutions
-_OWN_LAYOUT = ("resnet_course", "densenet121")  # networks that say themselves where their norms stand
-_LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
-_NORMED = (lambda c: c.norm != "none", "norm is none")
-_AVERAGED = (lambda c: c.norm not in ("none", *_LAYER_NORMS), "no norm takes averages over images")
-_PENALIZED = (lambda c: c.penalty != "none", "penalty is none")
-_DROPPED = (lambda c: c.dropout > 0, "dropout is 0")
-_ADAPTIVE = (lambda c: c.schedule == "adaptive", "schedule is not adaptive")
-_NORMAL = (lambda c: c.init == "normal", "init is not normal")
-_DRAWN = ("normal", "torch_default")  # inits with a distribution of their own
-_NO_MOMENTUM = ("sgd", "adam", "adagrad", "adadelta", "adamax")
-_EPOCHS = (lambda c: c.steps is None, "steps gives the length")
-_SPLIT = (lambda c: c.validation_fraction > 0, "no images are held out")
-_WATCHED = (is_watched, "the length is fixed, or no images are held out")
-_NOT_TORCHVISION = (lambda c: c.model != "densenet121", "densenet121 is torchvision's")
+class Rule(NamedTuple):
+    """A condition under which a field acts, and the reason to give where it does not hold."""
 
-Rule = tuple[Callable[["Cell"], bool], str]
-
-# field, or field and value -> (does it act in this cell?, why not)
-ACTS: dict[Any, Rule] = {
-    "norm_placement": (lambda c: c.norm != "none" and c.model not in _OWN_LAYOUT, "norm is none, or the model says it"),
-    ("norm_placement", "pre_linear"): (lambda c: c.model == "mlp", "model is not mlp"),
-    "gamma_init": _NORMED, ("gamma_init", "ones"): (lambda c: not c.pretrained, "the scales are given"),
-    "norm_eps": (lambda c: c.norm != "none" and c.model != "densenet121", "norm is none, or torchvision's"),
-    "output_norm": (
-        lambda c: c.norm != "none" and c.norm_placement != "pre_linear" and c.model not in _OWN_LAYOUT,
-        "norm is none, or its places are given",
-    ),
-    "population": _AVERAGED,
-    "norm_momentum": (
-        lambda c: _AVERAGED[0](c) and c.population == "running" and c.model != "densenet121",
-        "there are no running averages, or they are torchvision's",
-    ),
-    "norm_bias": (
-        lambda c: c.norm != "none" and c.model not in _OWN_LAYOUT
-        and (c.norm_placement == "pre_activation" or c.output_norm),
-        "no layer stands directly before a norm",
-    ),
-    "activation": _NOT_TORCHVISION, "width": (lambda c: not c.hidden and c.model != "densenet121", "widths are given"),
-    "negative_slope": (lambda c: c.activation == "leaky_relu", "activation is not leaky_relu"),
-    "hidden": (lambda c: c.model in _DENSE, "the model has convolutions"),
-    ("hidden", (100, 100, 100)): (lambda c: c.model != "mlp", "these are the model's own widths"),  # table 6.2
-    ("hidden", (100,)): (lambda c: c.model != "numpy_mlp", "these are the model's own widths"),
-    "pretrained": (lambda c: c.model == "densenet121", "model is not densenet121"),
-    "precision": (lambda c: c.model != "numpy_mlp", "numpy computes as on a CPU"),
-    "penalty_strength": _PENALIZED, "penalty_factor": _PENALIZED, "penalty_on": _PENALIZED,
-    "dropout": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropout"),
-    "dropconnect": (lambda c: c.model in ("mlp", "cnn"), "the model has no dropconnect"),
-    "dropout_at": _DROPPED, "dropout_kind": _DROPPED,
-    ("dropout_at", "every"): (lambda c: c.model != "mlp", "an mlp drops after every activation by default"),
-    ("dropout_at", "pairs"): (lambda c: c.model != "mlp", "an mlp has no pairs of layers"),
-    ("dropout_kind", "maps"): (lambda c: c.model != "mlp", "an mlp has no feature maps"),
-    "epochs": _EPOCHS, "last_batch": _EPOCHS, "stop_patience": _WATCHED,
-    "eval_every": (lambda c: c.steps is not None, "steps is not given"),
-    "decay_factor": (lambda c: c.schedule in ("adaptive", "scheduled"), "schedule has no factor"),
-    "decay_at": (lambda c: c.schedule == "scheduled", "schedule is not scheduled"),
-    "decay_patience": _ADAPTIVE, "decay_counter": _ADAPTIVE,
-    "decay_rate": (lambda c: c.schedule not in ("adaptive", "constant", "scheduled"), "schedule has no rate"),
-    "improvement": (lambda c: c.schedule == "adaptive" or c.stops_early, "nothing waits for an improvement"),
-    "kaiming_gain": (lambda c: c.init == "kaiming", "init is not kaiming"),
-    "init_distribution": (lambda c: c.init not in _DRAWN, "init has its own"),
-    "init_std": _NORMAL, "init_std_on": _NORMAL,
-    "fan": (lambda c: c.model not in _DENSE and c.init not in _DRAWN, "model has no convolution, or init no fan"),
-    "dense_layers": (lambda c: c.model == "cnn", "model is not cnn"),
-    "nesterov": (lambda c: c.optimizer == "nesterov", "optimizer is not nesterov"),
-    "momentum": (lambda c: c.optimizer not in _NO_MOMENTUM, "optimizer has no momentum"),
-    "split": _SPLIT, ("standardization_from", "train_set"): _SPLIT, ("tested_weights", "best"): _SPLIT,
-    "split_seed": (lambda c: c.split != "last" and c.validation_fraction > 0, "the split is not drawn"),
-    "mnist_size": (lambda c: c.dataset == "mnist", "dataset is not mnist"),
-    ("mnist_size", "native"): (lambda c: c.model != "cnn", "the cnn halves its images five times and needs 32x32"),
-    "svhn_labels": (lambda c: c.dataset == "svhn", "dataset is not svhn"),
-    "lr_min": (lambda c: c.schedule != "constant", "schedule is constant"),
-}  # fmt: skip
-
-# What a cell cannot be without: (does it lack that?, cause, remedy).
-NEEDS: tuple[tuple[Callable[[Cell], bool], str, str], ...] = (
-    (lambda c: c.init == "normal" and c.init_std is None, "init_std: missing, init is normal",
-     "Give init_std a number above 0, for instance 0.0001."),
-    (lambda c: c.penalty != "none" and c.penalty_strength == 0, "penalty_strength: missing, penalty is {cell.penalty}",
-     "Give it a number above 0, for instance 0.0005."),
-    (lambda c: c.schedule == "scheduled" and not c.decay_at, "decay_at: missing, schedule is scheduled",
-     "Give the epochs after which lr falls, for instance [30, 60]."),
-    (lambda c: list(c.decay_at) != sorted(set(c.decay_at)), "decay_at: {cell.decay_at} does not rise",
-     "Give each epoch once, in rising order."),
-    (lambda c: c.schedule == "adaptive" and not c.validation_fraction,
-     "schedule: adaptive needs images held out, validation_fraction is 0", "Give another one, for instance constant."),
-    (lambda c: c.steps is not None and c.eval_every > c.steps,
-     "eval_every: {cell.eval_every} is more than all {cell.steps} steps", "Give at most as many as steps."),
-    (lambda c: c.model == "densenet121" and c.norm != "batch", "norm: densenet121 has its own, batch",
-     "Say norm=batch, or take another model."),
-    (lambda c: c.augment != "none" and c.standardization == "pca",
-     "augment: {cell.augment} needs pixels, which whitened images (standardization pca) have not",
-     "Take another standardization, or leave augment out."),
-)  # fmt: skip
+    holds: Callable[[Fields], bool]
+    otherwise: str
 
 
-def inert(cell: Cell, name: str, value: Any = None) -> str:
-    """Why field `name` (with this value, by default the cell's own) has no effect in `cell`, or an empty string."""
+def only(field: str, *values: Any, otherwise: str = "") -> Rule:
+    """The condition that `field` has one of these values."""
+    return Rule(
+        lambda cell: getattr(cell, field) in values, otherwise or f"{field} is not {' or '.join(map(str, values))}"
+    )
+
+
+def unless(field: str, *values: Any, otherwise: str = "") -> Rule:
+    """The condition that `field` has none of these values."""
+    return Rule(
+        lambda cell: getattr(cell, field) not in values, otherwise or f"{field} is {' or '.join(map(str, values))}"
+    )
+
+
+def awaits_improvement(cell: Fields) -> bool:
+    return cell.schedule == "adaptive" or cell.stops_early
+
+
+def has_layer_before_norm(cell: Fields) -> bool:
+    """Return True if the output of some layer goes into a norm directly."""
+    return cell.norm_placement == "pre_activation" or cell.output_norm
+
+
+NORMED = unless("norm", "none")
+AVERAGED = unless("norm", "none", *LAYER_NORMS, otherwise="no norm takes averages over images")
+PENALIZED = unless("penalty", "none")
+DROPS = unless("dropout", 0)
+ADAPTIVE = only("schedule", "adaptive")
+NORMAL = only("init", "normal")
+EPOCHS = only("steps", None, otherwise="steps gives the length")
+HELD_OUT = unless("validation_fraction", 0, otherwise="no images are held out")
+
+ACTS: dict[Field, tuple[Rule, ...]] = {
+    # normalization
+    "norm_placement": (NORMED,),
+    "norm_eps": (NORMED,),
+    "norm_momentum": (AVERAGED, only("population", "running", otherwise="there are no running averages")),
+    "norm_bias": (NORMED, Rule(has_layer_before_norm, "no layer is directly before a norm")),
+    "output_norm": (NORMED, unless("norm_placement", "pre_linear")),
+    "population": (AVERAGED,),
+    "gamma_init": (NORMED,),
+    ("gamma_init", "ones"): (only("pretrained", False, otherwise="the scales are pretrained"),),
+    # network
+    "width": (only("hidden", (), otherwise="widths are given"),),
+    "negative_slope": (only("activation", "leaky_relu"),),
+    "dropout_at": (DROPS,),
+    "dropout_kind": (DROPS,),
+    # initialization
+    "kaiming_gain": (only("init", "kaiming"),),
+    "init_distribution": (unless("init", *DRAWN_OTHERWISE, otherwise="init has its own distribution"),),
+    "init_std": (NORMAL,),
+    "init_std_on": (NORMAL,),
+    "fan": (unless("init", *DRAWN_OTHERWISE, otherwise="init has no fan"),),
+    # loss and update
+    "penalty_strength": (PENALIZED,),
+    "penalty_factor": (PENALIZED,),
+    "penalty_on": (PENALIZED,),
+    "nesterov": (only("optimizer", "nesterov"),),
+    "momentum": (unless("optimizer", *WITHOUT_MOMENTUM, otherwise="optimizer has no momentum"),),
+    # length, decay and stop
+    "epochs": (EPOCHS,),
+    "last_batch": (EPOCHS,),
+    "eval_every": (unless("steps", None, otherwise="steps is not given"),),
+    "stop_patience": (EPOCHS, HELD_OUT),
+    "improvement": (Rule(awaits_improvement, "nothing waits for an improvement"),),
+    "decay_factor": (only("schedule", "adaptive", "scheduled", otherwise="schedule has no factor"),),
+    "decay_at": (only("schedule", "scheduled"),),
+    "decay_patience": (ADAPTIVE,),
+    "decay_counter": (ADAPTIVE,),
+    "decay_rate": (unless("schedule", "adaptive", "constant", "scheduled", otherwise="schedule has no rate"),),
+    "lr_min": (unless("schedule", "constant"),),
+    ("tested_weights", "best"): (HELD_OUT,),
+    # data
+    "split": (HELD_OUT,),
+    "split_seed": (unless("split", "last", otherwise="the split is not drawn"), HELD_OUT),
+    ("standardization_from", "train_set"): (HELD_OUT,),
+    "mnist_size": (only("dataset", "mnist"),),
+    "svhn_labels": (only("dataset", "svhn"),),
+}
+"""A field, or one value of it, -> the conditions under which it acts. What is not listed acts everywhere."""
+
+
+def inert(cell: Fields, name: str, value: Any = None) -> str:
+    """Return why field `name`, with this value or by default the cell's, has no effect in `cell`; "" if it acts."""
     value = getattr(cell, name) if value is None else value
-    rules = (ACTS[rule] for rule in (name, (name, value)) if rule in ACTS)
-    return next((reason for acts, reason in rules if not acts(cell)), "")
+    facts = facts_of(cell.model)
+    for rule in (name, (name, value)):
+        for condition in ACTS.get(rule, ()):
+            if not condition.holds(cell):
+                return condition.otherwise
+        if reason := facts.inert(rule):
+            return reason
+    return ""
+
+
+def lacking(cell: Fields) -> Iterator[tuple[str, str]]:
+    """Yield what the cell cannot do without, as cause and remedy of an error."""
+    norms = facts_of(cell.model).norms
+    if cell.init == "normal" and cell.init_std is None:
+        yield "init_std: missing, init is normal", "Give init_std a number above 0, for instance 0.0001."
+    if cell.penalty != "none" and cell.penalty_strength == 0:
+        yield f"penalty_strength: missing, penalty is {cell.penalty}", "Give a number above 0, for instance 0.0005."
+    if cell.schedule == "scheduled" and not cell.decay_at:
+        yield "decay_at: missing, schedule is scheduled", "Give the epochs after which lr falls, for instance [30, 60]."
+    if list(cell.decay_at) != sorted(set(cell.decay_at)):
+        yield f"decay_at: {cell.decay_at} does not rise", "Give each epoch once, in rising order."
+    if cell.schedule == "adaptive" and not cell.validation_fraction:
+        yield (
+            "schedule: adaptive needs images held out, validation_fraction is 0",
+            "Give another one, for instance constant.",
+        )
+    if cell.steps is not None and cell.eval_every > cell.steps:
+        yield f"eval_every: {cell.eval_every} is more than all {cell.steps} steps", "Give at most as many as steps."
+    if norms and cell.norm not in norms:
+        own = " or ".join(norms)
+        yield f"norm: {cell.model} has its own, {own}", f"Give norm={own}, or take another model."
+    if cell.augment != "none" and cell.standardization == "pca":
+        yield (
+            f"augment: {cell.augment} needs pixels, which whitened images (standardization pca) do not have",
+            "Take another standardization, or leave augment out.",
+        )
+
+
+def check(cell: Fields, given: Iterable[str]) -> None:
+    """Raise UsageError if one of the `given` fields has no effect in the cell, or if the cell lacks something."""
+    for name in given:
+        if reason := inert(cell, name):
+            raise UsageError(f"{name}: has no effect here, {reason}", f"Leave {name} out, or change the other field.")
+    for cause, remedy in lacking(cell):
+        raise UsageError(cause, remedy)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from bnstudy import choices
-from bnstudy.cell import FIELDS, FORMS, Cell, Run, as_word, make_cell
+from bnstudy.cell import Cell, Run, make_cell
 from bnstudy.errors import UsageError, nearest
+from bnstudy.fields import FIELDS, FORMS
 from bnstudy.labels import READINGS, SETTINGS, name
 from bnstudy.study import MAX_SEEDS, Study, describe
+from bnstudy.words import as_word, fields_of
 
-WIDTHS = "[0-9]{1,9}(-[0-9]{1,9})*"
 SEED = "[0-9]{1,9}"  # no other digits that Unicode has, and all below 2^31
 SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
 
@@ -137,21 +138,6 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     return meeting(runs, conditions)
 
 
-def fields_of(words: Iterable[str]) -> dict[str, Any]:
-    """The fields that `key=value` words give, each as the type of its field."""
-    given: dict[str, Any] = {}
-    for word in words:
-        key, sign, value = word.partition("=")
-        if not sign:
-            raise UsageError(
-                f"{word}: not of the form key=value", "For instance: bnstudy try model=mlp dataset=digits norm=batch"
-            )
-        if key in given:
-            raise UsageError(f"{key}: given twice, {given[key]} and {value}", "Give it once.")
-        given[key] = _typed(key, value)
-    return given
-
-
 def cell_of(words: list[str]) -> Cell:
     """The cell that `key=value` words describe; `setting` and `reading` stand for their fields."""
     given = fields_of(words)
@@ -164,21 +150,6 @@ def cell_of(words: list[str]) -> Cell:
         into.update({} if chosen is None else names[chosen])
     fields |= given
     return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
-
-
-def _typed(key: str, text: str) -> Any:
-    """A word as the type of its field; what does not fit stays text, for `Cell` to refuse with its reason."""
-    form = FORMS.get(key)
-    if form is None or text == "null":
-        return None if text == "null" else text
-    if form.is_list:
-        return [int(each) for each in text.split("-")] if re.fullmatch(WIDTHS, text) else text
-    if form.type is bool:
-        return {"true": True, "false": False}.get(text, text)
-    try:
-        return form.type(text)
-    except ValueError:
-        return text
 
 
 def spread_where(words: list[str]) -> list[str]:

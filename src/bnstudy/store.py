@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from bnstudy import disk, lock, paths
-from bnstudy.cell import KEY_PATTERN, Run
+from bnstudy.cell import Run
 from bnstudy.errors import DataError, Unreadable, WriteError
 from bnstudy.record import Record
 
@@ -61,7 +61,7 @@ def get_record(results: Path, run: Run) -> Record | None:
 def find_records(results: Path, key: str) -> list[Record]:
     """Return all stored records of a cell key in order of seed; none if the key is malformed. Raises DataError."""
     folder = results / "records" / key
-    if not re.fullmatch(KEY_PATTERN, key) or not folder.is_dir():
+    if not re.fullmatch(paths.KEY_PATTERN, key) or not folder.is_dir():
         return []
     seeds = sorted(int(file.stem) for file in folder.glob("*.json") if re.fullmatch(r"0|[1-9]\d*", file.stem))
     return [_stored(paths.record(results, key, seed), key, seed) for seed in seeds]

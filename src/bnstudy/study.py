@@ -11,12 +11,14 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
-from bnstudy.cell import FIELDS, Cell, Run, as_word, plain
+from bnstudy.cell import Cell, Run
+from bnstudy.fields import FIELDS
 from bnstudy.labels import labels, name
+from bnstudy.model_facts import facts_of
+from bnstudy.words import as_word, plain
 
 MAX_SEEDS = 1_000
 STUDY_PATTERN = r"[a-z][a-z0-9_]{0,39}"
-RUNS_PER_PACK = {"mlp": 18, "cnn": 6}  # few enough for full cores, many enough that a start-up of 4 s is nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,15 +81,15 @@ def plan(runs: Sequence[Run]) -> list[Pack]:
     packs = []
     for (model, _), members in sorted(groups.items()):
         members.sort(key=lambda r: (shape(r.cell), r.cell.key, r.seed))
-        count = -(-len(members) // RUNS_PER_PACK.get(model, 3))
+        count = -(-len(members) // facts_of(model).runs_per_pack)
         bounds = [round(i * len(members) / count) for i in range(count + 1)]
         packs += [_pack(members[a:b]) for a, b in pairwise(bounds)]
     return packs
 
 
 def wants_gpu(cell: Cell) -> bool:
-    """Whether this takes days without a GPU: convolutions at full width."""
-    return "mlp" not in cell.model and cell.width == 1
+    """Return True if this takes days without a GPU: convolutions at full width."""
+    return facts_of(cell.model).wants_gpu and cell.width == 1
 
 
 def shape(cell: Cell) -> str:

@@ -7,10 +7,11 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import frames
-from bnstudy.cell import Cell, make_cell, plain
+from bnstudy.cell import Cell, make_cell
 from bnstudy.claims.terms import ROWS
 from bnstudy.labels import NORMS, SETTINGS, THESIS_DATASETS
 from bnstudy.study import describe
+from bnstudy.words import plain
 
 EMPTY = frames.build([])
 

@@ -10,8 +10,9 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from bnstudy import activations, inits, losses, models, norms, optimizers, penalties, schedules
-from bnstudy.cell import HINTS, Cell
+from bnstudy.cell import Cell
 from bnstudy.errors import UsageError
+from bnstudy.fields import HINTS
 from bnstudy.inits import initialize
 from bnstudy.models.block import set_step
 

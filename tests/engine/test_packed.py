@@ -6,12 +6,13 @@ import random
 import pytest
 import torch
 
-from bnstudy.cell import FIELDS, Cell, Run
+from bnstudy.cell import Cell, Run
 from bnstudy.engine import packed, scope
 from bnstudy.engine.contract import Keeper, Trained
 from bnstudy.engine.inputs import Inputs
 from bnstudy.engine.reference import Reference
 from bnstudy.errors import TryAgain
+from bnstudy.fields import FIELDS
 
 
 @pytest.fixture(autouse=True)

@@ -9,17 +9,18 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from bnstudy.cell import FIELDS, plain
 from bnstudy.claims.catalogue import ACCURACY, TIMING
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
 from bnstudy.claims.terms import Place, Slot
+from bnstudy.fields import FIELDS
 from bnstudy.frames import Frames, of_largest_protocol
 from bnstudy.labels import axes
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
 from bnstudy.stats import SLOT, cell_means, each, pooled_by, spreads
 from bnstudy.timing.machines import Machine, machine_of, machines
+from bnstudy.words import plain
 
 REDRAWS = 10_000
 STREAM = 2016

@@ -13,8 +13,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 from pydantic_core import PydanticCustomError
 
 from bnstudy import choices, datasets
-from bnstudy.cell import FIELDS, FORMS, checked
 from bnstudy.errors import UsageError, nearest
+from bnstudy.fields import FIELDS, FORMS, checked
 from bnstudy.labels import READINGS, SETTINGS
 from bnstudy.study import MAX_SEEDS, STUDY_PATTERN
 

@@ -1,10 +1,12 @@
-"""What the fast engines implement: a list of what they know, not of what they do not.
+"""What the fast engines implement: a list of what they know, not of what they lack.
 
-A field added to `Cell` later acts on the reference engine alone, until a fast engine honours it, is tested against the
-reference and the field's name is put here. So no fast engine can silently ignore a hyperparameter.
+A field added later acts in the reference engine alone, until a fast engine implements it, is tested against the
+reference, and the field is listed here. So no fast engine can silently ignore a hyperparameter. Which networks a fast
+engine implements is declared beside each network (`ModelFacts.engines`).
 """
 
 from bnstudy.cell import Cell
+from bnstudy.model_facts import facts_of
 
 KNOWN = frozenset({
     "dataset", "model", "norm", "norm_placement", "activation", "init", "init_std", "dropout", "penalty",
@@ -15,24 +17,24 @@ KNOWN = frozenset({
     "gamma_init", "norm_eps", "norm_momentum", "population", "norm_bias", "output_norm", "dense_layers", "dropout_at",
     "dropout_kind", "penalty_factor", "penalty_on", "nesterov", "last_batch", "shuffle", "precision", "recipe",
 })  # fmt: skip
-"""Fields that both fast engines honour at any value, but for the values each of them names in `supports`."""
+"""Fields that the fast engines implement at any value, except values that an engine excludes in `supports`."""
 
 NAMES = {
-    "model": ("mlp", "cnn"),
     "norm": ("none", "batch"),
     "activation": ("sigmoid", "relu", "elu", "tanh", "leaky_relu", "prelu", "softplus"),
     "penalty": ("none", "l1", "l2", "elastic_net"),
     "standardization": ("scalar", "channel", "dimension", "mean_image"),
 }
-"""Names whose code was tried in a fast engine; a later one, or an extension's, is for the reference alone."""
+"""Names whose code was tested in a fast engine; others, as those of extensions, are for the reference alone."""
 
 PLACEMENTS = ("pre_activation", "post_activation")
 
 
-def is_known(cell: Cell) -> bool:
-    """Whether every field that makes this cell what it is is one the fast engines implement."""
+def is_known(cell: Cell, engine: str) -> bool:
+    """Return True if this fast engine implements the cell's network, and all fast engines the cell's other fields."""
     return (
-        cell.non_default().keys() <= KNOWN
+        engine in facts_of(cell.model).engines
+        and cell.non_default().keys() <= KNOWN
         and all(getattr(cell, field) in names for field, names in NAMES.items())
         and cell.norm_placement in PLACEMENTS
         and cell.validation_fraction > 0

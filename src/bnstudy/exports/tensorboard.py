@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import disk, extras
-from bnstudy.cell import FIELDS
+from bnstudy.fields import FIELDS
 from bnstudy.loading import Results
 
 EPOCHS = {

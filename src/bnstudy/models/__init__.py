@@ -1,4 +1,4 @@
-"""Networks: one file each, which defines `build(cell, shape)`. A new file is a new model.
+"""Networks: one file each, which holds its `FACTS` and defines `build(cell, shape)`. A new file is a new model.
 
 A model is a module from images (N, C, H, W) to logits (N, classes); its `blocks` is the ordered list of its
 weight layers (models/block.py), the last of them named `output`. Importing this package imports no torch.
@@ -12,9 +12,10 @@ from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
-from bnstudy.cell import Cell
+from bnstudy.model_facts import MODELS
 
 if TYPE_CHECKING:
+    from bnstudy.cell import Cell
     from bnstudy.models.block import Network
 
 
@@ -33,24 +34,24 @@ class ImageShape:
         return self.channels * self.height * self.width
 
 
-def _builder(module: str) -> Callable[[Cell, ImageShape], Network]:
-    return lambda cell, shape: import_module(f"{__name__}.{module}").build(cell, shape)
-
-
-REGISTRY: dict[str, Callable[[Cell, ImageShape], Network]] = {
-    found.name: _builder(found.name) for found in iter_modules(__path__) if found.name != "block"
+_FILES = {
+    found.name: import_module(f"{__name__}.{found.name}") for found in iter_modules(__path__) if found.name != "block"
 }
+
+REGISTRY: dict[str, Callable[[Cell, ImageShape], Network]] = {name: file.build for name, file in _FILES.items()}
+
+MODELS.update({name: file.FACTS for name, file in _FILES.items()})
 
 
 def obtain(cell: Cell) -> None:
-    """Make sure of the weights that the cell's network starts from. Raises DataError where they cannot be had."""
+    """Fetch the weights that the cell's network starts from, if absent. Raises DataError if they are unavailable."""
     if cell.pretrained:
-        import_module(f"{__name__}.{cell.model}").obtain()
+        _FILES[cell.model].obtain()
 
 
 def build(cell: Cell, shape: ImageShape) -> Network:
-    """The cell's network in training mode, its weights not yet those of a seed (`inits.initialize`).
+    """Return the cell's network in training mode, its weights not yet those of a seed (`inits.initialize`).
 
-    Raises UsageError where images of this shape do not fit the network.
+    Raises UsageError if images of this shape do not fit the network.
     """
     return REGISTRY[cell.model](cell, shape)

@@ -1,7 +1,7 @@
 """What networks are made of: one weight layer with its norm, nonlinearity and dropout."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
@@ -126,12 +126,23 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """A module from images (N, C, H, W) to logits (N, classes).
+    """A module from images (N, C, H, W) to logits (N, classes): weight layers, and the way of images through them.
 
-    `blocks` are its weight layers in forward order, kept as a ModuleList; the last is named `output`.
+    `blocks` are its weight layers in forward order; the last is named `output`. `parts`, if given, are the named
+    modules that own the weights; the blocks are then views of them.
     """
 
     blocks: Sequence[Block]
+
+    def __init__(self, blocks: Sequence[Block], forward: "Callable[[Network, Tensor], Tensor]", **parts: nn.Module):
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self.blocks = tuple(blocks) if parts else cast(Sequence[Block], nn.ModuleList(blocks))
+        self._compute = forward
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._compute(self, images)
 
 
 class Layer(NamedTuple):

@@ -14,17 +14,19 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
-
-import torch
-from torch import Tensor, nn
-from torch.nn.functional import adaptive_avg_pool2d, relu
+from typing import TYPE_CHECKING, Any
 
 from bnstudy import paths
-from bnstudy.cell import Cell
 from bnstudy.errors import DataError, UsageError
-from bnstudy.models import ImageShape
-from bnstudy.models.block import Block, Network
+from bnstudy.lazy import torch
+from bnstudy.model_facts import ModelFacts
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from bnstudy.cell import Cell
+    from bnstudy.models import ImageShape
+    from bnstudy.models.block import Block, Network
 
 FILE = "densenet121-a639ec97.pth"
 DIGEST = "a639ec97"  # the official file's SHA-256 begins so, as its name says
@@ -32,38 +34,65 @@ VARIABLE = "BNSTUDY_DENSENET121"
 SMALLEST = 32  # pixels a side that five halvings leave something of
 
 
-class DenseNet(Network):
+FACTS = ModelFacts(
+    has=frozenset({"pretrained"}),
+    lacks=dict.fromkeys(("norm_placement", "output_norm", "norm_bias"), "the model has its own places for norms")
+    | dict.fromkeys(("norm_eps", "norm_momentum", "activation", "width"), "the model is as torchvision defines it"),
+    norms=("batch",),
+)
+
+
+def build(cell: Cell, shape: ImageShape) -> Network:
     """Images (N, C, H, W) to logits (N, classes).
 
-    `blocks` are its 121 weight layers, each with the norm and nonlinearity beside it; the last norm is the output
-    layer's. They are views: `features` and `classifier` hold the modules.
+    Its `blocks` are the 121 weight layers, each with the norm and nonlinearity beside it; the last norm is the output
+    layer's. They are views of `features` and `classifier`, which hold the modules.
+    Raises UsageError where images do not fit, DataError where pretrained weights are unavailable.
     """
+    if min(shape.height, shape.width) < SMALLEST:
+        raise UsageError(
+            f"{cell.dataset}: {shape.height}x{shape.width} images do not fit densenet121, which halves them five times",
+            "Give it images of at least 32x32 (mnist_size: pad or resize).",
+        )
+    if cell.pretrained and shape.channels != 3:
+        raise UsageError(
+            f"pretrained: the weights are for three channels, {cell.dataset} has {shape.channels}",
+            "Leave pretrained out, or take a data set in colour.",
+        )
+    from bnstudy.models.block import Network
 
-    features: Any
-
-    def __init__(self, channels: int, classes: int, weights: dict[str, Tensor] | None):
-        super().__init__()
-        from torchvision.models import densenet121
-
-        self.features = densenet121(weights=None).features
-        if weights is not None:
-            self.features.load_state_dict(weights)
-        elif channels != 3:
-            self.features.conv0 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
-        for module in self.features.modules():
-            if isinstance(module, nn.ReLU):
-                module.inplace = False  # what is measured before it must outlive it
-        self.classifier = nn.Linear(self.features.norm5.num_features, classes)
-        self.blocks = tuple(_blocks(self.features, self.classifier, given=weights is not None))
-
-    def forward(self, images: Tensor) -> Tensor:
-        x = adaptive_avg_pool2d(relu(self.features(images)), 1).flatten(1)
-        return self.blocks[-1].activation(self.classifier(x))
+    features = _features(shape.channels, read(obtain()) if cell.pretrained else None)
+    classifier = torch.nn.Linear(features.norm5.num_features, shape.classes)
+    blocks = list(_blocks(features, classifier, given=cell.pretrained))
+    return Network(blocks, forward, features=features, classifier=classifier)
 
 
-def _blocks(features: Any, classifier: nn.Linear, given: bool) -> Iterator[Block]:
+def forward(network: Any, images: Tensor) -> Tensor:
+    x = torch.relu(network.features(images))
+    x = torch.nn.functional.adaptive_avg_pool2d(x, 1).flatten(1)
+    return network.blocks[-1].activation(network.classifier(x))
+
+
+def _features(channels: int, weights: dict[str, Tensor] | None) -> Any:
+    """torchvision's layers but the last, with these weights."""
+    from torchvision.models import densenet121
+
+    features = densenet121(weights=None).features
+    if weights is not None:
+        features.load_state_dict(weights)
+    elif channels != 3:
+        features.conv0 = torch.nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
+    for module in features.modules():
+        if isinstance(module, torch.nn.ReLU):
+            module.inplace = False  # its input is measured after it has computed
+    return features
+
+
+def _blocks(features: Any, classifier: torch.nn.Linear, given: bool) -> Iterator[Block]:
     parts = ("layer", "norm") if given else ()
-    none = nn.Identity
+    from bnstudy.models.block import Block
+
+    none = torch.nn.Identity
     yield Block("conv0", features.conv0, features.norm0, features.relu0, none(), given=parts)
     for i in range(1, 5):
         for j, layer in enumerate(getattr(features, f"denseblock{i}").children(), 1):
@@ -76,7 +105,7 @@ def _blocks(features: Any, classifier: nn.Linear, given: bool) -> Iterator[Block
 
 
 def obtain() -> Path:
-    """The file of the official weights, downloaded if it is not there. Raises DataError where it cannot be had."""
+    """Return the file of the official weights, downloaded if it is absent. Raises DataError if it is unavailable."""
     named = os.environ.get(VARIABLE)
     path = Path(named) if named else paths.data_root() / FILE
     if not path.exists() and not named:
@@ -115,18 +144,3 @@ def read(path: Path) -> dict[str, Tensor]:
     old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
     named = {old.sub(r"\1\2.", name): values for name, values in state.items()}
     return {k.removeprefix("features."): v for k, v in named.items() if k.startswith("features.")}
-
-
-def build(cell: Cell, shape: ImageShape) -> DenseNet:
-    """Raises UsageError where images do not fit, DataError where pretrained weights cannot be had."""
-    if min(shape.height, shape.width) < SMALLEST:
-        raise UsageError(
-            f"{cell.dataset}: {shape.height}x{shape.width} images do not fit densenet121, which halves them five times",
-            "Give it images of at least 32x32 (mnist_size: pad or resize).",
-        )
-    if cell.pretrained and shape.channels != 3:
-        raise UsageError(
-            f"pretrained: the weights are for three channels, {cell.dataset} has {shape.channels}",
-            "Leave pretrained out, or take a data set in colour.",
-        )
-    return DenseNet(shape.channels, shape.classes, read(obtain()) if cell.pretrained else None)

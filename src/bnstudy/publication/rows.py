@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from bnstudy.cell import FIELDS, FORMS, make_cell
+from bnstudy.cell import make_cell
 from bnstudy.errors import UsageError
+from bnstudy.fields import FIELDS, FORMS
 from bnstudy.labels import labels, name
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record

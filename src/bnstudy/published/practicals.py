@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 from bnstudy.cell import Cell, make_cell
-from bnstudy.selection import fields_of
+from bnstudy.words import fields_of
 
 COURSE: dict[str, Any] = {
     "dataset": "cifar10",

@@ -6,12 +6,12 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import published
-from bnstudy.cell import as_word
 from bnstudy.closeness import LEVEL, by_number, closeness, conclusion, signed
 from bnstudy.figures import style
 from bnstudy.labels import READINGS
 from bnstudy.stats import SLOT, each
 from bnstudy.tables.layout import half_up
+from bnstudy.words import as_word
 
 
 def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]) -> dict[str, Any] | None:

@@ -13,6 +13,7 @@ from bnstudy.cell import Cell
 from bnstudy.engine.inputs import Inputs, prepare
 from bnstudy.engine.statistics import SAMPLES
 from bnstudy.errors import DataError
+from bnstudy.model_facts import facts_of
 from bnstudy.rules import train_part
 
 SHORT = 256  # images; the CNN's full epoch takes a quarter of an hour on one core
@@ -41,9 +42,9 @@ def full(cell: Cell) -> Extent:
 
 
 def timed(cell: Cell, device: str) -> Extent:
-    """The part that is timed: all of it, but few images of a CNN on a CPU."""
+    """The part that is timed: all of it, except few images of a network that wants a GPU on a CPU."""
     whole = full(cell)
-    if device != "cpu" or cell.model == "mlp":
+    if device != "cpu" or not facts_of(cell.model).wants_gpu:
         return whole
     return extent(cell, min(whole.images, max(SHORT, cell.batch_size)), min(whole.validation, SHORT))
 

@@ -32,7 +32,7 @@ class Graph:
         self._residents: dict[int, Resident] = {}
 
     def supports(self, cell: Cell, device: str) -> bool:
-        return device.startswith("cuda") and scope.is_known(cell) and is_capturable(cell)
+        return device.startswith("cuda") and scope.is_known(cell, self.name) and is_capturable(cell)
 
     def train(
         self, runs: Sequence[Run], inputs: Callable[[Run], Inputs], keeper: Keeper, device: str

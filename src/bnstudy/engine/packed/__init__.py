@@ -27,8 +27,7 @@ class Packed:
     def supports(self, cell: Cell, device: str) -> bool:
         return (
             device == "cpu"
-            and scope.is_known(cell)
-            and cell.model == "mlp"
+            and scope.is_known(cell, self.name)
             and cell.activation in ACTIVATIONS
             and cell.optimizer in ("nesterov", "momentum", "sgd")
             and cell.precision in ("default", "fp32")
