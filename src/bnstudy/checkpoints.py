@@ -14,14 +14,13 @@ from typing import Any
 
 from bnstudy import disk, paths, store
 from bnstudy.cell import Run
+from bnstudy.console import Say
 from bnstudy.engine.contract import Keeper
 from bnstudy.errors import UsageError
 from bnstudy.labels import run_name
 from bnstudy.lazy import torch
 
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a run; a kill costs at most this and one epoch
-
-Say = Callable[[str], None]
 
 
 class DiskKeeper(Keeper):

@@ -1,4 +1,4 @@
-"""What is printed while something runs: bars on a terminal, plain lines in a log, JSON where asked for."""
+"""Standard output and standard error: lines, tables, JSON, bars on a terminal. Knows nothing of cells or records."""
 
 import contextlib
 import json
@@ -8,37 +8,36 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bnstudy.cell import Run
-from bnstudy.labels import run_name
-from bnstudy.record import Record
-
 if TYPE_CHECKING:
     from rich.table import Table
 
+Say = Callable[[str], None]
+"""A function that reports one line to people."""
+
 
 def say(line: str) -> None:
-    """One line to people: stderr, so that stdout stays for data. A closed stderr is no reason to stop."""
+    """Print one line to stderr, since stdout is for data. A closed stderr is ignored."""
     with contextlib.suppress(OSError, ValueError):
         print(line, file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
-    """Text on stdout, at once. If its reader has gone (`| head -1`) the rest is of no use to anyone: exit 0."""
+    """Print text to stdout at once. If its reader has closed the pipe (`| head -1`), exit with status 0."""
     try:
         sys.stdout.write(text)
         sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still buffered must not fail again at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # so that flushing the buffer at exit does not fail again
         raise SystemExit(0) from None
 
 
 def put_json(rows: Sequence[dict[str, Any]]) -> None:
-    """One JSON list on stdout and nothing else there."""
+    """Print one JSON list to stdout."""
     put(json.dumps(list(rows), allow_nan=False, default=str) + "\n")
 
 
 def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> "Table":
-    """A table for people."""
+    """Return a table for a terminal."""
     from rich.table import Table
 
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -50,7 +49,7 @@ def table_of(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) 
 
 
 def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
-    """A table on stdout."""
+    """Print a table to stdout."""
     from rich.console import Console
 
     table, terminal = table_of(title, columns, rows), sys.stdout.isatty()
@@ -62,11 +61,11 @@ def put_table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
 
 
 Content = tuple[Sequence[str], Sequence[Sequence[Any]]]
-"""Columns and rows of a table."""
+"""The columns and rows of a table."""
 
 
 def live(look: Callable[[], tuple[Sequence[Content], Sequence[str]]], every: float) -> None:
-    """Tables and lines below them that follow `look` on a terminal, until Ctrl-C."""
+    """Show the tables and lines that `look` returns on a terminal, renewed every so many seconds, until Ctrl-C."""
     from rich.console import Console, Group
     from rich.live import Live
     from rich.text import Text
@@ -84,7 +83,7 @@ def live(look: Callable[[], tuple[Sequence[Content], Sequence[str]]], every: flo
 
 
 def hours(value: float) -> str:
-    """A duration for people, from hours."""
+    """Format a duration given in hours."""
     if value < 1 / 60:
         return f"{value * 3600:.0f} s"
     if value < 2:
@@ -92,21 +91,9 @@ def hours(value: float) -> str:
     return f"{value:.1f} h" if value < 72 else f"{value / 24:.1f} days"
 
 
-def epoch_line(run: Run, row: dict[str, Any]) -> str:
-    return (
-        f"{run_name(run)} epoch {row['epoch']}/{run.cell.periods}: loss {row['data_loss']:.4f} "
-        f"validation {row['validation_accuracy']:.2f} % lr {row['lr']:g} {row['seconds']:.2f} s"
-    )
-
-
-def record_line(record: Record) -> str:
-    at = f", diverged in epoch {record.diverged_at['epoch']}" if record.diverged_at else ""
-    return f"{run_name(record.run)}: {record.test_accuracy:.2f} % after {record.epochs_run} epochs{at}"
-
-
 @contextlib.contextmanager
 def counting(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
-    """`tell(done, line)`: a bar with the newest line for a terminal, a line each elsewhere. Nothing to do: nothing."""
+    """Yield `tell(done, line)`, which prints the line and, on a terminal, moves a bar of `total` steps."""
     if not total or not sys.stderr.isatty():
         yield lambda done, line: say(f"{done} of {total}  {line}")
         return
@@ -122,31 +109,3 @@ def counting(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
             bars.update(task, completed=done)
 
         yield tell
-
-
-@contextlib.contextmanager
-def progress(runs: Sequence[Run]) -> Iterator[tuple[Callable[[Run, dict[str, Any]], None], Callable[[str], None]]]:
-    """(on_epoch, say): bars for a terminal, one line per epoch elsewhere."""
-    if not sys.stderr.isatty():
-        yield lambda run, row: say(epoch_line(run, row)), say
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[now]}"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
-        tasks: dict[str, Any] = {}
-
-        def on_epoch(run: Run, row: dict[str, Any]) -> None:
-            if run.id not in tasks:
-                tasks[run.id] = bars.add_task(run_name(run), total=run.cell.periods, now="")
-            now = f"epoch {row['epoch']}  {row['validation_accuracy']:.2f} %"
-            bars.update(tasks[run.id], completed=row["epoch"], now=now)
-
-        def say_above(line: str) -> None:
-            bars.console.print(line, markup=False, highlight=False)
-            for run in runs:
-                if run.id in tasks and f"{run_name(run)}:" in line:
-                    bars.remove_task(tasks.pop(run.id))
-
-        yield on_epoch, say_above

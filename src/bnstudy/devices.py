@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bnstudy import lock
+from bnstudy.console import Say
 from bnstudy.errors import TryAgain, UsageError, WriteError
 from bnstudy.lazy import torch
 
@@ -25,7 +26,6 @@ THREADS = 1  # of a training process
 
 DRIVER = Path("/proc/driver/nvidia/version")
 
-Say = Callable[[str], None]
 Stopping = Callable[[], bool]
 
 

@@ -32,6 +32,7 @@ from bnstudy.errors import (
 )
 from bnstudy.record import Record
 from bnstudy.study import Study
+from bnstudy.training_lines import record_line
 
 POLL = 0.5  # seconds between two looks at what is done
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -166,7 +167,7 @@ def _follow(
                 if isinstance(found, Record):
                     pending.remove(run)
                     outcomes[run] = found.outcome
-                    tell(len(todo) - len(pending), console.record_line(found))
+                    tell(len(todo) - len(pending), record_line(found))
                     if not pending:
                         console.say("tables, figures and page follow")
             if process.returncode is not None:

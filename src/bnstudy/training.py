@@ -17,6 +17,7 @@ from bnstudy.checkpoints import DiskKeeper
 from bnstudy.errors import DataError, TryAgain, WriteError
 from bnstudy.labels import run_name
 from bnstudy.record import Record
+from bnstudy.training_lines import record_line
 
 if TYPE_CHECKING:
     from bnstudy.datasets import Arrays
@@ -185,7 +186,7 @@ def _train_on(
         store.put_record(results, record)
         store.drop_checkpoints(results, run)
         report.trained.append(run)
-        say(console.record_line(record))
+        say(record_line(record))
 
 
 @contextlib.contextmanager

@@ -30,6 +30,7 @@ from bnstudy.labels import name
 from bnstudy.record import Record
 from bnstudy.selection import find
 from bnstudy.study import wants_gpu
+from bnstudy.training_lines import progress
 
 WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
@@ -72,7 +73,7 @@ def train(
 def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> training.Report:
     if data is not None:
         os.environ["BNSTUDY_DATA"] = str(data)  # networks look there for the weights that they start from
-    with console.progress(runs) as (on_epoch, say):
+    with progress(runs) as (on_epoch, say):
         report = training.train(
             runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, weights=weights, **how
         )  # fmt: skip

@@ -1,17 +1,17 @@
 """From timings to timing records: what is done already, engines, device, pixels, the measurement, the store."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from bnstudy import devices, disk, lock, paths, provenance, rounds
 from bnstudy.cell import Run
+from bnstudy.console import Say
 from bnstudy.errors import DataError
 from bnstudy.labels import NORMS
 from bnstudy.timing import PARTS, Timing, record
 
-Say = Callable[[str], None]
 PATIENCE_FOR_OTHERS = 24 * 3600.0
 
 
