@@ -3,6 +3,7 @@
 import errno
 import os
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,17 @@ def stop_after(checkpoints: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     store.put_checkpoint = put_and_stop
+
+
+def rest() -> None:
+    """For a process that is to be met in the midst of training, by a slow machine too: it rests at each checkpoint."""
+    put = store.put_checkpoint
+
+    def put_and_rest(*arguments: Any) -> None:
+        put(*arguments)
+        time.sleep(0.1)
+
+    store.put_checkpoint = put_and_rest
 
 
 def count(log: str) -> None:

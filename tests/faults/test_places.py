@@ -74,7 +74,7 @@ def test_a_folder_of_somebody_else(one, calm):
 
 
 def test_results_renamed_during_training(lab, calm):
-    process = lab.start()
+    process = lab.start(before="faults.disk:rest")
     process.wait_for("epoch 2/")
     elsewhere = lab.results.rename(lab.folder / "elsewhere")
     assert process.wait() == CANNOT_WRITE

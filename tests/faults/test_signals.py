@@ -25,7 +25,7 @@ def goes_on(lab: Lab, calm) -> None:
     "sequence", [(TERM,), (INT,), (HUP,), (TERM, TERM), (INT, TERM), (TERM, INT, HUP, TERM)], ids=str
 )
 def test_signals_stop_cleanly(lab, calm, sequence):
-    process = lab.start()
+    process = lab.start(before="faults.disk:rest")
     process.wait_for("epoch 2/")
     for number in sequence:
         process.kill(number)
@@ -43,7 +43,7 @@ def test_a_second_of_grace_is_enough(lab, calm):
     while not process.ended and time.monotonic() < began + 1:
         time.sleep(0.01)
     process.kill()
-    assert process.wait() in (TRY_AGAIN, -signal.SIGKILL)  # a busy machine may be slower; nothing is lost then either
+    assert process.wait() in (0, TRY_AGAIN, -signal.SIGKILL)  # on a busy machine either may be slower; nothing is lost
     goes_on(lab, calm)
 
 

@@ -29,7 +29,7 @@ def test_eight_processes_that_wait(one, calm):
 
 
 def test_a_run_whose_first_owner_is_killed_is_taken_over(one, calm):
-    first = one.start()
+    first = one.start(before="faults.disk:rest")
     first.wait_for("epoch 2/")
     second = one.start("--wait")
     first.kill()

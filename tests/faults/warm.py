@@ -118,7 +118,7 @@ class Server:
         assert self._server.stdin
         assert self._server.stdout
         self._server.stdin.close()
-        self._server.wait(30)
+        self._server.wait(600)
         self._server.stdout.close()
         self._scratch.cleanup()
 
