@@ -9,8 +9,7 @@ import pytest
 import synthetic
 from bnstudy import frames
 from bnstudy.cell import Cell, Run
-from bnstudy.figures import KINDS, find, series, training_curves
-from bnstudy.figures import test_accuracy_by_batch_size as by_batch_size
+from bnstudy.figures import KINDS, batch_sizes, find, series, training_curves
 from bnstudy.figures.render import draw
 from bnstudy.labels import SETTINGS
 
@@ -202,6 +201,6 @@ def test_an_exploded_loss_does_not_squash_the_other_curve():
 def test_points_by_batch_size_are_those_of_single_seeds():
     records = synthetic.records([run("batch_32", seed=s) for s in (0, 1, 2)])
     selection = series.select(find("7.15"), frames.build(records), ["mnist"], "default")
-    row = by_batch_size.plotted(selection).iloc[0]
+    row = batch_sizes.plotted(selection).iloc[0]
     accuracies = [r.test_accuracy for r in records]
     assert (row["low"], row["high"], row["seeds"]) == (min(accuracies), max(accuracies), 3)

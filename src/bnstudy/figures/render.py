@@ -21,7 +21,7 @@ from matplotlib.figure import Figure as Page
 from bnstudy import disk
 from bnstudy.errors import UsageError
 from bnstudy.figures import panels, series, style
-from bnstudy.figures.catalog import KINDS, Figure
+from bnstudy.figures.catalogue import KINDS, Figure
 from bnstudy.figures.series import Notes, Selection, state
 from bnstudy.frames import Frames
 from bnstudy.provenance import source_digest
@@ -80,7 +80,7 @@ def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) 
 def _words(selection: Selection) -> panels.Words:
     """The title, the protocol if it is not the full one, and below how seeds are shown."""
     figure, count = selection.figure, series.seeds(selection)
-    dots = figure.kind == "test_accuracy_by_batch_size"
+    dots = figure.kind == "batch_sizes"
     spread = "bars: lowest to highest, points: single seeds" if dots else "band: lowest to highest"
     parts = {"no runs": "No runs yet.", "1 seed": "One seed."}
     footer = [parts.get(count, f"Mean of {count}; {spread}.")]

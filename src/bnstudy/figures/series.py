@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 
 from bnstudy.figures import style
-from bnstudy.figures.catalog import Figure
+from bnstudy.figures.catalogue import Figure
 from bnstudy.frames import Frames, of_largest_protocol
 from bnstudy.labels import SETTINGS, SIZE
 
@@ -116,7 +116,7 @@ def _panel_notes(selection: Selection, dataset: str):
         reasons = missing.loc[missing["reading"] == selection.reading, "reason"]
         yield from sorted(set(reasons))
         return
-    compares, by_size = (figure.kind == kind for kind in ("validation_comparison", "test_accuracy_by_batch_size"))
+    compares, by_size = (figure.kind == kind for kind in ("validation_comparison", "batch_sizes"))
     for setting in figure.settings if compares else [None]:
         for norm in figure.norms:
             mine = here[(here["norm"] == norm) & ((here["setting"] == setting) if compares else True)]

@@ -184,7 +184,7 @@ def claim_context(
     """The claims, and where on the page each figure and table is that shows them."""
     tables_at = {one.id: f"table-{one.stem}" for one in found if one.planned}
     figures_at = {p["figure"].id: p["figure"].stem for p in pictures if p["files"]}
-    beside = [one for one in found if one.table.id not in tables.CATALOG]
+    beside = [one for one in found if one.table.id not in tables.CATALOGUE]
     return {
         "claims": judged,
         "claim_sections": claims.sections(judged["claims"], SECTIONS),

@@ -9,7 +9,7 @@ from bnstudy import datasets, stats
 from bnstudy.figures import style
 from bnstudy.labels import SIZE
 from bnstudy.study import changed
-from bnstudy.tables.catalog import in_order
+from bnstudy.tables.catalogue import in_order
 
 SOURCES = {
     "official": "the official files, checked against their published digests",

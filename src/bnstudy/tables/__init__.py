@@ -14,7 +14,7 @@ from bnstudy.figures import style
 from bnstudy.labels import SIZE, THESIS_DATASETS
 from bnstudy.study import describe
 from bnstudy.tables import formats, further
-from bnstudy.tables.catalog import CATALOG, SETTING_ROWS, Table, in_order
+from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, shown_seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
 from bnstudy.timing import TIMING_COLUMNS
@@ -84,7 +84,7 @@ def shown(
     runs = runs[runs["key"].isin(plan["key"])]
     timings = pd.DataFrame(columns=TIMING_COLUMNS) if timings is None else timings
     found: list[Shown] = []
-    for table in CATALOG.values():
+    for table in CATALOGUE.values():
         if table.what == "accuracy":
             found.append(_accuracy(table, table.id, _of(plan, table, "default"), runs, "default", margins))
             for suffix, cells in _reduced(_of(plan, table, "reduced")):

@@ -6,7 +6,7 @@ import pandas as pd
 
 from bnstudy import published, stats
 from bnstudy.labels import BATCH_SIZES, NORMS, THESIS_DATASETS
-from bnstudy.tables.catalog import SETTING_ROWS, Table
+from bnstudy.tables.catalogue import SETTING_ROWS, Table
 
 ACCURACY_COLUMNS = [
     "parameter", "setting", "dataset", "norm", "key", "published", "mean", "std", "n", "seeds", "difference", "h",

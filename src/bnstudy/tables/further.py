@@ -11,7 +11,7 @@ from bnstudy.figures import style
 from bnstudy.labels import ALL_SETTINGS, NORMS, SIZE
 from bnstudy.published.practicals import homes
 from bnstudy.study import changed
-from bnstudy.tables.catalog import Table, in_order
+from bnstudy.tables.catalogue import Table, in_order
 from bnstudy.tables.content import ACCURACY_COLUMNS
 from bnstudy.tables.layout import Entry, Grid, Row, accuracy_entry, accuracy_notes
 

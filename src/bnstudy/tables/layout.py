@@ -8,7 +8,7 @@ import pandas as pd
 from bnstudy import stats
 from bnstudy.figures import style
 from bnstudy.labels import BATCH_SIZES, NORMS
-from bnstudy.tables.catalog import SETTING_ROWS, Table, in_order
+from bnstudy.tables.catalogue import SETTING_ROWS, Table, in_order
 
 MINUS = "−"
 BROKEN, DIVERGED = "†", "‡"

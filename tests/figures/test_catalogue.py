@@ -30,7 +30,7 @@ def test_kinds_are_as_often_as_in_the_thesis():
         "training_curves": 19,
         "mean_gradients": 11,
         "validation_comparison": 8,
-        "test_accuracy_by_batch_size": 2,
+        "batch_sizes": 2,
     }
 
 

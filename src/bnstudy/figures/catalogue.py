@@ -42,10 +42,10 @@ KINDS: dict[str, Kind] = {
         "Kaiming weights and no regularizer.",
         "bnstudy.figures.validation_comparison",
     ),
-    "test_accuracy_by_batch_size": Kind(
+    "batch_sizes": Kind(
         "Test accuracy by batch size",
         "Test accuracy after training with each batch size, the rest as in the baseline.",
-        "bnstudy.figures.test_accuracy_by_batch_size",
+        "bnstudy.figures.batch_sizes",
     ),
 }
 
@@ -72,7 +72,7 @@ class Figure:
         """One line, for instance `Mean gradients: CNN, learning rate 0.1`."""
         title, model = KINDS[self.kind].title, style.model(self.model)
         settings = ", ".join(style.setting(s).label for s in self.settings)
-        if self.kind == "test_accuracy_by_batch_size":
+        if self.kind == "batch_sizes":
             return f"{title}: {model}"
         if self.kind == "validation_comparison":
             return f"{title}, {model} with {' and '.join(style.norm(n).label for n in self.norms)}: {settings}"
@@ -103,7 +103,7 @@ def _comparison(id: str, model: str, settings: tuple[str, ...], section: str, ob
 
 
 def _batch_sizes(id: str, model: str, section: str, observation: str) -> Figure:
-    return Figure(id, "test_accuracy_by_batch_size", model, SIZED, NORMS, section, observation)
+    return Figure(id, "batch_sizes", model, SIZED, NORMS, section, observation)
 
 
 ACTIVATIONS = ("relu", "elu")

@@ -40,7 +40,7 @@ _SECONDS = (
     "The last column is what batch norm costs in percent, mean over the data sets."
 )
 
-CATALOG = {
+CATALOGUE = {
     table.id: table
     for table in (
         Table("B.1", "mlp", "accuracy", "MLP test accuracy", _ACCURACY),
