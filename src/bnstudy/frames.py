@@ -160,6 +160,14 @@ def of_largest_protocol(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[(sizes == sizes.sort_values(order).iloc[-1]).all(axis=1)]
 
 
+def by_epoch(run: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.ndarray]:
+    """The rows of one run in the frame `layers` as arrays: epoch (epochs,), size (layers,), and each of these columns
+    (epochs, layers)."""
+    layers = int(run["position"].max()) + 1
+    values = {column: run[column].to_numpy().reshape(-1, layers) for column in columns}
+    return values | {"epoch": run["epoch"].to_numpy()[::layers], "size": run["size"].to_numpy()[:layers]}
+
+
 def is_broken(predicted: Iterable[int]) -> bool:
     """Whether one class has at least 99.9 % of the answers, given their count per class (whole numbers: exact)."""
     counts = list(predicted)

@@ -1,6 +1,6 @@
 """What predicates of curves and layer statistics read: the histories of one seed.
 
-Epochs count from 1. A loss or gradient that is no number counts as infinite: the network has diverged.
+Epochs count from 1. A loss or gradient that is NaN counts as infinite: the network has diverged.
 Gradients are mean absolute values per step over all weight entries (layers weighted by size; no biases, gamma,
 beta), averaged over the sampled steps of an epoch.
 """
@@ -13,6 +13,7 @@ import numpy as np
 from scipy import stats
 
 from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, some
+from bnstudy.gradients import mean_gradient
 from bnstudy.publication import EVERY_EPOCH_TO
 
 FIRST = LAST = 3
@@ -89,7 +90,7 @@ class History:
     def gradient(self, model: str, setting: str, dataset: str, norm: str) -> np.ndarray:
         """Mean absolute weight gradient."""
         layers = self._layers(model, setting, dataset, norm)
-        return _infinite(np.average(layers["weight_grad.mean_abs"].astype(float), axis=1, weights=layers["size"]))
+        return _infinite(mean_gradient(layers["weight_grad.mean_abs"], layers["size"]))
 
     def hidden(self, *at: str) -> np.ndarray:
         """A layer column (model, setting, dataset, norm, column), (epochs, layers), without the output layer.

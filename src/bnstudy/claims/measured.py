@@ -14,7 +14,7 @@ from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
 from bnstudy.claims.terms import Place, Slot
 from bnstudy.fields import FIELDS
-from bnstudy.frames import Frames, of_largest_protocol
+from bnstudy.frames import Frames, by_epoch, of_largest_protocol
 from bnstudy.labels import axes
 from bnstudy.publication import kept_epochs
 from bnstudy.record import EPOCH_COLUMNS
@@ -235,12 +235,9 @@ class Histories:
         return numbers | {"first_batch_loss": np.array([first])}
 
     def _layer_columns(self, key: str, seed: int) -> dict[str, np.ndarray]:
-        rows = self._layers.iloc[self._layer_rows[key, seed]]
-        layers = int(rows["position"].max()) + 1
         columns = ("weight_grad.mean_abs", "pre_activation.mean", "zero_share", "dead_share", "saturated_share")
-        epochs = rows["epoch"].to_numpy()[::layers]
-        found = {c: _every_epoch(epochs, rows[c].to_numpy().reshape(-1, layers)) for c in columns}
-        return found | {"size": rows["size"].to_numpy()[:layers]}
+        found = by_epoch(self._layers.iloc[self._layer_rows[key, seed]], columns)
+        return {c: _every_epoch(found["epoch"], found[c]) for c in columns} | {"size": found["size"]}
 
 
 def _every_epoch(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:

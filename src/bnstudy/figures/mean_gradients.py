@@ -11,7 +11,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
 from bnstudy.figures import panels, style
-from bnstudy.figures.series import Selection, over_seeds
+from bnstudy.figures.series import BY, Selection, over_seeds
+from bnstudy.frames import by_epoch
+from bnstudy.gradients import mean_gradient
 
 DECADES = 9
 """A log axis shows so many at most; what is below, zero included, is marked at its foot."""
@@ -19,17 +21,18 @@ DECADES = 9
 
 def plotted(selection: Selection) -> pd.DataFrame:
     """BY, epoch (from 1), SUMMARY: the mean over weight entries, averaged over the epoch's sampled steps."""
-    column = "weight_grad.mean" if selection.signed else "weight_grad.mean_abs"
-    rows = selection.rows(selection.frames.layers[["key", "seed", "epoch", "size", column]])
-    rows = rows.assign(total=rows[column].astype("float64") * rows["size"])
-    runs = rows.groupby(["dataset", "setting", "norm", "key", "seed", "epoch"], as_index=False)
-    sums = runs.agg(total=("total", _sum), size=("size", "sum"))
-    return over_seeds(sums.assign(gradient=sums["total"] / sums["size"]), "gradient")
+    rows = selection.rows(selection.frames.layers)
+    curves = [_curve(run, selection.signed) for _, run in rows.groupby(["key", "seed"])]
+    empty = pd.DataFrame(columns=[*BY, "seed", "epoch", "gradient"])
+    return over_seeds(pd.concat(curves) if curves else empty, "gradient")
 
 
-def _sum(values: pd.Series) -> float:
-    """The sum, no number if one of the layers has none: a mean over some layers only is another quantity."""
-    return float(values.to_numpy().sum())
+def _curve(run: pd.DataFrame, signed: bool) -> pd.DataFrame:
+    """BY, seed, epoch, gradient: the mean gradient of one run, from its rows of the frame `layers`."""
+    column = "weight_grad.mean" if signed else "weight_grad.mean_abs"
+    found = by_epoch(run, [column])
+    gradient = mean_gradient(found[column], found["size"])
+    return pd.DataFrame({"epoch": found["epoch"], "gradient": gradient}).assign(**run[[*BY, "seed"]].iloc[0])
 
 
 def legend(selection: Selection) -> list[Line2D]:
