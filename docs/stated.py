@@ -16,7 +16,7 @@ from typing import Any
 import pandas as pd
 
 import bnstudy
-from bnstudy import claims, published, stats, tables
+from bnstudy import claims, stats, tables
 from bnstudy.claims import practicals as course_claims
 from bnstudy.config import load
 from bnstudy.figures import style
@@ -73,9 +73,16 @@ def plan(study: str) -> pd.DataFrame:
 
 
 @cache
-def numbers() -> pd.DataFrame:
+def shown(study: str) -> list[tables.Shown]:
+    """The tables of a study."""
+    found = results(study)
+    return tables.shown(plan(study), found.runs, found.timings, load(CONFIG).margins)
+
+
+@cache
+def numbers(study: str = "thesis") -> pd.DataFrame:
     """The verdict on every printed accuracy."""
-    return stats.number_verdicts(results("thesis").runs, published.accuracy(), load(CONFIG).margins)
+    return tables.numbers(shown(study))
 
 
 @cache
@@ -137,7 +144,7 @@ def unreproduced() -> Lines:
 
 def readings() -> Lines:
     """Each reading beside the default, on the printed numbers that both have, the nearest first."""
-    found = of_study(plan("readings"), results("readings").runs, load(CONFIG).margins)
+    found = of_study(plan("readings"), results("readings").runs, numbers("readings"))
     assert found
     head = (
         "reading",
@@ -171,9 +178,7 @@ def small_cnn() -> Lines:
 
 
 def _table(study: str, which: str) -> Lines:
-    found = results(study)
-    shown = tables.shown(plan(study), found.runs, found.timings, load(CONFIG).margins)
-    yield next(one for one in shown if one.id == which).texts()["md"]
+    yield next(one for one in shown(study) if one.id == which).texts()["md"]
 
 
 def small_cnn_claims() -> Lines:

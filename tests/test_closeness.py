@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from bnstudy.closeness import by_number, closeness, conclusion
+from bnstudy.stats import number_verdicts
 
 SLOTS = [("mlp", d, n, "relu") for d in ("mnist", "cifar10") for n in ("none", "batch")]
 PUBLISHED = pd.DataFrame(
@@ -95,14 +96,16 @@ def test_reduced_cells_and_other_data_are_no_reading():
     assert closeness(runs({"default": 88.0, "code": 89.0}, slots=digits), PUBLISHED).empty
 
 
-def outcomes(frame):
-    return frame.assign(outcome="finished", broken=False)
+def compared(frame, margins=None):
+    """`by_number` of these runs, none of which is broken."""
+    runs = frame.assign(outcome="finished", broken=False)
+    return by_number(number_verdicts(runs, PUBLISHED, margins), runs)
 
 
 def test_a_number_is_told_with_its_nearest_reading_first():
     levels = {"default": 88.0, "code": 90.2, "text": 86.0, "no_stop": 91.5, "adhoc": 90.0}
     near = runs({"default": 90.0, "text": 90.0}, slots=SLOTS[1:2], noise=0.05)
-    found = by_number(outcomes(pd.concat([near, runs(levels, slots=SLOTS[:1], noise=0.05)])), PUBLISHED)
+    found = compared(pd.concat([near, runs(levels, slots=SLOTS[:1], noise=0.05)]))
     assert found["norm"].tolist() == ["none"] * 3 + ["batch"]
     assert found["reading"].tolist() == ["code", "no_stop", "text", "text"]
     assert found["within"].tolist() == [True, False, False, True]
@@ -113,10 +116,10 @@ def test_a_number_is_told_with_its_nearest_reading_first():
 
 
 def test_the_margin_says_what_is_near():
-    frame = outcomes(runs({"default": 88.0, "code": 89.5}, slots=SLOTS[:1], noise=0.01))
-    assert [by_number(frame, PUBLISHED, {"mnist": m})["within"].tolist() for m in (0.3, 0.6)] == [[False], [True]]
+    frame = runs({"default": 88.0, "code": 89.5}, slots=SLOTS[:1], noise=0.01)
+    assert [compared(frame, {"mnist": m})["within"].tolist() for m in (0.3, 0.6)] == [[False], [True]]
 
 
 @pytest.mark.parametrize("only", ["default", "code"])
 def test_a_number_without_another_reading_or_the_default_is_not_listed(only):
-    assert by_number(outcomes(runs({only: 88.0})), PUBLISHED).empty
+    assert compared(runs({only: 88.0})).empty

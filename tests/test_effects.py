@@ -14,11 +14,13 @@ from scipy import stats as distributions
 import synthetic
 from bnstudy import frames, published, report, tables
 from bnstudy.cell import Cell
-from bnstudy.effects import COLUMNS, asked, conclusion, effects
+from bnstudy.effects import COLUMNS, asked, conclusion
+from bnstudy.effects import effects as of_numbers
 from bnstudy.figures import effects as figure
 from bnstudy.figures import style
+from bnstudy.figures.writer import Target, write
 from bnstudy.labels import SETTINGS
-from bnstudy.stats import SLOT, each
+from bnstudy.stats import SLOT, each, number_verdicts
 from bnstudy.study import Study
 from claims.frames_of import runs as measured
 from test_report import Page, contrast
@@ -37,6 +39,10 @@ def frames_of(accuracies, broken=()):
 def printed(numbers):
     """Published rows of {(norm, setting): percent} on CIFAR10."""
     return pd.DataFrame([("mlp", "cifar10", *slot, n) for slot, n in numbers.items()], columns=[*SLOT, "published"])
+
+
+def effects(runs, numbers):
+    return of_numbers(number_verdicts(runs, numbers))
 
 
 def of(setting, table):
@@ -236,12 +242,12 @@ def test_data_sets_differ_in_colour_and_marker_and_stand_out():
 
 
 def test_the_files_of_the_figure_are_the_same_for_the_same_data(table, tmp_path):
-    made = figure.render(table, tmp_path / "a", ("svg", "png"))
+    made = write(figure.drawing(table), Target(tmp_path / "a", ("svg", "png")))
     assert [path.name for path in made] == ["fig_E1.svg", "fig_E1.png", "fig_E1_narrow.svg", "fig_E1.csv"]
     pd.testing.assert_frame_equal(
         pd.read_csv(made[-1])[["published", "own", "h"]], table[["published", "own", "h"]], check_dtype=False
     )
-    again = figure.render(table, tmp_path / "b", ("svg", "png"))
+    again = write(figure.drawing(table), Target(tmp_path / "b", ("svg", "png")))
     assert [path.read_bytes() for path in made] == [path.read_bytes() for path in again]
 
 
@@ -283,10 +289,13 @@ def test_the_page_shows_the_effect(tmp_path):
 
 
 def test_a_pair_of_which_runs_are_missing_is_partial():
+    def state(built):
+        return figure.state(effects(built.runs, published.accuracy()), built.missing)
+
     study = study_of(("relu", "elu"))
-    assert [figure.state(run(study, seeds)) for seeds in ((0, 1), (0,), ())] == ["complete", "partial", "not run"]
+    assert [state(run(study, seeds)) for seeds in ((0, 1), (0,), ())] == ["complete", "partial", "not run"]
     lone = dataclasses.replace(study, cells=study.cells[:1])
-    assert figure.state(run(lone)) == "not run"
+    assert state(run(lone)) == "not run"
 
 
 def test_a_page_without_printed_pairs_says_nothing_of_effects(tmp_path):

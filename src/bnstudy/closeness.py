@@ -1,12 +1,10 @@
 """Which reading of the thesis comes closest to its printed numbers: differences of mean absolute deviation."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from bnstudy.stats import EXACT, SLOT, cell_means, each, number_verdicts
+from bnstudy.stats import EXACT, SLOT, cell_means, each
 
 COLUMNS = ["reading", "numbers", "seeds", "moved", "nearer", "deviation", "default", "difference", "half_width",
            "verdict"]  # fmt: skip
@@ -55,16 +53,18 @@ def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     return cells[~cells["reading"].isin(UNREAD)].merge(default, on=SLOT, suffixes=("", "_default"))
 
 
-def by_number(runs: pd.DataFrame, published: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
+def by_number(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """NUMBER_COLUMNS: what each printed number is under the default and under each reading beside it.
 
-    runs, published, margins   as for `stats.number_verdicts`
-    One row per number and reading, numbers in the order of `published`, the nearest reading first: `verdict` is the
-    default's, `default` and `own` are the means of either (percent) over `default_n` and `n` seeds, `default_within`
-    and `within` say whether they are no farther from the printed number than the margin. Nothing is tested here: of
-    many readings one may come near by chance.
+    numbers   printed numbers with the verdicts of the default reading (see `stats.number_verdicts`)
+    runs      as for `stats.cell_means`
+
+    One row per number and reading, in the order of `numbers`, the nearest reading first: `verdict` is the default's,
+    `default` and `own` are the means of either (percent) over `default_n` and `n` seeds, `default_within` and `within`
+    are true if they are no farther from the printed number than the margin. Nothing is tested here: of many readings
+    one may come near by chance.
     """
-    judged = number_verdicts(runs, published, margins).rename(columns={"mean": "default", "n": "default_n"})
+    judged = numbers.rename(columns={"mean": "default", "n": "default_n"})
     judged = judged.assign(number=range(len(judged)))[judged["default_n"] > 0]
     means = cell_means(runs[~runs["reading"].isin(UNREAD)]).rename(columns={"mean": "own"})
     both = judged.merge(means[[*SLOT, "reading", "own", "n"]], on=SLOT)

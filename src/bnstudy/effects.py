@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from bnstudy.labels import NORMS
-from bnstudy.stats import EXACT, SLOT, number_verdicts, tenths
+from bnstudy.published import is_chance
+from bnstudy.stats import EXACT, SLOT, each, tenths
 
 PAIR = ["model", "dataset", "setting"]
 COLUMNS = [
@@ -14,19 +15,21 @@ COLUMNS = [
 ]  # fmt: skip
 
 
-def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, one row per pair of printed numbers of which both norms have runs, in the order of `published`.
+def effects(numbers: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS, one row per pair of printed numbers of which both norms have runs, in the order of `numbers`.
 
-    runs, published   as for `stats.number_verdicts`
+    numbers   printed numbers with their verdicts: SLOT, published, mean, n, h, broken (see `stats.number_verdicts`)
+
     `published` and `own` are in points, batch norm less vanilla; `own` is the difference of the means over n_none and
-    n_batch seeds. `published_broken`, `broken`: one of the printed two, of our two, is; `learns`: none of the four.
-    `h` is the half-width of the interval that holds the difference of one more pair of runs with probability 95 %,
-    t s √((1 + 1/n_none) + (1 + 1/n_batch)), with the s of the two numbers; NaN where no spread is known, and where one
-    is broken, for s is of networks that learn. `within`: the printed effect lies within h of ours; `same_sign`: both
-    are above, below or at zero, ours of accuracies rounded to 0.1 as they are printed.
+    n_batch seeds. `published_broken`: one of the two printed networks is broken; `broken`: one of ours is; `learns`:
+    none of the four is. `h` is the half-width of the interval that holds the difference of one more pair of runs with
+    probability 95 %, t s √((1 + 1/n_none) + (1 + 1/n_batch)), with the s of the two numbers; NaN where no spread is
+    known, and where one network is broken, because s is the spread of networks that learn. `within`: the printed
+    effect lies within h of ours. `same_sign`: both are above, below or at zero, ours from accuracies rounded to 0.1 as
+    they are printed.
     """
-    judged = number_verdicts(runs, published)
-    ran = judged[judged["n"] > 0].astype({"broken": bool, "published_broken": bool})
+    ran = numbers[numbers["n"] > 0].astype({"broken": bool})
+    ran["published_broken"] = np.array([is_chance(row.published, row.dataset) for row in each(ran)], dtype=bool)
     none, batch = (ran[ran["norm"] == norm] for norm in NORMS)
     pairs = none.merge(batch, on=PAIR, suffixes=("_none", "_batch"))
     for side in ("published_broken", "broken"):
@@ -43,32 +46,32 @@ def effects(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def asked(cells: pd.DataFrame, published: pd.DataFrame) -> bool:
-    """Whether cells (SLOT, reading), say those of a study, have a pair of printed numbers among them."""
+    """Return True if the cells of a study (SLOT, reading) have a pair of printed numbers among them."""
     homes = cells[cells["reading"] == "default"].merge(published[SLOT], on=SLOT)
     return bool((homes.groupby(PAIR)["norm"].nunique() == 2).any())
 
 
 def conclusion(table: pd.DataFrame) -> str:
-    """What `effects` says, in a few sentences."""
+    """What `effects` shows, in a few sentences."""
     alive, broken = table[table["learns"]], table["published_broken"] & table["broken"]
     known, n = alive[alive["h"].notna()], len(alive)
-    told = []
+    sentences = []
     if len(known):
-        told.append(
+        sentences.append(
             f"In {int(known['within'].sum())} of {_pairs(len(known))} in which both networks learn, in the thesis and "
             "here, the printed effect of batch norm is what one more pair of our runs could give; in "
             f"{int(known['same_sign'].sum())} it has the sign of ours."
         )
     if n > len(known):
-        told.append(f"The spread of {_pairs(n - len(known))} is not known: one seed.")
+        sentences.append(f"The spread of {_pairs(n - len(known))} is not known: one seed.")
     if broken.any():
         apart = _pairs(int(broken.sum()), "more " if n else "")
-        told.append(
+        sentences.append(
             f"In {apart} a network answers one class, in the thesis and here: their effect is that of learning at all."
         )
     if (lone := len(table) - n - int(broken.sum())) > 0:
-        told.append(f"In {_pairs(lone)} that is so in the thesis alone or here alone.")
-    return " ".join(told)
+        sentences.append(f"In {_pairs(lone)} that is so in the thesis alone or here alone.")
+    return " ".join(sentences)
 
 
 def _pairs(n: int, more: str = "") -> str:

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from bnstudy.figures.background import REGISTRY, data, descent, networks, shift
-from bnstudy.figures.background.render import draw, render
+from bnstudy.figures.background.render import draw, drawing
+from bnstudy.figures.writer import Target, write
 
 IDS = ["2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.10", "2.11", "2.12", "2.13", "2.14", "3.1", "6.1"]
 
@@ -27,12 +28,13 @@ def test_each_can_be_drawn_for_a_page_and_for_a_phone(id):
 
 
 def test_what_was_drawn_is_not_drawn_again(tmp_path):
-    files = render(REGISTRY["2.11"], tmp_path)
+    one, target = drawing(REGISTRY["2.11"]), Target(tmp_path)
+    files = write(one, target)
     first = {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files}
-    render(REGISTRY["2.11"], tmp_path)
+    write(one, target)
     assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files} == first
     files[0].unlink()
-    assert render(REGISTRY["2.11"], tmp_path)[0].read_bytes() == first[files[0]][1]
+    assert write(one, target)[0].read_bytes() == first[files[0]][1]
 
 
 def test_whitened_data_have_the_identity_as_covariance():

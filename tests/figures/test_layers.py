@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from bnstudy.figures.background import LAYERS, measured_layers
-from bnstudy.figures.background.render import draw, render
+from bnstudy.figures.background.render import draw, drawing
+from bnstudy.figures.writer import Target, write
 from bnstudy.report import layers
 
 
@@ -80,7 +81,7 @@ def test_each_figure_is_drawn_with_its_data(id, tmp_path):
         page = draw(LAYERS[id], narrow)
         assert all(ax.has_data() for ax in page.axes)
         assert (page.get_figwidth() < 4.6) == narrow
-    files = {path.name: path for path in render(LAYERS[id], tmp_path)}
+    files = {path.name: path for path in write(drawing(LAYERS[id]), Target(tmp_path))}
     stem = LAYERS[id].stem
     assert set(files) == {f"{stem}.svg", f"{stem}_narrow.svg", f"{stem}.csv"}
     assert len(pd.read_csv(files[f"{stem}.csv"])) == len(getattr(measured_layers, LAYERS[id].table)())

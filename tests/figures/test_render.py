@@ -1,4 +1,4 @@
-"""Pages have a panel per data set, mark what is missing, and are rewritten only when their data change."""
+"""Pages have a panel per data set and mark what is missing."""
 
 import numpy as np
 import pandas as pd
@@ -7,9 +7,7 @@ import pytest
 import synthetic
 from bnstudy import frames
 from bnstudy.cell import Cell, Run
-from bnstudy.errors import UsageError
-from bnstudy.figures import find, panels, style
-from bnstudy.figures.render import FORMATS, draw, render
+from bnstudy.figures import find, panels, render, series, style
 from bnstudy.labels import SETTINGS
 
 DATASETS = ("mnist", "svhn")
@@ -25,6 +23,12 @@ def build(setting="relu", dataset="mnist", model="mlp", seeds=(0, 1), **options)
     return frames.build(synthetic.records(runs, **({"epochs_run": 12} | options)))
 
 
+def draw(id: str, built: frames.Frames, datasets=DATASETS, reading="default", narrow=False):
+    """The page and the plotted data."""
+    selection = series.select(find(id), built, datasets, reading)
+    return render.draw(selection, narrow), render.plotted(selection)
+
+
 def texts(page) -> str:
     return "\n".join(t.get_text() for ax in page.axes for t in ax.texts)
 
@@ -36,8 +40,7 @@ def panel(page, dataset: str):
 
 @pytest.mark.parametrize("id", FIGURES)
 def test_one_labelled_panel_per_data_set_also_where_nothing_was_run(id):
-    figure = find(id)
-    page, table = draw(figure, build(model=figure.model), DATASETS)
+    page, table = draw(id, build(model=find(id).model))
     assert [panel(page, d)[0].get_title(loc="left") for d in DATASETS] == ["MNIST", "SVHN"]
     assert set(table["dataset"]) == {"mnist"}
     assert panel(page, "svhn")[0].texts[0].get_text() == "not run"
@@ -49,14 +52,14 @@ def test_one_labelled_panel_per_data_set_also_where_nothing_was_run(id):
 @pytest.mark.parametrize("run", DATASETS)
 def test_both_axes_are_named_on_a_panel_that_was_run(run, narrow):
     """Not on the first and the last of the row, if these are empty."""
-    page, _ = draw(find("7.1"), build(dataset=run), DATASETS, narrow=narrow)
+    page, _ = draw("7.1", build(dataset=run), narrow=narrow)
     left, right = panel(page, run)
     assert (left.get_ylabel(), right.get_ylabel()) == ("loss (nats)", "validation accuracy (%)")
     assert right.yaxis.get_tick_params()["labelright"]
 
 
 def test_lines_show_the_plotted_table_in_the_colour_of_their_norm():
-    page, table = draw(find("7.1"), build(), DATASETS)
+    page, table = draw("7.1", build())
     left, right = panel(page, "mnist")
     for ax, quantity in ((left, "loss"), (right, "validation_accuracy")):
         for norm in ("none", "batch"):
@@ -87,7 +90,7 @@ def test_dots_stand_where_a_seed_ended():
 
 
 def test_divergence_is_said_and_marked():
-    page, _ = draw(find("7.5"), build("lr_high", fate=None), DATASETS)
+    page, _ = draw("7.5", build("lr_high", fate=None))
     assert "vanilla diverged, epoch 2" in texts(page)
     assert "vanilla: loss up to 2,100 (▲)" in texts(page)
     left, _ = panel(page, "mnist")
@@ -103,7 +106,7 @@ def test_curves_that_crowd_are_magnified_and_none_is_covered(relu, elu, insets):
         )
         for a, level in (("relu", relu), ("elu", elu))
     ]
-    page, _ = draw(find("7.4"), frames.build(made), ["mnist"])
+    page, _ = draw("7.4", frames.build(made), ["mnist"])
     (ax,) = panel(page, "mnist")
     assert len(ax.child_axes) == insets
     for inset in ax.child_axes:
@@ -118,7 +121,7 @@ def test_an_epoch_that_stands_alone_is_seen():
     first = synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm="none", lr=0.1), 0), epochs_run=8)
     assert [np.isfinite(v) for v in first.epochs["data_loss"][1:4]] == [True, False, False]
     calm = [synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm="batch", lr=0.1), 0), epochs_run=8)]
-    page, table = draw(find("7.5"), frames.build([first, *calm]), ["mnist"])
+    page, table = draw("7.5", frames.build([first, *calm]), ["mnist"])
     dashes = [line for line in panel(page, "mnist")[0].lines if line.get_marker() == "_"]
     mine = table[(table.quantity == "loss") & (table.norm == "none")]
     assert [list(line.get_ydata()) for line in dashes] == [[mine["mean"].iloc[0]]]
@@ -128,13 +131,13 @@ def test_zero_gradients_are_marked_at_the_foot_of_a_log_axis():
     built = build(model="cnn")
     dead = built.layers["key"].isin(built.runs.loc[built.runs.norm == "none", "key"]) & (built.layers["epoch"] > 4)
     built.layers.loc[dead, "weight_grad.mean_abs"] = 0
-    page, _ = draw(find("7.17"), built, ["mnist"])
+    page, _ = draw("7.17", built, ["mnist"])
     assert "vanilla: exactly 0 in epochs 5 to 12 (▼)" in texts(page)
 
 
 def test_another_protocol_is_named_on_the_page():
     runs = [Run(Cell(dataset="digits", model="cnn", norm=n, width=0.125, epochs=10), 0) for n in ("none", "batch")]
-    page, _ = draw(find("7.16"), frames.build(synthetic.records(runs)), ["digits"], "reduced")
+    page, _ = draw("7.16", frames.build(synthetic.records(runs)), ["digits"], "reduced")
     assert "reduced protocol: width 1/8, at most 10 epochs" in [t.get_text() for t in page.texts]
     assert any(t.get_text().startswith("One seed.") for t in page.texts)
 
@@ -142,61 +145,10 @@ def test_another_protocol_is_named_on_the_page():
 @pytest.mark.parametrize("narrow", [False, True])
 def test_nothing_is_written_outside_the_page(narrow):
     for id, setting in (("7.5", "lr_high"), ("7.1", "relu"), ("7.8", "relu"), ("7.11", "init_low")):
-        page, _ = draw(find(id), build(setting, fate=None), ("mnist", "svhn", "cifar10", "cifar100"), narrow=narrow)
+        page, _ = draw(id, build(setting, fate=None), ("mnist", "svhn", "cifar10", "cifar100"), narrow=narrow)
         page.canvas.draw()
         width, height = page.canvas.get_width_height()
         for text in page.findobj(match=lambda a: hasattr(a, "get_text") and a.get_text() and a.get_visible()):
             box = text.get_window_extent()
             assert min(box.x0, box.y0) >= -1, text.get_text()
             assert max(box.x1 - width, box.y1 - height) <= 1, text.get_text()
-
-
-def test_files_are_written_with_the_plotted_data(tmp_path):
-    built = build()
-    paths = render(find("7.1"), built, DATASETS, tmp_path, ("svg", "pdf", "png"))
-    assert [p.name for p in paths] == ["fig_7_1.svg", "fig_7_1.pdf", "fig_7_1.png", "fig_7_1_narrow.svg", "fig_7_1.csv"]
-    assert all(p.stat().st_size > 500 for p in paths)
-    table = draw(find("7.1"), built, DATASETS)[1]
-    pd.testing.assert_frame_equal(pd.read_csv(paths[-1]), table, check_dtype=False, rtol=1e-6)
-    assert ">SVHN</text>" in paths[0].read_text()
-
-
-def test_the_same_data_give_the_same_bytes(tmp_path):
-    for folder in ("a", "b"):
-        render(find("7.17"), build(model="cnn"), DATASETS, tmp_path / folder, tuple(FORMATS), signed=True)
-    made = sorted((tmp_path / "a").glob("fig*"))
-    assert len(made) == len(FORMATS) + 2  # a narrow one, and the plotted data
-    for path in made:
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-
-
-def test_a_figure_is_drawn_again_only_if_what_it_shows_changed(tmp_path):
-    def times():
-        return {p.name: p.stat().st_mtime_ns for p in tmp_path.iterdir()}
-
-    figure, built = find("7.1"), build()
-    render(figure, built, DATASETS, tmp_path)
-    first = times()
-    render(figure, built, DATASETS, tmp_path)
-    assert times() == first
-    (tmp_path / "fig_7_1.svg").unlink()
-    render(figure, built, DATASETS, tmp_path)
-    changed = {name for name, time in times().items() if time != first[name]}
-    assert changed == {"fig_7_1.svg"}
-    render(figure, build(seeds=(0, 1, 2)), DATASETS, tmp_path)
-    assert all(time != first[name] for name, time in times().items())
-
-
-def test_a_format_drawn_from_older_data_is_not_taken_for_new(tmp_path):
-    render(find("7.1"), build(), DATASETS, tmp_path, ("svg", "png"))
-    old = (tmp_path / "fig_7_1.png").read_bytes()
-    newer = build(seeds=(0, 1, 2))
-    render(find("7.1"), newer, DATASETS, tmp_path, ("svg",))
-    assert (tmp_path / "fig_7_1.png").read_bytes() == old
-    render(find("7.1"), newer, DATASETS, tmp_path, ("svg", "png"))
-    assert (tmp_path / "fig_7_1.png").read_bytes() != old
-
-
-def test_an_unknown_format_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="--formats bmp"):
-        render(find("7.1"), build(), DATASETS, tmp_path, ("bmp",))

@@ -9,8 +9,7 @@ import pytest
 import synthetic
 from bnstudy import frames
 from bnstudy.cell import Cell, Run
-from bnstudy.figures import KINDS, batch_sizes, find, series, training_curves
-from bnstudy.figures.render import draw
+from bnstudy.figures import KINDS, batch_sizes, find, render, series, training_curves
 from bnstudy.labels import SETTINGS
 
 NAN = float("nan")
@@ -29,7 +28,7 @@ def rows(*seeds: list[float]) -> pd.DataFrame:
 
 
 def plotted(id: str, records, datasets=("mnist",), reading="default", **options) -> pd.DataFrame:
-    return draw(find(id), frames.build(records), datasets, reading, **options)[1]
+    return render.plotted(series.select(find(id), frames.build(records), datasets, reading, **options))
 
 
 def test_mean_lowest_and_highest_over_seeds():
@@ -129,27 +128,27 @@ def test_notes_say_what_diverged_and_what_was_not_run():
     records = [synthetic.record(run("lr_high", seed=s), fate="diverges" if s else "learns") for s in (0, 1, 2)]
     gone = run("lr_high", dataset="svhn")
     built = frames.build(records, [gone], {gone: "no data set svhn"})
-    said = series.notes(series.select(find("7.5"), built, ["mnist", "svhn"], "default"))
+    said = render.notes(series.select(find("7.5"), built, ["mnist", "svhn"]))
     assert said["mnist"] == ("vanilla diverged (2 of 3 seeds), epoch 2", "batch norm: not run")
     assert said["svhn"] == ("no data set svhn",)
 
 
 def test_notes_say_when_a_mean_is_over_seeds_that_learn_and_seeds_that_do_not():
     records = [synthetic.record(run("dropout", seed=s), fate="stuck" if s == 1 else "learns") for s in (0, 1)]
-    said = series.notes(series.select(find("7.12"), frames.build(records), ["mnist"], "default"))
+    said = render.notes(series.select(find("7.12"), frames.build(records), ["mnist"]))
     assert said["mnist"] == ("vanilla: 1 of 2 seeds answer one class", "batch norm: not run")
     none_learns = [synthetic.record(run("dropout", seed=s), fate=f) for s, f in enumerate(("stuck", "diverges"))]
-    said = series.notes(series.select(find("7.12"), frames.build(none_learns), ["mnist"], "default"))
+    said = render.notes(series.select(find("7.12"), frames.build(none_learns), ["mnist"]))
     assert said["mnist"] == ("vanilla diverged (1 of 2 seeds), epoch 2", "batch norm: not run")
     all_stuck = [synthetic.record(run("dropout", seed=s), fate="stuck") for s in (0, 1)]
-    said = series.notes(series.select(find("7.12"), frames.build(all_stuck), ["mnist"], "default"))
+    said = render.notes(series.select(find("7.12"), frames.build(all_stuck), ["mnist"]))
     assert said["mnist"] == ("batch norm: not run",)  # its curve says so
 
 
 def test_notes_name_the_batch_sizes_that_were_not_run():
     sizes = ("batch_32", "relu", "batch_1024")
     records = synthetic.records([run(s, n) for n, of in (("none", sizes), ("batch", sizes[:1])) for s in of])
-    said = series.notes(series.select(find("7.15"), frames.build(records), ["mnist"], "default"))
+    said = render.notes(series.select(find("7.15"), frames.build(records), ["mnist"]))
     assert said["mnist"] == (
         "vanilla: not run with 128, 256, 512", "batch norm: not run with 64, 128, 256, 512, 1,024",
     )  # fmt: skip
@@ -158,7 +157,7 @@ def test_notes_name_the_batch_sizes_that_were_not_run():
 def test_notes_tell_when_versions_of_the_data_are_mixed():
     other = {"data_digest": "f" * 64}
     records = [synthetic.record(run()), synthetic.record(run(norm="batch"), provenance=other)]
-    assert series.notes(series.select(find("7.1"), frames.build(records), ["mnist"], "default"))["mnist"] == (
+    assert render.notes(series.select(find("7.1"), frames.build(records), ["mnist"]))["mnist"] == (
         "different versions of the data",
     )
 
@@ -169,21 +168,24 @@ def test_without_runs_every_figure_still_has_its_columns(kind):
     full = synthetic.records(
         [run(s, n, model=figure.model) for s in figure.settings for n in figure.norms], epochs_run=2
     )
-    table = draw(figure, frames.build([]), ["mnist"])[1]
+    table = plotted(figure.id, [])
     assert table.empty
-    assert list(table.columns) == list(draw(figure, frames.build(full), ["mnist"])[1].columns)
+    assert list(table.columns) == list(plotted(figure.id, full).columns)
 
 
 def test_state_is_complete_partial_or_not_run():
+    def state(records, expected=(), datasets=("mnist",), reading="default"):
+        return series.state(series.select(find("7.1"), frames.build(records, expected), datasets, reading))
+
     both = [run(), run(norm="batch")]
     records = synthetic.records(both, epochs_run=2)
-    assert series.state(find("7.1"), frames.build([]), ["mnist"]) == "not run"
-    assert series.state(find("7.1"), frames.build(records), ["mnist"]) == "complete"
-    assert series.state(find("7.1"), frames.build(records[:1]), ["mnist"]) == "partial"
-    assert series.state(find("7.1"), frames.build(records), ["mnist", "svhn"]) == "partial"
-    assert series.state(find("7.1"), frames.build(records, [*both, run(seed=1)]), ["mnist"]) == "partial"
-    assert series.state(find("7.1"), frames.build(records, [*both, run("elu")]), ["mnist"]) == "complete"
-    assert series.state(find("7.1"), frames.build(records), ["mnist"], "reduced") == "not run"
+    assert state([]) == "not run"
+    assert state(records) == "complete"
+    assert state(records[:1]) == "partial"
+    assert state(records, datasets=["mnist", "svhn"]) == "partial"
+    assert state(records, [*both, run(seed=1)]) == "partial"
+    assert state(records, [*both, run("elu")]) == "complete"
+    assert state(records, reading="reduced") == "not run"
 
 
 def loss(**tops: float) -> pd.DataFrame:

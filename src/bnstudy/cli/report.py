@@ -1,5 +1,6 @@
 """Verbs on stored records, without training: aggregate, report; lists and single ones of tables, figures, claims."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,8 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from bnstudy.frames import Frames
-    from bnstudy.tables import Shown
-    from bnstudy.tables.practicals import Listed
+    from bnstudy.report.findings import Findings
 
 ROW = ("id", "state", "title")
 
@@ -37,9 +37,12 @@ def add_to(app: typer.Typer) -> None:
 
 
 def aggregate(
-    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
-    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
-) -> None:  # fmt: skip
+    study: StudyOption = "thesis",
+    where: WhereOption = None,
+    seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+) -> None:
     """Records of a study into tidy frames (Parquet, CSV)."""
     from bnstudy import frames, loading
     from bnstudy.timing import frame as timing
@@ -54,10 +57,14 @@ def aggregate(
 
 
 def report(
-    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
-    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, reports: ReportsOption = None,
+    study: StudyOption = "thesis",
+    where: WhereOption = None,
+    seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    reports: ReportsOption = None,
     formats: FormatsOption = "svg",
-) -> None:  # fmt: skip
+) -> None:
     """Tables, figures and the page of a study from its frames, without training."""
     from bnstudy import frames
     from bnstudy import report as page
@@ -75,14 +82,22 @@ def _margins(config: Path) -> dict[str, float]:
     return dict(load(config).margins)
 
 
+def _findings(study: str, config: Path, results: Path | None) -> "Findings":
+    """The findings of a study from its frames as last aggregated."""
+    from bnstudy.report.findings import Findings
+
+    chosen = options.study(config, study)
+    return Findings.of(chosen, _frames(results, chosen), _timings(results, chosen), _margins(config))
+
+
 def _frames(results: Path | None, chosen: Study) -> "Frames":
-    """The frames of a study as last aggregated, as far as they are of it; empty ones if there are none yet."""
+    """The frames of a study as last aggregated; empty ones if there are none yet."""
     from bnstudy import frames
 
     folder = paths.results_root(results)
     if not (paths.frames(folder, chosen.name) / "runs.parquet").exists():
         return frames.build([], chosen.runs())
-    return frames.narrowed(frames.get(folder, chosen.name), chosen)
+    return frames.get(folder, chosen.name)
 
 
 def _timings(results: Path | None, chosen: Study) -> "pd.DataFrame":
@@ -98,124 +113,88 @@ def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...
     console.put_table("", columns, [[row[c] for c in columns] for row in rows])
 
 
+def _put_paths(written: Iterable[Path]) -> None:
+    console.put("".join(f"{path}\n" for path in written))
+
+
 def tables(
-    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    study: StudyOption = "thesis",
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """List the tables of a study."""
-    _put_rows([one.row for one in _tables(study, config, results)], as_json)
-
-
-def _tables(study: str, config: Path, results: Path | None) -> "list[Shown | Listed]":
-    """B.1 to B.4, X.1, ... of further cells, and P.1 to P.3 of a study that has cells of the course reports."""
-    from bnstudy import tables
-    from bnstudy.tables import practicals
-
-    chosen = options.study(config, study)
-    plan, runs, margins = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen).runs, _margins(config)
-    thesis = tables.shown(plan, runs, _timings(results, chosen), margins)
-    return [*thesis, *practicals.shown(plan, runs, margins)]
+    found = _findings(study, config, results)
+    _put_rows([one.row for one in (*found.tables, *found.course_tables)], as_json)
 
 
 def table(
     which: Annotated[str, typer.Argument(metavar="ID", help="As listed by `bnstudy tables`: B.1.")],
-    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    study: StudyOption = "thesis",
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
     reports: ReportsOption = None,
-) -> None:  # fmt: skip
+) -> None:
     """Write one table of a study (CSV, Markdown, LaTeX, HTML)."""
-    from bnstudy import tables
+    from bnstudy.tables import write
 
-    found = {one.id: one for one in _tables(study, config, results)}
-    if which not in found:
-        raise UsageError(f"{which}: no such table{nearest(which, found)}", f"Tables: {', '.join(found)}.")
+    found = _findings(study, config, results)
+    listed = {one.id: one for one in (*found.tables, *found.course_tables)}
+    if which not in listed:
+        raise UsageError(f"{which}: no such table{nearest(which, listed)}", f"Tables: {', '.join(listed)}.")
     folder = paths.report(paths.reports_root(reports), study).parent / "tables"
-    console.put("".join(f"{path}\n" for path in tables.write([found[which]], folder)))
+    _put_paths(write([listed[which]], folder))
 
 
 def figures(
-    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    study: StudyOption = "thesis",
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """List the figures of a study, and those of the thesis that show no result."""
-    from bnstudy import figures, published, tables
-    from bnstudy.effects import asked
-    from bnstudy.figures import background, effects, practicals
-    from bnstudy.figures.series import state
-    from bnstudy.published.practicals import holds_any
-    from bnstudy.report import cells_of
+    from bnstudy.report import pictures
 
-    chosen = options.study(config, study)
-    plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
-    rows = []
-    for own in practicals.REGISTRY.values() if holds_any(chosen.trained) else ():
-        rows.append({"id": own.id, "kind": own.kind, "state": practicals.state(own, built), "title": own.title})
-    for one in figures.REGISTRY.values():
-        reading, datasets = cells_of(one, plan)
-        now = state(one, built, datasets, reading)
-        rows.append({"id": one.id, "kind": one.kind, "state": now, "title": one.title})
-    if asked(plan, published.accuracy()):
-        rows.append({"id": effects.ID, "kind": effects.KIND, "state": effects.state(built), "title": effects.TITLE})
-    for other in background.COMPUTED.values():
-        rows.append({"id": other.id, "kind": other.kind, "state": "computed", "title": other.title})
-    _put_rows(rows, as_json)
+    found = _findings(study, config, results)
+    _put_rows([picture.row(found) for picture in pictures.of_study(found.plan)], as_json)
 
 
 def figure(
     which: Annotated[str, typer.Argument(metavar="ID", help="As listed by `bnstudy figures`: 7.16.")],
-    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
-    reports: ReportsOption = None, formats: FormatsOption = "svg",
+    study: StudyOption = "thesis",
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    reports: ReportsOption = None,
+    formats: FormatsOption = "svg",
     signed: Annotated[bool, typer.Option("--signed", help="Mean signed gradients, as the author logged them.")] = False,
-) -> None:  # fmt: skip
+) -> None:
     """Draw one figure of a study, and write the numbers it shows as CSV."""
-    from bnstudy import figures, tables
-    from bnstudy.figures import background, effects, practicals
-    from bnstudy.figures.render import render
-    from bnstudy.figures.series import state
-    from bnstudy.report import cells_of
+    from bnstudy.figures.writer import Target, write
+    from bnstudy.report import pictures
 
-    kinds, folder = options.formats(formats), paths.report(paths.reports_root(reports), study).parent / "figures"
-    if which in background.COMPUTED:
-        from bnstudy.figures.background.render import render as compute
-
-        written = compute(background.COMPUTED[which], folder, kinds)
-        return console.put("".join(f"{path}\n" for path in written))
-    chosen = options.study(config, study)
-    plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
-    if which in practicals.REGISTRY:
-        report = practicals.REGISTRY[which]
-        _need_runs(practicals.state(report, built), which, study)
-        written = practicals.render(report, built, folder, kinds)
-    elif which == effects.ID:
-        _need_runs(effects.state(built), which, study)
-        written = effects.render(effects.plotted(built), folder, kinds)
-    else:
-        one = figures.find(which)
-        reading, datasets = cells_of(one, plan)
-        _need_runs(state(one, built, datasets, reading), which, study)
-        written = render(one, built, datasets, folder, kinds, reading, signed=signed)
-    console.put("".join(f"{path}\n" for path in written))
-
-
-def _need_runs(state: str, which: str, study: str) -> None:
-    if state == "not run":
+    folder = paths.report(paths.reports_root(reports), study).parent / "figures"
+    target, picture = Target(folder, options.formats(formats)), pictures.find(which)
+    found = _findings(study, config, results)
+    if picture.state(found) == pictures.NOT_RUN:
         raise DataError(
             f"figure {which}: study {study} has no frames with a run it shows",
             f"Train some: bnstudy run --study {study}; records that stand: bnstudy aggregate --study {study}.",
         )
+    _put_paths(write(picture.drawing(found, signed=signed), target))
 
 
 def claims(
-    study: StudyOption = "thesis", config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
+    study: StudyOption = "thesis",
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """List the claims of the thesis, each with its verdict on a study; of a study that has their cells, those of the
     course reports too."""
-    from bnstudy import tables
     from bnstudy.claims import practicals, reading_of, rows
     from bnstudy.published.practicals import holds_any
 
-    chosen = options.study(config, study)
-    plan, built = tables.planned(chosen.trained, chosen.seeds), _frames(results, chosen)
-    found = rows(built, _timings(results, chosen), reading_of(plan))
-    found += practicals.rows(built) if holds_any(chosen.trained) else []
-    _put_rows(found, as_json, ("id", "state", "verdict", "title"))
+    found = _findings(study, config, results)
+    listed = rows(found.frames, found.timings, reading_of(found.plan))
+    listed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
+    _put_rows(listed, as_json, ("id", "state", "verdict", "title"))

@@ -1,5 +1,6 @@
 """Test accuracy against the batch size (7.1.5, 7.2.5): the mean over seeds, its range, and a point per seed."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -7,11 +8,35 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bnstudy.figures import panels, style
+from bnstudy.figures import kinds, panels, style
+from bnstudy.figures.catalogue import Figure
 from bnstudy.figures.series import BY, Selection
+from bnstudy.labels import SETTINGS
 
 LEAST_SPAN = 3.0
 """Percent that a panel shows at least, so that seed noise does not fill it."""
+
+
+def subject(figure: Figure) -> str:
+    return f": {style.model(figure.model)}"
+
+
+def notes(selection: Selection, here: pd.DataFrame) -> Iterator[str]:
+    """The batch sizes that were not run, by norm."""
+    for norm in selection.figure.norms:
+        ran = set(here.loc[here["norm"] == norm, "setting"])
+        absent = [f"{_size(setting):,}" for setting in selection.figure.settings if setting not in ran]
+        if absent:
+            yield f"{style.norm(norm).label}: not run" + (f" with {', '.join(absent)}" if ran else "")
+
+
+def _size(setting: str) -> int:
+    """The batch size of a setting; the baseline's is 64."""
+    return SETTINGS[setting].get("batch_size", 64)
+
+
+def footer(selection: Selection) -> str:
+    return kinds.averaged(selection, "bars: lowest to highest, points: single seeds")
 
 
 def plotted(selection: Selection) -> pd.DataFrame:

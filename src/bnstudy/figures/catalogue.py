@@ -3,10 +3,12 @@
 Only data: titles and captions follow from it. The data sets are those of the study that is drawn.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 from bnstudy.errors import UsageError, nearest
-from bnstudy.figures import style
 from bnstudy.labels import NORMS
 
 SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
@@ -14,11 +16,20 @@ SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024"
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of figure: its title, what its axes are, and the module that paints it (`plotted`, `legend`, `panel`)."""
+    """A kind of figure: its title, what its axes are, and the module that draws it.
+
+    The module has `plotted(selection)`, `legend(selection)` and `panel(ax, selection, here, edges)`; it may have
+    `subject(figure)`, `notes(selection, here)` and `footer(selection)` in place of those of `bnstudy.figures.kinds`.
+    """
 
     title: str
     explained: str
     module: str
+
+    def function(self, name: str) -> Callable[..., Any]:
+        """The function of this name of the kind's module, or else of `bnstudy.figures.kinds`."""
+        usual = import_module("bnstudy.figures.kinds")
+        return getattr(import_module(self.module), name, None) or getattr(usual, name)
 
 
 KINDS: dict[str, Kind] = {
@@ -68,21 +79,19 @@ class Figure:
     observation: str = ""
 
     @property
+    def drawn_by(self) -> Kind:
+        return KINDS[self.kind]
+
+    @property
     def title(self) -> str:
         """One line, for instance `Mean gradients: CNN, learning rate 0.1`."""
-        title, model = KINDS[self.kind].title, style.model(self.model)
-        settings = ", ".join(style.setting(s).label for s in self.settings)
-        if self.kind == "batch_sizes":
-            return f"{title}: {model}"
-        if self.kind == "validation_comparison":
-            return f"{title}, {model} with {' and '.join(style.norm(n).label for n in self.norms)}: {settings}"
-        return f"{title}: {model}, {settings}"
+        return f"{self.drawn_by.title}{self.drawn_by.function('subject')(self)}"
 
     @property
     def caption(self) -> str:
         """The title, what the axes are, and what the thesis reads from its own figure."""
         seen = f" The thesis ({self.section}) sees: {self.observation}" if self.observation else ""
-        return f"{self.title}. {KINDS[self.kind].explained}{seen}"
+        return f"{self.title}. {self.drawn_by.explained}{seen}"
 
     @property
     def stem(self) -> str:

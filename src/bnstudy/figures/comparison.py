@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 
 from bnstudy import disk, frames
 from bnstudy.figures import panels, style
-from bnstudy.figures.render import content
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import Look
+from bnstudy.figures.writer import content, csv
 from bnstudy.labels import name
 from bnstudy.record import Record
 
@@ -70,7 +70,6 @@ def _scale(ax: Axes, quantity: str, here: pd.DataFrame) -> None:
 def write(a: Sequence[Record], b: Sequence[Record], subtitle: str, folder: Path) -> list[Path]:
     """`<key of A>-<key of B>.svg` and the plotted data as `.csv`; their paths. Raises WriteError."""
     stem = f"{a[0].cell.key}-{b[0].cell.key}"
-    data = plotted(a, b).to_csv(index=False, lineterminator="\n", float_format="%.8g").encode()
-    disk.write(folder / f"{stem}.csv", data)
+    disk.write(folder / f"{stem}.csv", csv(plotted(a, b)).encode())
     disk.write(folder / f"{stem}.svg", content(draw(a, b, subtitle), "svg", stem))
     return [folder / f"{stem}.svg", folder / f"{stem}.csv"]

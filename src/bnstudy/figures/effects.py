@@ -4,8 +4,8 @@ A panel holds a model's pairs in which both networks learn, which differ by a fe
 one network does not learn they differ by up to ninety.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import dataclass
+from functools import partial
 
 import matplotlib
 import pandas as pd
@@ -15,17 +15,29 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bnstudy import published
-from bnstudy.effects import effects
 from bnstudy.figures import panels, style
-from bnstudy.figures.render import write
-from bnstudy.frames import Frames
+from bnstudy.figures.writer import Drawing, of_table
 from bnstudy.stats import SLOT, each
 
-ID, KIND, STEM = "E1", "effects", "fig_E1"
-TITLE = "Effect of batch norm, printed and ours"
-CAPTION = (
+
+@dataclass(frozen=True, slots=True)
+class EffectFigure:
+    """Its catalogue entry, as other catalogues have theirs."""
+
+    id: str
+    kind: str
+    stem: str
+    title: str
+    caption: str
+
+
+FIGURE = EffectFigure(
+    "E1",
+    "effects",
+    "fig_E1",
+    "Effect of batch norm, printed and ours",
     "Test accuracy with batch norm less that without, in points, of each pair of numbers in tables B.1 and B.2; ours "
-    "is of means over seeds. On the line both are the same."
+    "is of means over seeds. On the line both are the same.",
 )
 BARS = "Bars: where one more pair of runs would lie, with probability 95 %."
 LONGEST = 3.0
@@ -39,16 +51,15 @@ CORNERS: tuple[panels.Box, ...] = ((0.63, 0.07, 0.34, 0.34), (0.1, 0.63, 0.34, 0
 """Where the inset may go: below the line or above it."""
 
 
-def plotted(frames: Frames) -> pd.DataFrame:
-    """`effects` of these runs."""
-    return effects(frames.runs, published.accuracy())
+def state(table: pd.DataFrame, missing: pd.DataFrame) -> str:
+    """complete (every pair is there, with every seed asked for), partial, or not run.
 
-
-def state(frames: Frames) -> str:
-    """complete (every pair is there, with every seed asked for), partial, or not run."""
-    if plotted(frames).empty:
+    table    of `effects`
+    missing  of the frames that its numbers come from
+    """
+    if table.empty:
         return "not run"
-    absent = frames.missing[frames.missing["reading"] == "default"].merge(published.accuracy()[SLOT], on=SLOT)
+    absent = missing[missing["reading"] == "default"].merge(published.accuracy()[SLOT], on=SLOT)
     return "complete" if absent.empty else "partial"
 
 
@@ -60,7 +71,7 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     h = table["h"].dropna()
     said = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
     said += [INSET] * (not table["learns"].all())
-    words = panels.Words(f"Figure {ID}   {TITLE}", "", " ".join(said))
+    words = panels.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(said))
     with matplotlib.rc_context(rc=style.rc(narrow)):
         titles = [style.model(model) for model in models]
         page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
@@ -106,7 +117,6 @@ def _within_limits(h: pd.Series) -> pd.Series:
     return h.fillna(0).clip(upper=LONGEST * h.median())
 
 
-def render(table: pd.DataFrame, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
-    """Write `fig_E1.<format>` for each format, `fig_E1_narrow.svg` beside an SVG, and the plotted data as `fig_E1.csv`;
-    the paths. Raises WriteError."""
-    return write(STEM, table, draw, folder, formats)
+def drawing(table: pd.DataFrame) -> Drawing:
+    """`fig_E1` of a table of `effects`."""
+    return of_table(FIGURE.stem, table, partial(draw, table))

@@ -10,13 +10,18 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 
-from bnstudy.figures import panels, style
+from bnstudy.figures import kinds, panels, style
 from bnstudy.figures.series import BY, Selection, over_seeds
 from bnstudy.frames import by_epoch
 from bnstudy.gradients import mean_gradient
 
 DECADES = 9
 """A log axis shows so many at most; what is below, zero included, is marked at its foot."""
+
+
+def footer(selection: Selection) -> str:
+    mean = "Signed mean" if selection.signed else "Mean absolute value"
+    return f"{kinds.footer(selection)} {mean} over all weight entries."
 
 
 def plotted(selection: Selection) -> pd.DataFrame:

@@ -4,9 +4,9 @@ One figure per report; its panels hold systems of one kind. A dashed line at the
 third of a system's training.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import matplotlib
@@ -17,9 +17,9 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
 from bnstudy.figures import panels, style
-from bnstudy.figures.render import write
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import DASH_DOT, DOTTED, Look
+from bnstudy.figures.writer import Drawing, of_table
 from bnstudy.frames import Frames
 from bnstudy.published.practicals import homes, placed
 from bnstudy.published.practicals import rows as printed_rows
@@ -211,9 +211,7 @@ def _system(ax: Axes, curve: pd.DataFrame, look: Look) -> None:
         ax.plot([2 / 3 * end, end], [published] * 2, color=look.color, linestyle=PRINTED, linewidth=1.2, zorder=5)
 
 
-def render(figure: ReportFigure, frames: Frames, folder: Path, formats: Sequence[str] = ("svg",)) -> list[Path]:
-    """Write `fig_P_1.<format>` for each format, `fig_P_1_narrow.svg` beside an SVG, and the plotted data as
-    `fig_P_1.csv`; the paths. Raises WriteError."""
-    return write(
-        figure.stem, plotted(figure, frames), lambda table, narrow: draw(figure, table, narrow), folder, formats
-    )
+def drawing(figure: ReportFigure, frames: Frames) -> Drawing:
+    """`fig_P_1`."""
+    table = plotted(figure, frames)
+    return of_table(figure.stem, table, partial(draw, figure, table))

@@ -1,69 +1,43 @@
-"""Draws a figure of the catalogue from the frames, and writes it with the data it shows.
+"""Draws a result figure on a page: a panel per data set, each drawn by the figure's kind."""
 
-The same data give the same bytes: no dates, a fixed salt for SVG ids. A file that already shows these data, drawn by
-this code, is left as it is.
-"""
-
-import contextlib
-import functools
-import hashlib
-import io
-import json
-from collections.abc import Callable, Sequence
-from importlib import import_module
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator
+from functools import partial
 
 import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy import disk
-from bnstudy.errors import UsageError
 from bnstudy.figures import panels, series, style
-from bnstudy.figures.catalogue import KINDS, Figure
-from bnstudy.figures.series import Notes, Selection, state
-from bnstudy.frames import Frames
-from bnstudy.provenance import source_digest
+from bnstudy.figures.series import Selection
+from bnstudy.figures.writer import Drawing, of_table
 
-__all__ = ["FORMATS", "code", "content", "draw", "render", "renderer", "state", "write"]
-
-FORMATS: dict[str, dict[str, Any]] = {
-    "svg": {"Date": None, "Creator": "bnstudy"},
-    "pdf": {"CreationDate": None, "Creator": "bnstudy"},
-    "png": {"Software": None},
-}
-"""What can be written, each with the metadata that keep it free of dates and versions."""
+Notes = dict[str, tuple[str, ...]]
 
 
-def renderer(figure: Figure) -> Any:
-    """The module that paints figures of this kind."""
-    return import_module(KINDS[figure.kind].module)
+def plotted(selection: Selection) -> pd.DataFrame:
+    """The data that the figure shows; its columns depend on the kind."""
+    return selection.figure.drawn_by.function("plotted")(selection)
 
 
-def draw(
-    figure: Figure,
-    frames: Frames,
-    datasets: Sequence[str],
-    reading: str = "default",
-    *,
-    narrow: bool = False,
-    signed: bool = False,
-) -> tuple[Page, pd.DataFrame]:
-    """The figure on a page, one panel per data set, and the plotted data.
+def draw(selection: Selection, narrow: bool = False) -> Page:
+    """The figure on a page; narrow: panels one below the other, for a phone's width."""
+    return _page(selection, plotted(selection), notes(selection), narrow)
 
-    narrow   panels one below the other, for a phone's width
-    signed   gradients: the signed mean instead of the mean absolute value
-    """
-    selection = series.select(figure, frames, datasets, reading, signed)
-    table = renderer(figure).plotted(selection)
-    return _page(selection, table, series.notes(selection), narrow), table
+
+def drawing(selection: Selection) -> Drawing:
+    """`fig_7_16`, or `fig_7_16_signed` of signed gradients."""
+    table, said = plotted(selection), notes(selection)
+    stem = selection.figure.stem + ("_signed" if selection.signed else "")
+    titles = [style.dataset(dataset) for dataset in selection.datasets]
+    points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
+    page = partial(_page, selection, table, said)
+    return of_table(stem, table, page, selection.figure, _words(selection), said, selection.datasets, titles, points)
 
 
 def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) -> Page:
-    painter, datasets = renderer(selection.figure), selection.datasets
+    kind, datasets = selection.figure.drawn_by, selection.datasets
     with matplotlib.rc_context(rc=style.rc(narrow)):
-        page, axes = panels.page(datasets, _words(selection), painter.legend(selection), narrow)
+        page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
         drawn = [i for i, dataset in enumerate(datasets) if (table["dataset"] == dataset).any()]
         for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
@@ -73,109 +47,27 @@ def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) 
                 continue
             row = [j for j in drawn if j // per_row == i // per_row]  # an empty panel has no axis to name
             edges = i == row[0], i == row[-1]
-            panels.say(ax, [*said[dataset], *painter.panel(ax, selection, here, edges)])
+            panels.say(ax, [*said[dataset], *kind.function("panel")(ax, selection, here, edges)])
     return page
 
 
 def _words(selection: Selection) -> panels.Words:
-    """The title, the protocol if it is not the full one, and below how seeds are shown."""
-    figure, count = selection.figure, series.seeds(selection)
-    dots = figure.kind == "batch_sizes"
-    spread = "bars: lowest to highest, points: single seeds" if dots else "band: lowest to highest"
-    parts = {"no runs": "No runs yet.", "1 seed": "One seed."}
-    footer = [parts.get(count, f"Mean of {count}; {spread}.")]
-    if not dots and not selection.runs.empty:
-        footer.append("A dot marks a seed's last epoch; its last value is held from there.")
-    if figure.kind == "mean_gradients":
-        footer.append(f"{'Signed mean' if selection.signed else 'Mean absolute value'} over all weight entries.")
-    return panels.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), " ".join(footer))
+    """The title, the protocol if it is not the full one, and the footer."""
+    figure = selection.figure
+    footer = figure.drawn_by.function("footer")(selection)
+    return panels.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), footer)
 
 
-def render(
-    figure: Figure,
-    frames: Frames,
-    datasets: Sequence[str],
-    out_dir: Path,
-    formats: Sequence[str] = ("svg",),
-    reading: str = "default",
-    *,
-    signed: bool = False,
-) -> list[Path]:
-    """Write `fig_7_16.<format>` for each format, the narrow `fig_7_16_narrow.svg` beside an SVG, and the plotted data
-    as `fig_7_16.csv` (`fig_7_16_signed.*` with `signed`). Returns their paths.
-
-    Raises UsageError on a format that is not in FORMATS, and WriteError.
-    """
-    for format in formats:
-        if format not in FORMATS:
-            raise UsageError(f"--formats {format}: cannot be written", f"Formats: {', '.join(FORMATS)}.")
-    selection = series.select(figure, frames, datasets, reading, signed)
-    table = renderer(figure).plotted(selection)
-    stem = figure.stem + ("_signed" if signed else "")
-    wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
-    data = table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode()
-    said = series.notes(selection)
-    digest = _digest(selection, data, said)
-    known = _drawn(out_dir / f".{stem}.json")
-    if known.get(f"{stem}.csv") != digest or not (out_dir / f"{stem}.csv").exists():
-        disk.write(out_dir / f"{stem}.csv", data)
-    for file, format, narrow in wanted:
-        if known.get(file) != digest or not (out_dir / file).exists():
-            disk.write(out_dir / file, content(_page(selection, table, said, narrow), format, stem))
-    drawn = known | dict.fromkeys([f"{stem}.csv", *(file for file, _, _ in wanted)], digest)
-    if drawn != known:
-        disk.write(out_dir / f".{stem}.json", json.dumps(drawn, indent=1, sort_keys=True).encode() + b"\n")
-    return [out_dir / file for file, _, _ in wanted] + [out_dir / f"{stem}.csv"]
+def notes(selection: Selection) -> Notes:
+    """The notes of each panel: what diverged, what was not run and why, and whether versions of the data are mixed."""
+    return {dataset: tuple(_panel_notes(selection, dataset)) for dataset in selection.datasets}
 
 
-def write(
-    stem: str, table: pd.DataFrame, draw: Callable[[pd.DataFrame, bool], Page], folder: Path, formats: Sequence[str]
-) -> list[Path]:
-    """Write a figure beside the catalogue: `<stem>.<format>` for each format, `<stem>_narrow.svg` beside an SVG, and
-    `table`, the plotted data, as `<stem>.csv`; the paths.
-
-    draw   gives the page of the table, narrow or not
-    Raises WriteError.
-    """
-    wanted = [(f"{stem}.{f}", f, False) for f in formats] + [(f"{stem}_narrow.svg", "svg", True)] * ("svg" in formats)
-    for file, format, narrow in wanted:
-        disk.write(folder / file, content(draw(table, narrow), format, stem))
-    disk.write(folder / f"{stem}.csv", table.to_csv(index=False, lineterminator="\n", float_format="%.8g").encode())
-    return [*(folder / file for file, _, _ in wanted), folder / f"{stem}.csv"]
-
-
-def _digest(selection: Selection, data: bytes, said: Notes) -> str:
-    """Of all that a page depends on: plotted data, notes, words, catalogue entry, code and matplotlib."""
-    words = _words(selection)
-    titles = [style.dataset(d) for d in selection.datasets]
-    facts = [selection.figure, words, said, selection.datasets, titles, code(), matplotlib.__version__]
-    points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
-    return hashlib.sha256(data + repr(facts).encode() + points.encode()).hexdigest()
-
-
-def code() -> str:
-    """A digest of the code that draws: this room's, and what records name as their source, with all extensions."""
-    return _own_code() + source_digest()
-
-
-@functools.cache
-def _own_code() -> str:
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
-
-
-def _drawn(path: Path) -> dict[str, str]:
-    """Which data each file shows, as noted when it was drawn; nothing if there is no note, or a torn one."""
-    with contextlib.suppress(OSError, ValueError):
-        known = json.loads(path.read_text())
-        return known if isinstance(known, dict) else {}
-    return {}
-
-
-def content(page: Page, format: str, salt: str) -> bytes:
-    """The file of a page, free of dates; `salt` makes the ids of an SVG."""
-    file = io.BytesIO()
-    look: dict[Any, Any] = style.RC | {"svg.hashsalt": salt}
-    with matplotlib.rc_context(rc=look):
-        page.savefig(file, format=format, metadata=FORMATS[format])
-    return file.getvalue()
+def _panel_notes(selection: Selection, dataset: str) -> Iterator[str]:
+    here = selection.runs[selection.runs["dataset"] == dataset]
+    if here.empty:
+        yield from sorted(set(selection.missing(dataset)["reason"]))
+        return
+    yield from selection.figure.drawn_by.function("notes")(selection, here)
+    if here["data_digest"].nunique() > 1:
+        yield "different versions of the data"

@@ -1,12 +1,12 @@
-"""What a figure shows, picked from the frames and averaged over seeds: pandas in, pandas out.
+"""What a figure shows, selected from the frames and averaged over seeds: pandas in, pandas out.
 
 **Runs that stop early.** Training stops after 20 epochs without improvement, so seeds end at different epochs. A run
-that ended keeps its last value to the end of its curve: the mean then always is over the same seeds, does not jump
-when one ends, and ends at what the last weights, which are tested (B.1), gave. `running` counts the seeds still in
-training, so the held part can be told apart (a dot marks each end).
+that ended keeps its last value to the end of the curve: so the mean is always over the same seeds, does not jump when
+one ends, and ends at the value of the last weights, which are tested (B.1). `running` counts the seeds that still
+train; a dot marks where each ends.
 
-**Numbers that are not finite.** The loss of a diverged run is no number and cannot be averaged. It leaves the mean
-at that epoch and `seeds` falls; a line is broken there rather than drawn through, for the mean is over other seeds.
+**Values that are not finite.** The loss of a diverged run is NaN and cannot be averaged. It leaves the mean at that
+epoch and `seeds` falls; the line breaks there, because the mean is over other seeds.
 """
 
 from collections.abc import Sequence
@@ -15,10 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from bnstudy.figures import style
 from bnstudy.figures.catalogue import Figure
 from bnstudy.frames import Frames, of_largest_protocol
-from bnstudy.labels import SETTINGS, SIZE
+from bnstudy.labels import SIZE
 
 BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]
@@ -48,8 +47,15 @@ class Selection:
         mine = frame[frame["key"].isin(self.runs["key"].unique())]
         return mine.astype({"key": "str"}).merge(self.runs[["key", "seed", *BY]], on=["key", "seed"])
 
+    def missing(self, *datasets: str) -> pd.DataFrame:
+        """The rows of `frames.missing` that the figure would show; of these data sets, or of all."""
+        rows = _of_figure(self.frames.missing, self.figure, datasets or self.datasets)
+        return rows[rows["reading"] == self.reading]
 
-def select(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str, signed: bool = False) -> Selection:
+
+def select(
+    figure: Figure, frames: Frames, datasets: Sequence[str], reading: str = "default", signed: bool = False
+) -> Selection:
     """The runs of this figure; of several reduced protocols those of the largest."""
     runs = _of_figure(frames.runs[USED], figure, datasets)
     runs = of_largest_protocol(runs[runs["reading"] == reading])
@@ -65,15 +71,14 @@ def _of_figure(frame: pd.DataFrame, figure: Figure, datasets: Sequence[str]) -> 
     ]
 
 
-def state(figure: Figure, frames: Frames, datasets: Sequence[str], reading: str = "default") -> str:
+def state(selection: Selection) -> str:
     """complete (every curve is there, with every seed asked for), partial, or not run."""
-    runs = select(figure, frames, datasets, reading).runs
-    curves = len(datasets) * len(figure.settings) * len(figure.norms)
+    figure, runs = selection.figure, selection.runs
+    curves = len(selection.datasets) * len(figure.settings) * len(figure.norms)
     if runs.empty or not curves:
         return "not run"
-    missing = _of_figure(frames.missing, figure, datasets)
-    unfinished = (missing["reading"] == reading).any() or len(runs[BY].drop_duplicates()) < curves
-    return "partial" if unfinished else "complete"
+    whole = selection.missing().empty and len(runs[BY].drop_duplicates()) == curves
+    return "complete" if whole else "partial"
 
 
 def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
@@ -100,46 +105,8 @@ def _summary(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     return pd.DataFrame({"epoch": epochs, **summary, **counts})
 
 
-Notes = dict[str, tuple[str, ...]]
-
-
-def notes(selection: Selection) -> Notes:
-    """What must be said in each panel: what diverged, what was not run, and whether versions of the data are mixed."""
-    return {dataset: tuple(_panel_notes(selection, dataset)) for dataset in selection.datasets}
-
-
-def _panel_notes(selection: Selection, dataset: str):
-    figure, runs = selection.figure, selection.runs
-    here = runs[runs["dataset"] == dataset]
-    if here.empty:
-        missing = _of_figure(selection.frames.missing, figure, [dataset])
-        reasons = missing.loc[missing["reading"] == selection.reading, "reason"]
-        yield from sorted(set(reasons))
-        return
-    compares, by_size = (figure.kind == kind for kind in ("validation_comparison", "batch_sizes"))
-    for setting in figure.settings if compares else [None]:
-        for norm in figure.norms:
-            mine = here[(here["norm"] == norm) & ((here["setting"] == setting) if compares else True)]
-            label = style.setting(str(setting)).label if compares else style.norm(norm).label
-            diverged = mine[mine["outcome"] == "diverged"]
-            if mine.empty:
-                yield f"{label}: not run"
-            elif by_size:
-                absent = [setting for setting in figure.settings if setting not in set(mine["setting"])]
-                if sizes := [f"{SETTINGS[setting].get('batch_size', 64):,}" for setting in absent]:
-                    yield f"{label}: not run with {', '.join(sizes)}"
-            else:
-                if len(diverged):
-                    share = "" if len(diverged) == len(mine) else f" ({len(diverged)} of {len(mine)} seeds)"
-                    yield f"{label} diverged{share}, epoch {_range(diverged['diverged_epoch'])}"
-                stuck = mine[mine["broken"] & (mine["outcome"] != "diverged")]
-                if len(stuck) and not mine["broken"].all():
-                    yield f"{label}: {len(stuck)} of {len(mine)} seeds answer one class"
-    if here["data_digest"].nunique() > 1:
-        yield "different versions of the data"
-
-
-def _range(values: pd.Series) -> str:
+def span(values: pd.Series) -> str:
+    """The value, or `lowest to highest`."""
     low, high = values.min(), values.max()
     return str(low) if low == high else f"{low} to {high}"
 
@@ -163,5 +130,5 @@ def seeds(selection: Selection) -> str:
     counts = selection.runs.groupby(["key"])["seed"].nunique()
     if counts.empty:
         return "no runs"
-    text = _range(counts)
+    text = span(counts)
     return f"{text} seed" if text == "1" else f"{text} seeds"

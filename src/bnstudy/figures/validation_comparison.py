@@ -1,11 +1,27 @@
-"""Validation accuracy over epochs of several settings, told apart by colour and dash."""
+"""Validation accuracy over epochs of several settings, which differ in colour and dash."""
+
+from collections.abc import Iterator
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
-from bnstudy.figures import panels, style
+from bnstudy.figures import kinds, panels, style
+from bnstudy.figures.catalogue import Figure
 from bnstudy.figures.series import Selection, over_seeds
+
+
+def subject(figure: Figure) -> str:
+    norms = " and ".join(style.norm(norm).label for norm in figure.norms)
+    return f", {style.model(figure.model)} with {norms}: {kinds.settings(figure)}"
+
+
+def notes(selection: Selection, here: pd.DataFrame) -> Iterator[str]:
+    """What must be noted of each setting's curve, by its label."""
+    for setting in selection.figure.settings:
+        for norm in selection.figure.norms:
+            mine = here[(here["norm"] == norm) & (here["setting"] == setting)]
+            yield from kinds.curve_notes(style.setting(setting).label, mine)
 
 
 def plotted(selection: Selection) -> pd.DataFrame:

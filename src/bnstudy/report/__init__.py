@@ -3,34 +3,25 @@
 The same frames give the same bytes: no clock, no host, nothing but what the records hold.
 """
 
-import subprocess
-import sys
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from markupsafe import Markup
 
-from bnstudy import __version__, disk, figures, paths, stats, tables
+from bnstudy import __version__, disk, paths, stats, tables
 from bnstudy.figures import style
-from bnstudy.figures.background import COMPUTED
-from bnstudy.figures.background import REGISTRY as BACKGROUND
-from bnstudy.figures.background.render import is_drawn
-from bnstudy.figures.background.render import render as render_background
-from bnstudy.figures.render import render, state
-from bnstudy.frames import Frames, narrowed
+from bnstudy.figures.writer import Target
+from bnstudy.frames import Frames
 from bnstudy.labels import THESIS_DATASETS
-from bnstudy.report import cells, claims, effects, layers, practicals, readings
-from bnstudy.report.files import addresses
+from bnstudy.report import cells, claims, effects, layers, pictures, practicals, readings
+from bnstudy.report.findings import Findings
 from bnstudy.study import Study
-from bnstudy.tables import Shown, in_order
+from bnstudy.tables import Shown
 from bnstudy.tables.formats import html as table_html
 from bnstudy.tables.formats import templates
 from bnstudy.tables.layout import half_up
-from bnstudy.timing import frame as timing
 
 SECTIONS = {
     "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",
@@ -64,85 +55,27 @@ def write(
     Raises WriteError, and UsageError on a format that cannot be drawn.
     """
     page = paths.report(reports_root, study.name)
-    plan = tables.planned(study.trained, study.seeds)
-    frames = narrowed(frames, study)
-    timings = None if timings is None else timing.narrowed(timings, study.cells)
-    found = tables.shown(plan, frames.runs, timings, margins)
-    tables.write(found, page.parent / "tables")
-    folder, kinds = page.parent / "figures", tuple(dict.fromkeys(("svg", *formats)))
-    with background_beside(plan, folder, kinds):
-        pictures = draw(plan, frames, folder, kinds)
-    background = draw_background(plan, folder, kinds)
-    measured = layers.of_page(folder, kinds) if is_whole(plan) else {}
-    effect = effects.of_page(frames, folder, kinds)
-    judged = claims.of_study(plan, frames, timings)
-    reported = practicals.of_page(plan, frames, margins, page.parent, kinds)
+    found = Findings.of(study, frames, timings, margins)
+    tables.write([*found.tables, *found.course_tables], page.parent / "tables")
+    target = Target(page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))
+    drawn = pictures.draw(found, target)
+    judged = claims.of_study(found.plan, found.frames, found.timings)
+    reported = practicals.of_page(found, drawn["practicals"])
     disk.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
-    values = context(study, plan, frames, found, pictures, margins) | claim_context(judged, found, pictures)
-    parts = {"background": background, "layers": measured, "practicals": reported, "effect": effect}
+    parts = {
+        "pictures": drawn,
+        "practicals": reported,
+        "effect": effects.of_page(found),
+        "layers": layers.of_page(target.folder) if drawn["layers"] else {},
+    }
+    values = context(found) | figure_context(drawn["figures"]) | claim_context(judged, found.tables, drawn["figures"])
     disk.write(page, html(values | parts).encode())
     return page
 
 
-def draw(plan: pd.DataFrame, frames: Frames, folder: Path, formats: Sequence[str]) -> list[dict[str, Any]]:
-    """Draw every figure that has data; one entry per figure of the catalogue, with its files and state."""
-    drawn = []
-    for figure in figures.REGISTRY.values():
-        reading, names = cells_of(figure, plan)
-        now = state(figure, frames, names, reading)
-        made = [] if now == "not run" else render(figure, frames, names, folder, formats, reading)
-        drawn.append(
-            {
-                "figure": figure, "state": now, "reduced": reading == "reduced", "panels": len(names),
-                "caption": figure.caption.removesuffix(figure.observation), **addresses(figure.stem, made),
-            }
-        )  # fmt: skip
-    return drawn
-
-
-def is_whole(plan: pd.DataFrame) -> bool:
-    """Whether this is a study of the whole thesis: both models on its four data sets, by the full protocol."""
-    cells = plan[plan["reading"] == "default"]
-    return {*product(style.MODELS, THESIS_DATASETS)} <= {*zip(cells["model"], cells["dataset"], strict=True)}
-
-
-def background_beside(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> AbstractContextManager[Any]:
-    """A process that draws the figures without results that are not drawn yet, while this one draws the results."""
-    if not is_whole(plan) or all(is_drawn(figure, folder, formats) for figure in COMPUTED.values()):
-        return nullcontext()
-    command = [sys.executable, "-m", "bnstudy.figures.background", str(folder), *formats]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-def draw_background(plan: pd.DataFrame, folder: Path, formats: Sequence[str]) -> list[dict[str, Any]]:
-    """The figures that show no result, if this is a study of the whole thesis; one entry per figure. Those that
-    `background_beside` has not drawn are drawn here."""
-    if not is_whole(plan):
-        return []
-    drawn = []
-    for figure in BACKGROUND.values():
-        made = render_background(figure, folder, formats)
-        drawn.append({"figure": figure, **addresses(figure.stem, made)})
-    return drawn
-
-
-def cells_of(figure: figures.Figure, plan: pd.DataFrame) -> tuple[str, list[str]]:
-    """(reading, data sets) that a figure of this study shows: the full protocol where the study has it."""
-    own = plan[plan["model"] == figure.model]
-    reading = "default" if (own["reading"] == "default").any() or not (own["reading"] == "reduced").any() else "reduced"
-    return reading, in_order(own[own["reading"] == reading]["dataset"]) or list(THESIS_DATASETS)
-
-
-def context(
-    study: Study,
-    plan: pd.DataFrame,
-    frames: Frames,
-    found: Sequence[Shown],
-    pictures: Sequence[Mapping[str, Any]],
-    margins: Mapping[str, float],
-) -> dict[str, Any]:
-    """All that the page's template shows, as plain values."""
-    runs = frames.runs
+def context(found: Findings) -> dict[str, Any]:
+    """What the page's template shows of a study, its numbers, cells and origin, as plain values."""
+    study, runs, missing = found.study, found.frames.runs, found.frames.missing
     started = sorted(filter(None, runs["started"]))
     return {
         "study": study,
@@ -153,37 +86,39 @@ def context(
             "asked": len(study.runs()),
             "runs": len(runs),
             "published": int(runs["origin"].eq("published").sum()),
-            "missing": len(frames.missing),
+            "missing": len(missing),
         },
         "seeds": study.seeds,
         "synthetic": bool((runs["data_source"] == "synthetic").any()),
         "unofficial": cells.unofficial(runs),
-        "verdicts": verdict_summary(found),
+        "verdicts": verdict_summary(found.numbers),
         "verdict_words": VERDICTS,
-        "margins": {name: m for name, m in margins.items() if name == "default"}
-        | {style.dataset(name): m for name, m in margins.items() if name != "default"},
+        "margins": {name if name == "default" else style.dataset(name): m for name, m in found.margins.items()},
         "pairs": cells.pairs(runs),
-        "tables": [_table(one, set(runs["key"])) for one in found if one.planned],
-        "tables_left": [one for one in found if not one.planned],
+        "tables": [_table(one, set(runs["key"])) for one in found.tables if one.planned],
+        "tables_left": [one for one in found.tables if not one.planned],
         "table_formats": tables.FORMATS,
-        "sections": sections(pictures),
-        "figures_left": [p["figure"] for p in pictures if not p["files"]],
-        "readings": readings.of_study(plan, runs, margins),
-        "groups": cells.listing(plan, runs, frames.missing),
+        "readings": readings.of_study(found.plan, runs, found.numbers),
+        "groups": cells.listing(found.plan, runs, missing),
         "seconds": float(runs["seconds"].sum()),
-        "gaps": cells.gaps(frames.missing),
+        "gaps": cells.gaps(missing),
         "diverged": cells.diverged(runs),
         "data": cells.data(runs),
         "environment": cells.environment(runs),
     }
 
 
+def figure_context(drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """The result figures by section of the thesis, and those without data."""
+    return {"sections": sections(drawn), "figures_left": [p["figure"] for p in drawn if not p["files"]]}
+
+
 def claim_context(
-    judged: Mapping[str, Any], found: Sequence[Shown], pictures: Iterable[Mapping[str, Any]]
+    judged: Mapping[str, Any], found: Sequence[Shown], drawn: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The claims, and where on the page each figure and table is that shows them."""
+    """The claims, and where on the page the figures and tables are that show them."""
     tables_at = {one.id: f"table-{one.stem}" for one in found if one.planned}
-    figures_at = {p["figure"].id: p["figure"].stem for p in pictures if p["files"]}
+    figures_at = {p["figure"].id: p["figure"].stem for p in drawn if p["files"]}
     beside = [one for one in found if one.table.id not in tables.CATALOGUE]
     return {
         "claims": judged,
@@ -196,14 +131,12 @@ def claim_context(
     }
 
 
-def verdict_summary(found: Iterable[Shown]) -> dict[str, Any]:
-    """Counts of verdicts over the printed accuracies this study can speak to: in all, and by model and data set."""
-    contents = [
-        one.content.assign(model=one.table.model) for one in found if one.planned and one.table.what == "accuracy"
-    ]
-    asked = [c[c["published"].notna() & c["seeds"].gt(0)] for c in contents]
-    asked = [numbers for numbers in asked if len(numbers)]
-    numbers = pd.concat(asked) if asked else pd.DataFrame()
+def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
+    """Counts of verdicts over the printed accuracies that a study asks for: in all, and by model and data set.
+
+    numbers   see `tables.numbers`
+    """
+    numbers = numbers[numbers["seeds"] > 0]
     if numbers.empty:
         return {"total": 0, "counts": {}, "rows": [], "differ": []}
     table = stats.counts(numbers)
@@ -238,10 +171,10 @@ def _table(one: Shown, listed: set[str]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def sections(pictures: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def sections(drawn: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Drawn figures by section of the thesis, in its order."""
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for picture in pictures:
+    for picture in drawn:
         if picture["files"]:
             groups.setdefault(picture["figure"].section, []).append(picture)
     title = "Added to the thesis's"  # by an extension

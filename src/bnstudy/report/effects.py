@@ -1,37 +1,28 @@
-"""What the page says of the effect of batch norm: the printed one against ours, in all and by model and data set."""
+"""The section `effects`: the effect of batch norm, printed and ours, in all and by model and data set."""
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from bnstudy import published
-from bnstudy.effects import conclusion, effects
-from bnstudy.figures import effects as figure
+from bnstudy.effects import conclusion
 from bnstudy.figures import style
-from bnstudy.frames import Frames
-from bnstudy.report.files import addresses
+from bnstudy.report.findings import Findings
 from bnstudy.stats import each
 from bnstudy.tables.layout import signed
 
 
-def of_page(frames: Frames, folder: Path, formats: Sequence[str]) -> dict[str, Any]:
-    """Draw the figure into `folder` and give what the section shows; empty where no pair of printed numbers has been
-    run. Raises WriteError."""
-    table = effects(frames.runs, published.accuracy())
+def of_page(found: Findings) -> dict[str, Any]:
+    """What the section shows beside its figure; empty where no pair of printed numbers has been run."""
+    table = found.effects
     if table.empty:
         return {}
-    made = figure.render(table, folder, formats)
     alive, order = table[table["learns"]], list(style.MODELS)
     places = sorted(table.groupby(["model", "dataset"], sort=False), key=lambda place: order.index(str(place[0][0])))
     return {
-        "id": figure.ID, "stem": figure.STEM, "title": figure.TITLE, "caption": figure.CAPTION,
-        "state": figure.state(frames), **addresses(figure.STEM, made),
-        "panels": table["model"].nunique(), "conclusion": conclusion(table),
+        "conclusion": conclusion(table),
         "outside": [_outside(pair) for pair in each(alive[alive["h"].notna() & ~alive["within"]])],
         "rows": [_row(str(model), str(dataset), part) for (model, dataset), part in places],
-    }  # fmt: skip
+    }
 
 
 def _row(model: str, dataset: str, pairs: pd.DataFrame) -> dict[str, Any]:

@@ -1,27 +1,23 @@
 """The section `layers`: section 3.3 measured on one layer, read from the data that its figures show."""
 
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bnstudy.figures.background import LAYERS
-from bnstudy.figures.background.render import render
 from bnstudy.labels import SETTINGS
-from bnstudy.report.files import addresses
 
 VARIANTS = {("none", False): "vanilla", ("batch", False): "batch norm, epsilon 0", ("batch", True): "batch norm"}
 SHAPES = {("none", "relu"): "vanilla", ("batch", "relu"): "batch norm", ("batch", "linear"): "batch norm, no ReLU"}
 CLAIMS = ("G24", "G25")
 
 
-def of_page(folder: Path, formats: Sequence[str]) -> dict[str, Any]:
-    """The figures, drawn where they are not yet, and the tables of the section."""
-    drawn = [{"figure": one, **addresses(one.stem, render(one, folder, formats))} for one in LAYERS.values()]
+def of_page(folder: Path) -> dict[str, Any]:
+    """The tables of the section, from the plotted data that its figures have in this folder."""
     scaling, spectra = (pd.read_csv(folder / f"{figure.stem}.csv") for figure in LAYERS.values())
-    return {"pictures": drawn, "scaling": scaling_rows(scaling), "spectra": spectrum_rows(spectra), "claims": CLAIMS}
+    return {"scaling": scaling_rows(scaling), "spectra": spectrum_rows(spectra), "claims": CLAIMS}
 
 
 def scaling_rows(found: pd.DataFrame) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
-"""What the page says of readings: which one comes closest to the printed numbers, and how sure that is."""
+"""The section `readings`: which reading comes closest to the printed numbers, and how sure that is."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -14,14 +14,16 @@ from bnstudy.tables.layout import half_up
 from bnstudy.words import as_word
 
 
-def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]) -> dict[str, Any] | None:
-    """conclusion, level (percent), rows and numbers of a study that asks for more than the default reading, or None."""
+def of_study(plan: pd.DataFrame, runs: pd.DataFrame, numbers: pd.DataFrame) -> dict[str, Any] | None:
+    """conclusion, level (percent), rows and numbers of a study that asks for more than the default reading, or None.
+
+    numbers   printed numbers with their verdicts (see `tables.numbers`)
+    """
     printed = plan[plan["setting"] != "adhoc"]  # a cell that no table has is nearer to no number
     asked = [r for r in READINGS if r != "default" and (printed["reading"] == r).any()]
     if not asked:
         return None
-    accuracies = _learned(published.accuracy())
-    table, numbers = closeness(runs, accuracies), by_number(runs, accuracies, margins)
+    table, numbers = closeness(runs, _learned(published.accuracy())), by_number(_learned(numbers), runs)
     within = numbers.groupby("reading")[["within", "default_within"]].sum()
     left = [r for r in asked if r not in set(table["reading"])]
     return {
@@ -34,7 +36,7 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float
 
 
 def _learned(printed: pd.DataFrame) -> pd.DataFrame:
-    """The printed numbers of networks that learned: to a constant guess no reading is nearer than another."""
+    """The printed numbers of networks that learned: no reading is nearer to a constant guess than another."""
     return printed[[not published.is_chance(r.published, r.dataset) for r in each(printed)]]
 
 

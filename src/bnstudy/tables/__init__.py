@@ -98,6 +98,16 @@ def shown(
     return found
 
 
+def numbers(found: Iterable[Shown]) -> pd.DataFrame:
+    """The accuracies that the thesis prints for a study's data sets, as its tables B.1 and B.2 judge them.
+
+    `model` and content.ACCURACY_COLUMNS, one row per number in the order of the thesis's tables; `seeds` is 0 where
+    the study does not ask for the cell.
+    """
+    judged = [one.content.assign(model=one.table.model) for one in found if one.id in CATALOGUE and "n" in one.content]
+    return pd.concat(judged, ignore_index=True).dropna(subset=["published"])
+
+
 def write(found: Iterable[Written], folder: Path) -> list[Path]:
     """Write each table in every format into `folder`; the paths. Raises WriteError."""
     written = []

@@ -1,0 +1,53 @@
+"""What a kind of figure does unless its module says otherwise: what its title names, its notes and its footer.
+
+Beside these three, which it may replace, the module of a kind has `plotted`, `legend` and `panel`.
+"""
+
+from collections.abc import Iterator
+
+import pandas as pd
+
+from bnstudy.figures import style
+from bnstudy.figures.catalogue import Figure
+from bnstudy.figures.series import Selection, seeds, span
+
+
+def subject(figure: Figure) -> str:
+    """What follows the name of the kind in a title: the model and the settings."""
+    return f": {style.model(figure.model)}, {settings(figure)}"
+
+
+def settings(figure: Figure) -> str:
+    return ", ".join(style.setting(setting).label for setting in figure.settings)
+
+
+def notes(selection: Selection, here: pd.DataFrame) -> Iterator[str]:
+    """What a panel must note of its runs `here`, a curve per norm."""
+    for norm in selection.figure.norms:
+        yield from curve_notes(style.norm(norm).label, here[here["norm"] == norm])
+
+
+def curve_notes(label: str, runs: pd.DataFrame) -> Iterator[str]:
+    """That a curve was not run, which seeds diverged, and how many answer one class while others learn."""
+    if runs.empty:
+        yield f"{label}: not run"
+        return
+    diverged = runs["outcome"] == "diverged"
+    if diverged.any():
+        share = "" if diverged.all() else f" ({diverged.sum()} of {len(runs)} seeds)"
+        yield f"{label} diverged{share}, epoch {span(runs.loc[diverged, 'diverged_epoch'])}"
+    stuck = (runs["broken"] & ~diverged).sum()
+    if stuck and not runs["broken"].all():
+        yield f"{label}: {stuck} of {len(runs)} seeds answer one class"
+
+
+def footer(selection: Selection) -> str:
+    """How seeds are shown, below the panels."""
+    held = "" if selection.runs.empty else " A dot marks a seed's last epoch; its last value is held from there."
+    return f"{averaged(selection, 'band: lowest to highest')}{held}"
+
+
+def averaged(selection: Selection, spread: str) -> str:
+    """Over how many seeds means are; `spread` describes what shows their spread."""
+    count = seeds(selection)
+    return {"no runs": "No runs yet.", "1 seed": "One seed."}.get(count, f"Mean of {count}; {spread}.")

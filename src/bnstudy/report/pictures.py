@@ -1,0 +1,197 @@
+"""All figures in one list: of the course reports, of the thesis, E1, and those that show no result.
+
+The verbs `figures` and `figure` and the page loop over it. Each entry says which studies have it, how much of it a
+study has run, and draws it.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import pandas as pd
+
+from bnstudy import effects, figures, published
+from bnstudy.errors import UsageError, nearest
+from bnstudy.figures import background, practicals, render, series, style
+from bnstudy.figures import effects as figure_e1
+from bnstudy.figures.background.render import drawing as background_drawing
+from bnstudy.figures.writer import Drawing, Target, is_written, write
+from bnstudy.labels import THESIS_DATASETS
+from bnstudy.published.practicals import homes
+from bnstudy.report.findings import Findings
+from bnstudy.tables import in_order
+
+NOT_RUN, COMPUTED = "not run", "computed"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A figure as it is listed.
+
+    figure   its entry in a catalogue: id, kind, title, stem, and what only its kind has
+    section  the part of the page that shows it
+    """
+
+    figure: Any
+    section: str
+
+    @property
+    def id(self) -> str:
+        return self.figure.id
+
+    def belongs_to(self, plan: pd.DataFrame) -> bool:
+        """Return True if a study with these cells (see `tables.planned`) lists this figure."""
+        return True
+
+    def is_on_page(self, plan: pd.DataFrame) -> bool:
+        """Return True if the page of such a study shows this figure."""
+        return self.belongs_to(plan)
+
+    def state(self, found: Findings) -> str:
+        """complete (with every seed asked for), partial, not run, or computed: it shows no result."""
+        raise NotImplementedError
+
+    def drawing(self, found: Findings, signed: bool = False) -> Drawing:
+        """signed: signed mean gradients, where the figure shows gradients."""
+        raise NotImplementedError
+
+    def words(self, found: Findings) -> dict[str, Any]:
+        """What the page shows beside it, if its catalogue does not hold it."""
+        return {}
+
+    def row(self, found: Findings) -> dict[str, str]:
+        """As listed by `bnstudy figures`."""
+        return {"id": self.id, "kind": self.figure.kind, "state": self.state(found), "title": self.figure.title}
+
+
+class ThesisPicture(Picture):
+    """Figures 7.1 to 7.40, and those that extensions add."""
+
+    def selection(self, found: Findings, signed: bool = False) -> series.Selection:
+        reading, datasets = cells_of(self.figure, found.plan)
+        return series.select(self.figure, found.frames, datasets, reading, signed)
+
+    def state(self, found: Findings) -> str:
+        return series.state(self.selection(found))
+
+    def drawing(self, found: Findings, signed: bool = False) -> Drawing:
+        return render.drawing(self.selection(found, signed))
+
+    def words(self, found: Findings) -> dict[str, Any]:
+        reading, datasets = cells_of(self.figure, found.plan)
+        caption = self.figure.caption.removesuffix(self.figure.observation)
+        return {"caption": caption, "reduced": reading == "reduced", "panels": len(datasets)}
+
+
+class CoursePicture(Picture):
+    """Figures P.1 to P.3."""
+
+    def belongs_to(self, plan: pd.DataFrame) -> bool:
+        return bool(plan["key"].isin(list(homes())).any())
+
+    def state(self, found: Findings) -> str:
+        return practicals.state(self.figure, found.frames)
+
+    def drawing(self, found: Findings, signed: bool = False) -> Drawing:
+        return practicals.drawing(self.figure, found.frames)
+
+
+class EffectPicture(Picture):
+    """Figure E1."""
+
+    def belongs_to(self, plan: pd.DataFrame) -> bool:
+        return effects.asked(plan, published.accuracy())
+
+    def state(self, found: Findings) -> str:
+        return figure_e1.state(found.effects, found.frames.missing)
+
+    def drawing(self, found: Findings, signed: bool = False) -> Drawing:
+        return figure_e1.drawing(found.effects)
+
+    def words(self, found: Findings) -> dict[str, Any]:
+        return {"panels": found.effects["model"].nunique()}
+
+
+class ComputedPicture(Picture):
+    """Figures of chapters 2, 3 and 6, L1 and L2. Every study lists them; the page of the whole thesis shows them."""
+
+    def is_on_page(self, plan: pd.DataFrame) -> bool:
+        return is_whole(plan)
+
+    def state(self, found: Findings) -> str:
+        return COMPUTED
+
+    def drawing(self, found: Findings | None = None, signed: bool = False) -> Drawing:
+        return background_drawing(self.figure)
+
+
+def every() -> list[Picture]:
+    """All figures, in the order in which they are listed."""
+    return [
+        *(CoursePicture(one, "practicals") for one in practicals.REGISTRY.values()),
+        *(ThesisPicture(one, "figures") for one in figures.REGISTRY.values()),
+        EffectPicture(figure_e1.FIGURE, "effects"),
+        *(ComputedPicture(one, "background") for one in background.REGISTRY.values()),
+        *(ComputedPicture(one, "layers") for one in background.LAYERS.values()),
+    ]
+
+
+def of_study(plan: pd.DataFrame) -> list[Picture]:
+    """The figures that a study with these cells lists."""
+    return [picture for picture in every() if picture.belongs_to(plan)]
+
+
+def find(id: str) -> Picture:
+    """The figure of this id. Raises UsageError naming the nearest."""
+    known = {picture.id: picture for picture in every()}
+    if id not in known:
+        raise UsageError(f"{id}: no such figure{nearest(id, known)}", "List the figures with `bnstudy figures`.")
+    return known[id]
+
+
+def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:
+    """Draw every figure of a study's page that has been run. Returns the entries of each section of the page: figure,
+    state, files (ending -> address), narrow (address of the SVG for a phone) and the picture's words."""
+    shown = [picture for picture in of_study(found.plan) if picture.is_on_page(found.plan)]
+    computed = [picture for picture in shown if isinstance(picture, ComputedPicture)]
+    with _beside(computed, target):
+        entries = [(p, _entry(p, found, target)) for p in shown if p not in computed]
+    entries += [(p, _entry(p, found, target)) for p in computed]
+    sections: dict[str, list[dict[str, Any]]] = {picture.section: [] for picture in every()}
+    for picture, entry in entries:
+        sections[picture.section].append(entry)
+    return sections
+
+
+def _entry(picture: Picture, found: Findings, target: Target) -> dict[str, Any]:
+    state = picture.state(found)
+    made = [] if state == NOT_RUN else write(picture.drawing(found), target)
+    stem = picture.figure.stem
+    files = {path.name.removeprefix(stem).lstrip("."): f"figures/{path.name}" for path in made}
+    address = {"narrow": files.pop("_narrow.svg", ""), "files": files}
+    return {"figure": picture.figure, "state": state, **address, **picture.words(found)}
+
+
+def _beside(pictures: Sequence[ComputedPicture], target: Target) -> AbstractContextManager[Any]:
+    """A process that draws figures without results, unless they are drawn, while this process draws the others."""
+    if all(is_written(picture.drawing(), target) for picture in pictures):
+        return nullcontext()
+    command = [sys.executable, "-m", "bnstudy.figures.background", str(target.folder), *target.formats]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def is_whole(plan: pd.DataFrame) -> bool:
+    """Return True for a study of the whole thesis: both models on its four data sets, by the full protocol."""
+    cells = plan[plan["reading"] == "default"]
+    return {*product(style.MODELS, THESIS_DATASETS)} <= {*zip(cells["model"], cells["dataset"], strict=True)}
+
+
+def cells_of(figure: figures.Figure, plan: pd.DataFrame) -> tuple[str, list[str]]:
+    """(reading, data sets) that a figure of this study shows: the full protocol where the study has it."""
+    own = plan[plan["model"] == figure.model]
+    reading = "default" if (own["reading"] == "default").any() or not (own["reading"] == "reduced").any() else "reduced"
+    return reading, in_order(own[own["reading"] == reading]["dataset"]) or list(THESIS_DATASETS)
