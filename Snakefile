@@ -1,10 +1,10 @@
 # The study as a DAG: data -> train (one job per pack) -> aggregate -> report; a study of times: time -> aggregate.
-# What is to be run stands in config.yaml; `bnstudy.dag` turns it into packs and paths.
+# What is to be run stands in config.yaml; `bnstudy.workflow.dag` turns it into packs and paths.
 # `snakemake demo` trains and reports the study `demo`; `bnstudy run` is the same with a check before and a summary after.
 from snakemake.utils import min_version
 
-from bnstudy import datasets, extending
-from bnstudy.dag import Dag, beside, device, find_commands
+from bnstudy import datasets, extend
+from bnstudy.workflow.dag import Dag, beside, device, find_commands
 
 min_version("9.20")
 
@@ -16,7 +16,7 @@ report: "workflow/report/workflow.rst"
 
 
 find_commands()
-extending.load()  # those that BNSTUDY_EXTENSIONS names
+extend.load()  # those that BNSTUDY_EXTENSIONS names
 PLAN = Dag.plan(workflow.configfiles[0], config)
 if workflow.is_main_process:  # not in a job on another machine, which may see the files of others late
     PLAN.clear_gaps()

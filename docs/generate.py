@@ -14,17 +14,18 @@ from typing import Any, Literal, get_args, get_origin
 import typer
 
 import stated
-from bnstudy import choices, frames, provenance, record
 from bnstudy.claims import REGISTRY as CLAIMS
 from bnstudy.claims import practicals
 from bnstudy.cli import app
-from bnstudy.cli.extending import everywhere
-from bnstudy.config.blocks import StudyBlock, Top
-from bnstudy.fields import FIELDS, HINTS
-from bnstudy.labels import ALL_SETTINGS, READINGS, SETTINGS
-from bnstudy.model_facts import MODELS, OPTIONAL, Field
-from bnstudy.record import LAYER_COLUMNS, Record
-from bnstudy.rules import ACTS
+from bnstudy.cli.extensions import everywhere
+from bnstudy.design.fields import FIELDS, HINTS
+from bnstudy.design.labels import ALL_SETTINGS, READINGS, SETTINGS
+from bnstudy.design.model_facts import MODELS, OPTIONAL, Field
+from bnstudy.design.rules import ACTS
+from bnstudy.results import frames, provenance, record
+from bnstudy.results.record import LAYER_COLUMNS, Record
+from bnstudy.studies import choices
+from bnstudy.studies.config.blocks import StudyBlock, Top
 from text import say, table
 
 FOLDER = Path(__file__).parent / "reference"

@@ -16,17 +16,18 @@ from typing import Any
 import pandas as pd
 
 import bnstudy
-from bnstudy import claims, stats, tables
+from bnstudy import claims, tables
 from bnstudy.claims import practicals as course_claims
-from bnstudy.config import load
+from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
-from bnstudy.labels import THESIS_DATASETS
-from bnstudy.loading import Results
-from bnstudy.published.practicals import placed
+from bnstudy.printed.practicals import placed
 from bnstudy.report.readings import of_study
-from bnstudy.stats import SLOT, each
+from bnstudy.results.collect import Results
+from bnstudy.studies.config import load
 from bnstudy.tables import practicals as course_tables
 from bnstudy.tables.layout import half_up
+from bnstudy.verdicts import accuracies
+from bnstudy.verdicts.accuracies import SLOT, each
 from text import say, table
 
 ROOT = Path(__file__).parent.parent
@@ -128,7 +129,7 @@ def unreproduced() -> Lines:
     """The printed numbers of the MLP that the default reading does not give, and what `code` gives for them: bold
     within the margin."""
     found = results("readings").runs
-    code = stats.cell_means(found[found["reading"] == "code"]).set_index(SLOT)["mean"]
+    code = accuracies.cell_means(found[found["reading"] == "code"]).set_index(SLOT)["mean"]
 
     def row(number: Any) -> list[str]:
         own = code[number.model, number.dataset, number.norm, number.setting]

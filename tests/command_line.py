@@ -13,8 +13,8 @@ from typing import Any
 import typer
 
 from bnstudy.cli import app, main
-from bnstudy.cli.extending import everywhere
-from bnstudy.selection import spread_where
+from bnstudy.cli.extensions import everywhere
+from bnstudy.studies.selection import spread_where
 
 ROOT = Path(__file__).parents[1]
 NO_NETWORK = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from bnstudy.config.blocks import StudyBlock, Top
-from bnstudy.launch import scheduling
+from bnstudy.studies.config.blocks import StudyBlock, Top
+from bnstudy.workflow.snakemake_process import scheduling
 from command_line import ROOT, environment, process
 
 CONFIG = """\

@@ -6,10 +6,10 @@ import re
 import numpy as np
 import pytest
 
-from bnstudy.cell import Cell
-from bnstudy.engine import scope
-from bnstudy.engine.graph import Graph
-from bnstudy.engine.packed import Packed
+from bnstudy.design.cell import Cell
+from bnstudy.training.engine import scope
+from bnstudy.training.engine.graph import Graph
+from bnstudy.training.engine.packed import Packed
 from command_line import ROOT, process, two_lines
 
 FILES = {

@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnstudy import datasets, engine, provenance
-from bnstudy.cell import Cell, Run
-from bnstudy.engine.contract import Keeper
-from bnstudy.engine.inputs import prepare
+from bnstudy import datasets
+from bnstudy.design.cell import Cell, Run
+from bnstudy.results import provenance
+from bnstudy.training import engine
+from bnstudy.training.engine.contract import Keeper
+from bnstudy.training.engine.inputs import prepare
 
 GOLDEN = Path(__file__).parent / "golden" / "curve.json"
 CURVES = ("data_loss", "validation_loss")

@@ -6,14 +6,17 @@ from itertools import count
 import pytest
 import torch
 
-from bnstudy import devices, lock, store, training
+from bnstudy import lock
 from bnstudy.bench import train as bench
-from bnstudy.cell import Cell, Run
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import NORMS
+from bnstudy.design.timing import timings
 from bnstudy.errors import TryAgain
-from bnstudy.labels import NORMS
-from bnstudy.record import Record
-from bnstudy.timing import measure, timings
-from bnstudy.timing import run as timing_run
+from bnstudy.results import store
+from bnstudy.results.record import Record
+from bnstudy.training import devices, train
+from bnstudy.training.timing import measure
+from bnstudy.training.timing import run as timing_run
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
 DEVICE = "cuda:0"
@@ -29,7 +32,7 @@ def toy(**fields) -> Cell:
 
 
 def trained(runs, results, **options) -> list[Record]:
-    training.train(runs, results, results, say=lambda line: None, **options)
+    train.train(runs, results, results, say=lambda line: None, **options)
     found = [record for _, record in store.get_records(results, runs)]
     assert all(isinstance(record, Record) for record in found)
     return found
@@ -55,7 +58,7 @@ def test_a_study_stops_on_the_gpu_and_goes_on_with_the_same_bits(tmp_path, monke
     monkeypatch.setenv("BNSTUDY_CHECKPOINT_SECONDS", "0")
     for run in runs:
         with pytest.raises(TryAgain):
-            training.train([run], tmp_path / "parts", tmp_path, device="cuda", say=lambda line: None, on_epoch=stop)
+            train.train([run], tmp_path / "parts", tmp_path, device="cuda", say=lambda line: None, on_epoch=stop)
         assert store.has_checkpoints(tmp_path / "parts", run)
     again = trained(runs, tmp_path / "parts", device="cuda")
     assert [len(record.attempts) for record in again] == [2, 2]

@@ -12,31 +12,33 @@ import pandas as pd
 import pytest
 
 import synthetic
-from bnstudy import config, figures, frames, published, report
+from bnstudy import figures, printed, report
 from bnstudy.claims import REGISTRY, published_support, rows
 from bnstudy.claims.catalogue import ACCURACY
-from bnstudy.labels import labels
-from bnstudy.study import Study
+from bnstudy.design.labels import labels
+from bnstudy.design.study import Study
+from bnstudy.design.timing import TIMING_COLUMNS
+from bnstudy.results import frames
+from bnstudy.studies import config
 from bnstudy.tables import planned, shown
-from bnstudy.timing import TIMING_COLUMNS
 
 THESIS = config.load(Path(__file__).parents[1] / "config.yaml").study("thesis")
 MARGINS = {"default": 1.0, "mnist": 0.3}
 NOISE = 0.01  # points between neighbouring seeds
-PRINTED = {(n.model, n.dataset, n.norm, n.setting): n.published for n in published.accuracy().itertuples(index=False)}
+PRINTED = {(n.model, n.dataset, n.norm, n.setting): n.published for n in printed.accuracy().itertuples(index=False)}
 
 
 def level(cell):
     """The printed accuracy; cells that no table has lose half a point for each doubling of the batch."""
     at = (cell.model, cell.dataset, cell.norm)
-    printed = PRINTED.get((*at, labels(cell)[0]))
-    return PRINTED[*at, "relu"] - 0.5 * np.log2(cell.batch_size / 64) if printed is None else printed
+    number = PRINTED.get((*at, labels(cell)[0]))
+    return PRINTED[*at, "relu"] - 0.5 * np.log2(cell.batch_size / 64) if number is None else number
 
 
 def record(run, epochs):
     """A record with the printed accuracy, and one class answered where the thesis printed a constant guess."""
     cell, classes, images = run.cell, 100 if run.cell.dataset == "cifar100" else 10, 10_000
-    broken = published.is_chance(level(cell), cell.dataset)
+    broken = printed.is_chance(level(cell), cell.dataset)
     counts = [images, *[0] * (classes - 1)] if broken else [images // classes] * classes
     accuracy = level(cell) if broken else level(cell) + NOISE * (run.seed - 1)
     one = {"accuracy": accuracy, "loss": 1.0, "predicted": counts}
@@ -49,7 +51,7 @@ def timings():
         {"model": t.model, "dataset": t.dataset, "norm": t.norm, "batch_size": t.batch_size, "engine": "reference",
          "device": "cpu", "kind": "with_validation", "median_seconds": t.published, "iqr": 0.001 * t.published,
          "ratio": 1.0, "ratio_low": 1.0, "ratio_high": 1.0, "pixels": "float32", "epochs": 10, "timed_images": 1000}
-        for t in published.seconds().itertuples(index=False)
+        for t in printed.seconds().itertuples(index=False)
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
     assert set(TIMING_COLUMNS) <= set(frame.columns)
@@ -164,6 +166,6 @@ def check_gaps(study, kept, built):
         if not seeds:
             assert (number.verdict, np.isnan(number.mean)) == ("not run", True)
             continue
-        broken = published.is_chance(number.published, number.dataset)
+        broken = printed.is_chance(number.published, number.dataset)
         own = [number.published + (0 if broken else NOISE * (seed - 1)) for seed in seeds]
         assert number.mean == pytest.approx(np.mean(own), abs=1e-9)

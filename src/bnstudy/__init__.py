@@ -5,10 +5,10 @@
 
 from typing import TYPE_CHECKING
 
-import bnstudy.models as _models  # noqa: F401 - the networks enter their facts, which the rules of cells ask
+import bnstudy.networks.models as _models  # noqa: F401 - the networks enter their facts, which the rules of cells ask
 
 if TYPE_CHECKING:
-    from bnstudy.loading import load as load
+    from bnstudy.exports.load import load as load
 
 __version__ = "0.1.0"
 
@@ -16,7 +16,7 @@ __version__ = "0.1.0"
 def __getattr__(name: str):
     """`load`, imported at its first use: pandas takes half a second."""
     if name == "load":
-        from bnstudy.loading import load
+        from bnstudy.exports.load import load
 
         return load
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -19,9 +19,9 @@ from bnstudy import datasets
 from bnstudy.bench.gpu import __main__ as gpu
 from bnstudy.bench.gpu import loops, parts, runs, session
 from bnstudy.bench.gpu.summary import ANSWERS, family_hours, summary
-from bnstudy.engine import numerics
-from bnstudy.engine.graph.resident import Resident
-from bnstudy.engine.inputs import prepare
+from bnstudy.training.engine import numerics
+from bnstudy.training.engine.graph.resident import Resident
+from bnstudy.training.engine.inputs import prepare
 
 
 def test_it_needs_neither_snakemake_nor_pydantic():
@@ -167,7 +167,7 @@ def test_called_steps_are_not_captured(small, monkeypatch):
     def capture(*_):
         raise AssertionError("captured")
 
-    monkeypatch.setattr("bnstudy.engine.graph.training.capture", capture)
+    monkeypatch.setattr("bnstudy.training.engine.graph.training.capture", capture)
     cell = parts.make("mlp", "none")
     with pytest.raises(AssertionError, match="captured"):
         parts.start(cell, "cpu").begin()

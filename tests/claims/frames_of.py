@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import frames
-from bnstudy.cell import Cell, make_cell
 from bnstudy.claims.terms import ROWS
-from bnstudy.labels import NORMS, SETTINGS, THESIS_DATASETS
-from bnstudy.study import describe
-from bnstudy.words import plain
+from bnstudy.design.cell import Cell, make_cell
+from bnstudy.design.labels import NORMS, SETTINGS, THESIS_DATASETS
+from bnstudy.design.study import describe
+from bnstudy.design.words import plain
+from bnstudy.results import frames
 
 EMPTY = frames.build([])
 

@@ -5,10 +5,11 @@ import json
 import pandas as pd
 import pytest
 
-from bnstudy import frames, published
-from bnstudy.cell import Run
+from bnstudy import printed
 from bnstudy.claims import REGISTRY, rows
-from bnstudy.labels import SETTINGS, THESIS_DATASETS
+from bnstudy.design.cell import Run
+from bnstudy.design.labels import SETTINGS, THESIS_DATASETS
+from bnstudy.results import frames
 from claims.frames_of import cells
 from claims.frames_of import runs as accuracies_only
 from synthetic import record
@@ -22,7 +23,7 @@ RUNS = [Run(cell, seed) for cell in STUDY for seed in range(3)]
 
 def timed() -> pd.DataFrame:
     """The printed seconds as if measured here."""
-    table = published.seconds().rename(columns={"published": "median_seconds"})
+    table = printed.seconds().rename(columns={"published": "median_seconds"})
     return table.assign(iqr=0.001, kind="with_validation", engine="reference", device="cpu")
 
 

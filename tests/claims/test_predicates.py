@@ -6,14 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnstudy.cell import make_cell
 from bnstudy.claims import REGISTRY, Measured, verdict
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.measured import timings
 from bnstudy.claims.predicates import activations, batch_sizes, general, inits, rates, regularizers, times
 from bnstudy.claims.terms import ROWS, NotGiven, weakest
-from bnstudy.labels import BATCH_SIZES, NORMS, THESIS_DATASETS
+from bnstudy.design.cell import make_cell
+from bnstudy.design.labels import BATCH_SIZES, NORMS, THESIS_DATASETS
 from claims.frames_of import cells, runs
 
 LEARNS, STUCK = [40.0, 60.0, 70.0, 71.0], [10.0, 10.0, 10.0, 10.0]

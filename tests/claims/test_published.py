@@ -4,7 +4,7 @@ from collections import Counter
 
 import pytest
 
-from bnstudy import published
+from bnstudy import printed
 from bnstudy.claims import REGISTRY, published_support
 from bnstudy.figures import REGISTRY as FIGURES
 
@@ -49,9 +49,9 @@ def test_figures_of_claims_are_of_their_models():
     ],
 )
 def test_another_printed_number_changes_the_answer(monkeypatch, model, setting, dataset, norm, value, changed):
-    table = published.accuracy()
+    table = printed.accuracy()
     cell = (table["model"] == model) & (table["setting"] == setting) & (table["dataset"] == dataset)
     table.loc[cell & (table["norm"] == norm), "published"] = value
-    monkeypatch.setattr(published, "accuracy", lambda: table)
+    monkeypatch.setattr(printed, "accuracy", lambda: table)
     answers = {c.id for c in REGISTRY.values() if published_support(c) != c.published}
     assert changed <= answers

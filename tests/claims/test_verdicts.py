@@ -6,13 +6,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnstudy.cell import make_cell
 from bnstudy.claims import REGISTRY, Measured, verdict
 from bnstudy.claims.curves import History
 from bnstudy.claims.listing import true_in
 from bnstudy.claims.measured import accuracies, extra
 from bnstudy.claims.verdicts import decide, together, unanimous
-from bnstudy.labels import NORMS, THESIS_DATASETS
+from bnstudy.design.cell import make_cell
+from bnstudy.design.labels import NORMS, THESIS_DATASETS
 from claims.frames_of import cells, runs
 
 S = 0.3

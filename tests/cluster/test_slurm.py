@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bnstudy.errors import TRY_AGAIN, USAGE
-from bnstudy.record import Record
+from bnstudy.results.record import Record
 from cluster import slurm
 from faults import invariants
 from faults.dag import Front

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from bnstudy import activations, inits, losses, models, norms, optimizers, penalties, schedules
-from bnstudy.cell import Cell
+from bnstudy.design.cell import Cell
+from bnstudy.design.fields import HINTS
 from bnstudy.errors import UsageError
-from bnstudy.fields import HINTS
-from bnstudy.inits import initialize
-from bnstudy.models.block import set_step
+from bnstudy.networks import activations, inits, losses, models, norms, optimizers, penalties, schedules
+from bnstudy.networks.inits import initialize
+from bnstudy.networks.models.block import set_step
 
 SHAPE = models.ImageShape(3, 32, 32, 10)
 NEEDED = {"normal": {"init_std": 0.05}, "l1": {"penalty_strength": 1e-4}, "l2": {"penalty_strength": 1e-4},
@@ -65,7 +65,7 @@ def is_cell(model: str, **values) -> bool:
         return False
 
 
-SLOW = ("densenet121",)  # its entries act as those of any other network; tests/models/test_course_networks.py
+SLOW = ("densenet121",)  # its entries act as those of any other network; tests/networks/models/test_course_networks.py
 CASES = [
     (model, field, name)
     for model in models.REGISTRY

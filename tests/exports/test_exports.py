@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 import synthetic
-from bnstudy import frames, loading, store
-from bnstudy.cell import Cell, Run
+from bnstudy.design.cell import Cell, Run
 from bnstudy.exports import FORMATS, GRAINS
+from bnstudy.results import collect, frames, store
 from command_line import call, environment, two_lines
 
 CONFIG = """\
@@ -39,8 +39,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(folder) -> loading.Results:
-    return loading.load(config=folder / "config.yaml", results=folder / "results")
+def results(folder) -> collect.Results:
+    return collect.load(config=folder / "config.yaml", results=folder / "results")
 
 
 @pytest.fixture
@@ -131,7 +131,7 @@ def test_tensorboard_reads_the_curves_back(folder, results, tmp_path):
 
 def test_without_tensorboard_it_says_how_to_get_it(export, monkeypatch, tmp_path):
     real = importlib.util.find_spec
-    monkeypatch.setattr("bnstudy.extras.find_spec", lambda name: None if name == "tensorboard" else real(name))
+    monkeypatch.setattr("bnstudy.optional.find_spec", lambda name: None if name == "tensorboard" else real(name))
     ended = export("--format", "tensorboard", "--to", tmp_path)
     assert ended.code == 2
     assert two_lines(ended)

@@ -10,8 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnstudy import config
-from bnstudy.cell import Run
+from bnstudy.design.cell import Run
+from bnstudy.studies import config
 from faults import invariants, tally
 from faults.warm import ROOT
 

@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bnstudy import disk, store
+from bnstudy import disk
+from bnstudy.results import store
 from faults import tally
 
 ERRORS = ("EIO", "ENOSPC", "EACCES", "EROFS")

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from bnstudy import store
-from bnstudy.cell import Run
-from bnstudy.record import Record
+from bnstudy.design.cell import Run
+from bnstudy.results import store
+from bnstudy.results.record import Record
 
 VOLATILE = ("attempts", "provenance")
 """Fields that may differ between two trainings of the same run; and `seconds` in the epoch columns."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bnstudy import paths
-from bnstudy.cell import Cell
+from bnstudy.design.cell import Cell
 from faults import small
 from faults.warm import Process, Server
 

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from bnstudy.cell import Cell, Run
+from bnstudy.design.cell import Cell, Run
 
 TINY: dict[str, Any] = {
     "dataset": "toy", "model": "mlp", "norm": "none", "width": 0.02, "train_size": 100, "batch_size": 32, "epochs": 8,

@@ -13,8 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from bnstudy import config, frames, report, store
-from bnstudy.record import Record
+from bnstudy import report
+from bnstudy.results import frames, store
+from bnstudy.results.record import Record
+from bnstudy.studies import config
 from faults import invariants, small, tally
 from faults.dag import GRID, OUTPUTS
 from faults.disk import ERRORS

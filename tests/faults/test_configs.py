@@ -1,10 +1,10 @@
-"""Every mutation of a config in tests/test_config.py, met by a command: exit 2, and nothing is written."""
+"""Every mutation of a config in tests/studies/test_config.py, met by a command: exit 2, and nothing is written."""
 
 import pytest
 
 from bnstudy.errors import USAGE
 from faults import invariants, tally
-from test_config import REFUSED, SMALL, WHOLE, write
+from studies.test_config import REFUSED, SMALL, WHOLE, write
 
 CONTENTS = [SMALL.replace(old, new).encode() for old, new, _, _ in REFUSED] + [content for content, _ in WHOLE]
 PARTS = 10

@@ -7,8 +7,8 @@ import shutil
 import pytest
 import torch
 
-from bnstudy import store
-from bnstudy.record import Record, digest_of
+from bnstudy.results import store
+from bnstudy.results.record import Record, digest_of
 from faults import invariants, small, tally
 from faults.lab import Lab
 
@@ -194,8 +194,8 @@ def test_records_in_any_order_missing_or_twice(lab, calm):
     from hypothesis import given, settings
     from hypothesis import strategies as st
 
-    from bnstudy import frames
     from bnstudy.errors import DataError
+    from bnstudy.results import frames
 
     stored = [Record.from_text(text) for _, text in sorted(invariants.records(calm).items())]
     whole = frames.build(stored, lab.runs)

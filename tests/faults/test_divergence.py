@@ -6,8 +6,8 @@ import json
 import pytest
 import torch
 
-from bnstudy import frames, store
-from bnstudy.record import Record
+from bnstudy.results import frames, store
+from bnstudy.results.record import Record
 from faults import invariants, small, tally
 from faults.lab import Lab
 

@@ -141,7 +141,7 @@ def jump(seconds: float) -> None:
     """The wall clock jumps back and forth by so much at every look; the monotonic clock does not."""
     import datetime as module
 
-    from bnstudy import checkpoints
+    from bnstudy.training import checkpoints
 
     sign = iter(range(10**9))
 

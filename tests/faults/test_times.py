@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bnstudy import config, paths
+from bnstudy import paths
+from bnstudy.design.timing import timings
 from bnstudy.errors import TRY_AGAIN
-from bnstudy.timing import measure, record, timings
+from bnstudy.results.timings import record
+from bnstudy.studies import config
+from bnstudy.training.timing import measure
 from faults import invariants, tally
 
 CONFIG = """

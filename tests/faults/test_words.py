@@ -7,10 +7,10 @@ from itertools import cycle, islice
 
 import pytest
 
-from bnstudy import frames
+from bnstudy.design.study import Study
 from bnstudy.errors import USAGE
-from bnstudy.record import Record
-from bnstudy.study import Study
+from bnstudy.results import frames
+from bnstudy.results.record import Record
 from faults import invariants, small, tally
 from synthetic import record
 

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bnstudy.cell import Run
+from bnstudy.design.cell import Run
 from faults import tally
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -148,15 +148,16 @@ def _reap(how: int = 0) -> None:
 
 def _warm_up() -> None:
     """Import what training imports, some of it at its first step only."""
-    from bnstudy import cli, training
+    from bnstudy import cli
     from bnstudy.cli import process
+    from bnstudy.training import train
     from faults import small
 
     assert cli.main
     process.prepare()
     with tempfile.TemporaryDirectory() as folder:
         runs = [Run(small.cell(epochs=1, **changes), 0) for changes in ({}, {"optimizer": "adam"})]
-        training.train(runs, Path(folder), Path(folder), say=lambda line: None)
+        train.train(runs, Path(folder), Path(folder), say=lambda line: None)
 
 
 def _keep(request: dict[str, Any], writing: int) -> None:

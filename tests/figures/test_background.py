@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
-from bnstudy.figures.background import REGISTRY, data, descent, networks, shift
-from bnstudy.figures.background.render import draw, drawing
 from bnstudy.figures.writer import Target, write
+from bnstudy.illustrations import REGISTRY, data, descent, networks, shift
+from bnstudy.illustrations.render import draw, drawing
 
 IDS = ["2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.10", "2.11", "2.12", "2.13", "2.14", "3.1", "6.1"]
 
@@ -82,5 +82,5 @@ def test_batch_norm_holds_what_drifts_without_it(monkeypatch):
 
 
 def test_listing_imports_no_plotting():
-    code = "import sys, bnstudy.figures.background; print({'matplotlib', 'torch', 'numpy'} & set(sys.modules))"
+    code = "import sys, bnstudy.illustrations; print({'matplotlib', 'torch', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"

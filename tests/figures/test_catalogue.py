@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
+from bnstudy.design.labels import SETTINGS
 from bnstudy.errors import UsageError
 from bnstudy.figures import REGISTRY, find, style
-from bnstudy.labels import SETTINGS
 
 FIGURES = list(REGISTRY.values())
 

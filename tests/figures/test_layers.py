@@ -4,9 +4,9 @@ import pandas as pd
 import pytest
 import torch
 
-from bnstudy.figures.background import LAYERS, measured_layers
-from bnstudy.figures.background.render import draw, drawing
 from bnstudy.figures.writer import Target, write
+from bnstudy.illustrations import LAYERS, measured_layers
+from bnstudy.illustrations.render import draw, drawing
 from bnstudy.report import layers
 
 

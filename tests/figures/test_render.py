@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 import synthetic
-from bnstudy import frames
-from bnstudy.cell import Cell, Run
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import SETTINGS
 from bnstudy.figures import find, panels, render, series, style
-from bnstudy.labels import SETTINGS
+from bnstudy.results import frames
 
 DATASETS = ("mnist", "svhn")
 FIGURES = ("7.1", "7.17", "7.8", "7.15")  # one of each kind

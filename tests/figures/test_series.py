@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 
 import synthetic
-from bnstudy import frames
-from bnstudy.cell import Cell, Run
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import SETTINGS
 from bnstudy.figures import KINDS, batch_sizes, find, render, series, training_curves
-from bnstudy.labels import SETTINGS
+from bnstudy.results import frames
 
 NAN = float("nan")
 

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from bnstudy import datasets
 from bnstudy.bench.timed import Row, timed, total
+from bnstudy.design.study import plan
 from bnstudy.errors import UsageError
-from bnstudy.launch import workflow_file
-from bnstudy.study import plan
+from bnstudy.workflow.snakemake_process import workflow_file
 
 SEEDS = 3
 JOBS = 40  # trivial jobs that show what Snakemake spends on one
@@ -40,7 +40,7 @@ rule one:
 
 def rows(config: Path, say: Callable[[str], None]) -> list[Row]:
     """Rows what, seconds, cpu_seconds (of this process and its children). Raises UsageError without Snakemake."""
-    from bnstudy.config import load
+    from bnstudy.studies.config import load
 
     study = replace(load(config).study("thesis"), seeds=tuple(range(SEEDS)))
     packs = plan(study.runs())
@@ -70,7 +70,7 @@ def rows(config: Path, say: Callable[[str], None]) -> list[Row]:
 
 def _start_up(at: Path, environment: dict[str, str]) -> Row:
     """A job of the rule `train`, from the shell to its manifest, with hardly anything to train."""
-    from bnstudy.config import load
+    from bnstudy.studies.config import load
 
     (at / "tiny.yaml").write_text(TINY_CONFIG)
     cell = load(at / "tiny.yaml").study("tiny").cells[0]
@@ -83,8 +83,8 @@ def _images(say: Callable[[str], None]) -> Row:
     """Images of CIFAR10's number and size, split and standardized as every job does once."""
     import numpy as np
 
-    from bnstudy.cell import make_cell
-    from bnstudy.engine.inputs import prepare
+    from bnstudy.design.cell import make_cell
+    from bnstudy.training.engine.inputs import prepare
 
     say("images of a job")
     spec = datasets.REGISTRY["cifar10"]

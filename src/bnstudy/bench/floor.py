@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 
 from bnstudy.bench.subject import Subject, clock
-from bnstudy.cell import Cell
-from bnstudy.estimate import flops_per_image
-from bnstudy.models import ImageShape, build
+from bnstudy.design.cell import Cell
+from bnstudy.networks.models import ImageShape, build
+from bnstudy.training.estimate import flops_per_image
 
 LARGE = 8192  # a product of this size shows a GPU's rate
 REPEATS = 3

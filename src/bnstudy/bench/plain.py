@@ -13,10 +13,11 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 from torchvision import transforms
 
-from bnstudy import datasets, models
+from bnstudy import datasets
 from bnstudy.bench.subject import Subject
-from bnstudy.cell import Cell
-from bnstudy.engine.inputs import Inputs
+from bnstudy.design.cell import Cell
+from bnstudy.networks import models
+from bnstudy.training.engine.inputs import Inputs
 
 MEAN, STD = 0.5, 0.25  # of pixels as fractions; any will do
 

@@ -9,16 +9,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bnstudy import console, datasets, paths, standing, store
+from bnstudy import console, datasets, paths
 from bnstudy.bench import synthetic
 from bnstudy.bench.timed import Row, timed, total
-from bnstudy.record import Record
+from bnstudy.results import store, valid
+from bnstudy.results.record import Record
 
 
 def rows(config: Path, count: int, say: Callable[[str], None]) -> list[Row]:
     """Rows what, seconds, cpu_seconds. Nothing is left behind."""
-    from bnstudy import frames, report
-    from bnstudy.config import load
+    from bnstudy import report
+    from bnstudy.results import frames
+    from bnstudy.studies.config import load
 
     settings = load(config)
     study = settings.study("thesis")
@@ -53,5 +55,5 @@ def rows(config: Path, count: int, say: Callable[[str], None]) -> list[Row]:
 
 
 def _read(results: Path, runs: list[Any]) -> list[Record]:
-    found = standing.verified(runs, results, console.say, since=0.0)
+    found = valid.verified(runs, results, console.say, since=0.0)
     return [record for _, record in found if isinstance(record, Record)]

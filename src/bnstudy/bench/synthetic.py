@@ -12,8 +12,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from bnstudy.cell import Cell, Run
-from bnstudy.record import EARLY_COLUMNS, LAYER_COLUMNS, Record
+from bnstudy.design.cell import Cell, Run
+from bnstudy.results.record import EARLY_COLUMNS, LAYER_COLUMNS, Record
 
 Fate = Literal["learns", "stuck", "diverges"]
 

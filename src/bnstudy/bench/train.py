@@ -9,14 +9,15 @@ from dataclasses import dataclass, field, replace
 from statistics import median
 from typing import Any
 
-from bnstudy import choices, devices
 from bnstudy.bench import floor
 from bnstudy.bench.subject import Reading, Subject, clock
-from bnstudy.cell import Cell, Run, make_cell
-from bnstudy.engine.inputs import Inputs
+from bnstudy.design.cell import Cell, Run, make_cell
+from bnstudy.design.labels import NORMS, SETTINGS
 from bnstudy.errors import UsageError, nearest
-from bnstudy.labels import NORMS, SETTINGS
-from bnstudy.timing import epochs, pixels
+from bnstudy.studies import choices
+from bnstudy.training import devices
+from bnstudy.training.engine.inputs import Inputs
+from bnstudy.training.timing import epochs, pixels
 
 PACKS = (1, 3, 18, 32)
 STACKED = ("relu", "lr_high", "lr_low", "init_high", "init_low", "weight_decay")
@@ -75,7 +76,7 @@ def _cell(model: str, dataset: str, norm: str) -> Cell:
 
 def _contenders(cell: Cell, data: Inputs, device: str) -> list[Contender]:
     from bnstudy.bench.plain import plain, tensor_loader
-    from bnstudy.engine import ENGINES, engine
+    from bnstudy.training.engine import ENGINES, engine
 
     loops = {"plain": plain, "tensor_loader": tensor_loader}
     found = [Contender(n, cell.norm, 1, make(cell, data, device, _steps(n, cell, device))) for n, make in loops.items()]
@@ -104,7 +105,7 @@ def _trained(engine: str, cell: Cell, data: Inputs, device: str, pack: int) -> S
     part = _head(data, min(steps * cell.batch_size, len(data.train_labels)))
     steps = len(part.train_labels) // cell.batch_size
     if engine == "packed":
-        from bnstudy.engine.packed import STACK
+        from bnstudy.training.engine.packed import STACK
 
         runs = _pack(cell, pack)
         stacks = [epochs.stack(runs[i : i + STACK], part) for i in range(0, pack, STACK)]
@@ -132,7 +133,7 @@ def _pack(cell: Cell, count: int) -> list[Run]:
 def _floor_us(cell: Cell, data: Inputs, device: str, pack: int) -> float:
     if cell.model != "mlp" or device != "cpu":
         return floor.us_per_step(floor.large_product(cell, device), device)
-    from bnstudy.engine.packed import STACK
+    from bnstudy.training.engine.packed import STACK
 
     stacked = min(pack, STACK)
     return floor.us_per_step(floor.products(cell, data.shape, stacked, max(1, 300 // stacked)), device)

@@ -12,7 +12,7 @@ import numpy as np
 
 from bnstudy.claims.curves import Source
 from bnstudy.claims.terms import NotGiven, Slot, betters_chance, chance, mean
-from bnstudy.stats import tenths
+from bnstudy.verdicts.accuracies import tenths
 
 DATASET = "cifar10"
 Group = tuple[str, ...]

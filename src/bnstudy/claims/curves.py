@@ -13,8 +13,8 @@ import numpy as np
 from scipy import stats
 
 from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, some
-from bnstudy.gradients import mean_gradient
-from bnstudy.publication import EVERY_EPOCH_TO
+from bnstudy.results.publication.kept import EVERY_EPOCH_TO
+from bnstudy.verdicts.mean_gradient import mean_gradient
 
 FIRST = LAST = 3
 """Epochs that count as the first and as the last of a training."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy import published
+from bnstudy import printed
 from bnstudy.claims.terms import NotGiven, Place, Slot, chance, mean, no, some
-from bnstudy.labels import NORMS, THESIS_DATASETS
-from bnstudy.stats import tenths
+from bnstudy.design.labels import NORMS, THESIS_DATASETS
+from bnstudy.verdicts.accuracies import tenths
 
 Timed = tuple[str, int, str, str]
 """model, batch size, data set, norm: one timing."""
@@ -126,16 +126,16 @@ class Evidence:
         return values[at]
 
 
-def printed(places: Collection[Place]) -> Evidence:
+def of_print(places: Collection[Place]) -> Evidence:
     """The evidence of tables B.1 to B.4 and of the printed mean overheads."""
-    accuracy, seconds, overhead = published.accuracy(), published.seconds(), published.mean_overhead()
-    slots = zip(accuracy["model"], accuracy["setting"], accuracy["dataset"], accuracy["norm"], strict=True)
-    timed = zip(seconds["model"], seconds["batch_size"], seconds["dataset"], seconds["norm"], strict=True)
-    sizes = zip(overhead["model"], overhead["batch_size"], strict=True)
+    accuracies, times, overheads = printed.accuracy(), printed.seconds(), printed.mean_overhead()
+    slots = zip(*(accuracies[name] for name in ("model", "setting", "dataset", "norm")), strict=True)
+    timed = zip(*(times[name] for name in ("model", "batch_size", "dataset", "norm")), strict=True)
+    sizes = zip(overheads["model"], overheads["batch_size"], strict=True)
     return Evidence(
         places,
-        accuracies=dict(zip(slots, accuracy["published"], strict=True)),
-        seconds=dict(zip(timed, seconds["published"], strict=True)),
-        overheads=dict(zip(sizes, overhead["published"], strict=True)),
+        accuracies=dict(zip(slots, accuracies["published"], strict=True)),
+        seconds=dict(zip(timed, times["published"], strict=True)),
+        overheads=dict(zip(sizes, overheads["published"], strict=True)),
         exact=True,
     )

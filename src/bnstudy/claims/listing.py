@@ -19,8 +19,8 @@ from bnstudy.claims.verdicts import (
     published_support,
     verdict,
 )
-from bnstudy.frames import Frames
-from bnstudy.labels import NORMS, THESIS_DATASETS
+from bnstudy.design.labels import NORMS, THESIS_DATASETS
+from bnstudy.results.frames import Frames
 
 SHOWN = 8
 """Numbers at most in an evidence text; all are in the evidence's `parts`."""

@@ -13,14 +13,14 @@ from bnstudy.claims.catalogue import ACCURACY, TIMING
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
 from bnstudy.claims.terms import Place, Slot
-from bnstudy.fields import FIELDS
-from bnstudy.frames import Frames, by_epoch, of_largest_protocol
-from bnstudy.labels import axes
-from bnstudy.publication import kept_epochs
-from bnstudy.record import EPOCH_COLUMNS
-from bnstudy.stats import SLOT, cell_means, each, pooled_by, spreads
-from bnstudy.timing.machines import Machine, machine_of, machines
-from bnstudy.words import plain
+from bnstudy.design.fields import FIELDS
+from bnstudy.design.labels import axes
+from bnstudy.design.words import plain
+from bnstudy.results.frames import Frames, by_epoch, of_largest_protocol
+from bnstudy.results.publication.kept import kept_epochs
+from bnstudy.results.record import EPOCH_COLUMNS
+from bnstudy.results.timings.machines import Machine, machine_of, machines
+from bnstudy.verdicts.accuracies import SLOT, cell_means, each, pooled_by, spreads
 
 REDRAWS = 10_000
 STREAM = 2016

@@ -14,8 +14,8 @@ from bnstudy.claims.by_row import DATASET, Group, RowCurves, Rows
 from bnstudy.claims.catalogue import Claim, claims_of
 from bnstudy.claims.measured import Mean, Measured, accuracies
 from bnstudy.claims.verdicts import ClaimVerdict, verdict
-from bnstudy.frames import Frames
-from bnstudy.published import practicals
+from bnstudy.printed import practicals
+from bnstudy.results.frames import Frames
 
 
 @cache

@@ -6,7 +6,7 @@ import numpy as np
 
 from bnstudy.claims.curves import History
 from bnstudy.claims.terms import NotGiven, betters_chance, every
-from bnstudy.labels import NORMS
+from bnstudy.design.labels import NORMS
 
 CONVERGED = 0.95
 """The share of a best validation accuracy that counts as convergence to it."""

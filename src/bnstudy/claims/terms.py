@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from bnstudy.labels import THESIS_DATASETS
-from bnstudy.published import CONSTANT_GUESS
+from bnstudy.design.labels import THESIS_DATASETS
+from bnstudy.printed import CONSTANT_GUESS
 
 Slot = tuple[str, str, str, str]
 """model, setting, dataset, norm: one cell, as the tables address it."""

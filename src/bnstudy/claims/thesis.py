@@ -5,7 +5,7 @@ from functools import cache
 import bnstudy.claims.predicates  # noqa: F401 (they register themselves)
 from bnstudy.claims.catalogue import Claim, claims_of
 from bnstudy.claims.terms import Place
-from bnstudy.labels import THESIS_DATASETS
+from bnstudy.design.labels import THESIS_DATASETS
 
 
 @cache

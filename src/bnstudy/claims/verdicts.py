@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnstudy.claims.catalogue import PER_SEED, PRINTED, REDRAWN, TIMING, Claim, Part, Predicate
-from bnstudy.claims.evidence import printed
+from bnstudy.claims.evidence import of_print
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NotGiven, Place
 
@@ -56,7 +56,7 @@ class ClaimVerdict:
 
 
 def published_support(
-    claim: Claim, numbers: Callable[[Collection[Any]], Any] = printed, silent: str = NOT_IN_TABLES
+    claim: Claim, numbers: Callable[[Collection[Any]], Any] = of_print, silent: str = NOT_IN_TABLES
 ) -> str:
     """What printed numbers say: yes, no, or `silent`. Parts that need curves count as not given.
 

@@ -14,9 +14,10 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import __version__, console, selection
-from bnstudy.cli import bench, compare, data, export, extending, model, progress, publish, report, study, train
+from bnstudy import __version__, console
+from bnstudy.cli import bench, compare, data, export, extensions, model, progress, publish, report, study, train
 from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
+from bnstudy.studies import selection
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
 
@@ -45,7 +46,7 @@ def main(words: list[str] | None = None) -> None:
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
-        command = extending.everywhere(typer.main.get_command(app))
+        command = extensions.everywhere(typer.main.get_command(app))
         command(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
     except SystemExit as done:
         code = done.code

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths, selection
+from bnstudy import console, paths
 from bnstudy.cli import options, process
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
@@ -16,8 +16,9 @@ from bnstudy.cli.options import (
     ResultsOption,
     WhereOption,
 )
+from bnstudy.design.timing import Timing, timings
 from bnstudy.errors import UsageError
-from bnstudy.timing import Timing, timings
+from bnstudy.studies import selection
 
 app = typer.Typer(
     no_args_is_help=True, help="Measure engines, the DAG, the report; time epochs.", rich_markup_mode=None
@@ -84,7 +85,8 @@ def time_(
 ) -> None:  # fmt: skip
     """Time epochs with and without batch norm for tables B.3 and B.4; leave the machine alone meanwhile."""
     process.prepare()
-    from bnstudy.timing import record, run
+    from bnstudy.results.timings import record
+    from bnstudy.training.timing import run
 
     folder, chosen = paths.results_root(results), _timings(names or [], study, where, config)
     made = run.time(chosen, folder, paths.data_root(data), console.say, device, fresh)

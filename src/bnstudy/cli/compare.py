@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, standing
+from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ReportsOption, ResultsOption
 from bnstudy.errors import DataError, UsageError
-from bnstudy.record import Record
-from bnstudy.selection import find
+from bnstudy.results import valid
+from bnstudy.results.record import Record
+from bnstudy.studies.selection import find
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,13 +25,13 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Compare two cells: their curves, and the difference of test accuracy with its interval, paired by seed."""
-    from bnstudy import comparison
     from bnstudy.figures.comparison import write
+    from bnstudy.verdicts import pairs
 
     of_a, of_b = (_records(paths.results_root(results), word, config) for word in (a, b))
     if of_a[0].cell == of_b[0].cell:
         raise UsageError(f"{a} and {b}: one and the same cell", "Give two; list them with `bnstudy cells`.")
-    found = comparison.compare(of_a, of_b)
+    found = pairs.compare(of_a, of_b)
     of_a, of_b = ([r for r in records if r.seed in found["seeds"]] for records in (of_a, of_b))
     files = write(of_a, of_b, found["text"], paths.reports_root(reports) / "comparisons")
     if as_json:
@@ -44,7 +45,7 @@ def compare(
 
 def _records(results: Path, word: str, config: Path) -> list[Record]:
     """The records of a cell. Raises DataError if it has none, UsageError if no study has such a cell."""
-    found = standing.records_of(results, word, console.say)
+    found = valid.records_of(results, word, console.say)
     if not found:
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
         raise DataError(f"{word}: no record", f"Train it with: bnstudy train {cell.key}")

@@ -35,11 +35,12 @@ def export(
     if kind not in FORMATS:
         raise UsageError(f"--format {kind}: no such format{nearest(kind, FORMATS)}", f"Formats: {', '.join(FORMATS)}.")
     chosen = options.study(config, study, where, seeds)
-    from bnstudy import exports, loading
-    from bnstudy.config import load
+    from bnstudy import exports
+    from bnstudy.results import collect
+    from bnstudy.studies.config import load
 
     folder = to or paths.report(paths.reports_root(reports), study).parent / "export" / kind
-    found = loading.collect(chosen, paths.results_root(results), console.say)
+    found = collect.collect(chosen, paths.results_root(results), console.say)
     written = exports.FORMATS[kind](found, load(config).margins, folder)
     console.put("".join(f"{path}\n" for path in written))
     console.say(f"{study}: {len(found.runs)} runs, {len(found.missing)} missing, {len(found.timings)} rows of timings")

@@ -4,9 +4,10 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, selection
+from bnstudy import console
 from bnstudy.cli import process
 from bnstudy.cli.options import JsonOption
+from bnstudy.studies import selection
 
 
 def add_to(app: typer.Typer) -> None:
@@ -22,10 +23,10 @@ def model(
 ) -> None:  # fmt: skip
     """List the layers of a network: output shapes, parameters, multiply-adds per image."""
     process.prepare()
-    from bnstudy import anatomy
+    from bnstudy.networks import model_summary
 
     cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])
-    rows = anatomy.rows(cell)
+    rows = model_summary.rows(cell)
     if as_json:
         return console.put_json(rows)
     columns = ("layer", "modules", "output", "parameters", "multiply-adds")

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import paths, selection
+from bnstudy import paths
+from bnstudy.design.study import Study
 from bnstudy.errors import UsageError, nearest
-from bnstudy.study import Study
+from bnstudy.studies import selection
 
 StudyOption = Annotated[str, typer.Option("--study", help="A study of the config.")]
 WhereOption = Annotated[
@@ -50,14 +51,14 @@ FORMATS = ("svg", "pdf", "png")
 
 
 def studies(config: Path) -> dict[str, Study]:
-    from bnstudy.config import load
+    from bnstudy.studies.config import load
 
     return dict(load(config).studies)
 
 
 def study(config: Path, name: str, where: list[str] | None = None, seeds: str | None = None) -> Study:
     """The study of this name, narrowed. Raises UsageError naming the nearest."""
-    from bnstudy.config import load
+    from bnstudy.studies.config import load
 
     return selection.narrow(load(config).study(name), where, seeds)
 

@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import console, paths, selection, standing
-from bnstudy.cell import Run
+from bnstudy import console, paths
 from bnstudy.cli import options, process
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
@@ -20,10 +19,13 @@ from bnstudy.cli.options import (
     SeedsOption,
     WhereOption,
 )
+from bnstudy.design.cell import Run
+from bnstudy.design.labels import name
+from bnstudy.design.study import Study
 from bnstudy.errors import UsageError
-from bnstudy.labels import name
-from bnstudy.progress import status as progress
-from bnstudy.study import Study
+from bnstudy.results import valid
+from bnstudy.studies import selection
+from bnstudy.workflow.progress import status as progress
 
 AGAIN = 2.0  # seconds between two looks of `status --watch`
 SHOWN = 18  # runs in training that are listed; a pack of MLPs has so many
@@ -77,7 +79,7 @@ def _studies(config: Path, study: str | None, where: list[str] | None, seeds: st
 
 
 def _count(states: progress.States) -> dict[Any, float]:
-    from bnstudy.devices import choose_device
+    from bnstudy.training.devices import choose_device
 
     return progress.count(states, choose_device("auto", console.say))
 
@@ -141,7 +143,7 @@ def why(
 ) -> None:  # fmt: skip
     """Say what a cell is, and of each run whether it would be trained again, and why."""
     process.prepare()
-    from bnstudy.progress.why import explain
+    from bnstudy.workflow.progress.why import explain
 
     folder, studies = paths.results_root(results), list(options.studies(config).values())
     runs = _runs_of(which, seeds, folder, studies)
@@ -166,6 +168,6 @@ def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) 
     """The runs of a cell of the config or, as `bnstudy try` makes them, of records alone. Raises UsageError."""
     which = word.partition(":")[0]
     in_study = any(which in (cell.key, name(cell)) for study in studies for cell in study.cells)
-    records = [] if in_study else standing.records_of(results, which, console.say)
+    records = [] if in_study else valid.records_of(results, which, console.say)
     tried = [Study("", "", (records[0].cell,), tuple(record.seed for record in records))] if records else []
     return selection.named_runs([word], [*studies, *tried], seeds)

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, selection
-from bnstudy.cell import Run
+from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, ResultsOption, SeedsOption, WhereOption
+from bnstudy.design.cell import Run
+from bnstudy.design.labels import name, run_name
 from bnstudy.errors import UsageError
-from bnstudy.labels import name, run_name
+from bnstudy.studies import selection
 
 NamesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells that have records.")
@@ -31,7 +32,7 @@ def publish(
     results: ResultsOption = None, replace: ReplaceOption = False,
 ) -> None:  # fmt: skip
     """Merge own records into the published ones (results/published), without weights."""
-    from bnstudy.publication.merge import merge, merge_timings
+    from bnstudy.results.publication.merge import merge, merge_timings
 
     if names and study is not None:
         raise UsageError("publish: names and --study", "Give names of cells, or --study, or neither.")
@@ -73,7 +74,7 @@ def _stored(results: Path) -> list[Run]:
 
 
 def _of_cell(results: Path, key: str) -> list[Run]:
-    from bnstudy import store
+    from bnstudy.results import store
 
     return [record.run for record in store.find_records(results, key)]
 

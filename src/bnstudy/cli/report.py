@@ -19,14 +19,14 @@ from bnstudy.cli.options import (
     StudyOption,
     WhereOption,
 )
+from bnstudy.design.study import Study
 from bnstudy.errors import DataError, UsageError, nearest
-from bnstudy.study import Study
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from bnstudy.frames import Frames
     from bnstudy.report.findings import Findings
+    from bnstudy.results.frames import Frames
 
 ROW = ("id", "state", "title")
 
@@ -44,11 +44,11 @@ def aggregate(
     results: ResultsOption = None,
 ) -> None:
     """Records of a study into tidy frames (Parquet, CSV)."""
-    from bnstudy import frames, loading
-    from bnstudy.timing import frame as timing
+    from bnstudy.results import collect, frames
+    from bnstudy.results.timings import frame as timing
 
     folder = paths.results_root(results)
-    built = loading.collect(options.study(config, study, where, seeds), folder, console.say)
+    built = collect.collect(options.study(config, study, where, seeds), folder, console.say)
     at = frames.put(built, folder, study)
     timing.put(built.timings, folder, study)
     own = int((built.runs["origin"] == "own").sum())
@@ -66,8 +66,8 @@ def report(
     formats: FormatsOption = "svg",
 ) -> None:
     """Tables, figures and the page of a study from its frames, without training."""
-    from bnstudy import frames
     from bnstudy import report as page
+    from bnstudy.results import frames
 
     kinds = options.formats(formats)
     chosen = options.study(config, study, where, seeds)
@@ -77,7 +77,7 @@ def report(
 
 
 def _margins(config: Path) -> dict[str, float]:
-    from bnstudy.config import load
+    from bnstudy.studies.config import load
 
     return dict(load(config).margins)
 
@@ -92,7 +92,7 @@ def _findings(study: str, config: Path, results: Path | None) -> "Findings":
 
 def _frames(results: Path | None, chosen: Study) -> "Frames":
     """The frames of a study as last aggregated; empty ones if there are none yet."""
-    from bnstudy import frames
+    from bnstudy.results import frames
 
     folder = paths.results_root(results)
     if not (paths.frames(folder, chosen.name) / "runs.parquet").exists():
@@ -102,7 +102,7 @@ def _frames(results: Path | None, chosen: Study) -> "Frames":
 
 def _timings(results: Path | None, chosen: Study) -> "pd.DataFrame":
     """The frame of timings as last aggregated, as far as it is of the study; an empty one if there is none yet."""
-    from bnstudy.timing import frame
+    from bnstudy.results.timings import frame
 
     return frame.narrowed(frame.get(paths.results_root(results), chosen.name), chosen.cells)
 
@@ -192,7 +192,7 @@ def claims(
     """List the claims of the thesis, each with its verdict on a study; of a study that has their cells, those of the
     course reports too."""
     from bnstudy.claims import practicals, reading_of, rows
-    from bnstudy.published.practicals import holds_any
+    from bnstudy.printed.practicals import holds_any
 
     found = _findings(study, config, results)
     listed = rows(found.frames, found.timings, reading_of(found.plan))

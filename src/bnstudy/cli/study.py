@@ -5,8 +5,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, standing
-from bnstudy.cell import Run
+from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
@@ -23,8 +22,10 @@ from bnstudy.cli.options import (
     WhereOption,
     YesOption,
 )
+from bnstudy.design.cell import Run
+from bnstudy.design.study import describe
 from bnstudy.errors import UsageError
-from bnstudy.study import describe
+from bnstudy.results import valid
 
 
 def add_to(app: typer.Typer) -> None:
@@ -54,7 +55,7 @@ def run(
     profile: ProfileOption = None, estimate: EstimateOption = False, yes: YesOption = False, fresh: FreshOption = False,
 ) -> None:  # fmt: skip
     """Train what is missing of a study and write its report, through the DAG."""
-    from bnstudy import running
+    from bnstudy.workflow import run_study
 
     chosen = options.study(config, study, where, seeds)
     if profile and cores:
@@ -65,17 +66,17 @@ def run(
         raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")
     if estimate:
         return put_estimate(chosen.runs(), folder, fresh, "auto", count)
-    place = running.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
+    place = run_study.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
     narrowed = {"only_where": " ".join(where or []), "only_seeds": seeds or ""}
-    running.run(place, chosen, narrowed, count, yes, fresh, profile)
+    run_study.run(place, chosen, narrowed, count, yes, fresh, profile)
 
 
 def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, processes: int) -> None:
     """Print a table of hours by model and data set for the missing runs, and a line on those that are done."""
-    from bnstudy import devices
-    from bnstudy.estimate import estimate
+    from bnstudy.training import devices
+    from bnstudy.training.estimate import estimate
 
-    todo = runs if fresh else standing.missing(runs, results)
+    todo = runs if fresh else valid.missing(runs, results)
     device = devices.choose_device(device, console.say)
     processes = devices.at_a_time(device, processes)
     rows = estimate(todo, device, processes)
@@ -86,4 +87,4 @@ def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, proce
     columns = ("model", "data set", "runs", "with early stops", "all epochs")
     console.put_table(f"to train, by {devices.words(device, processes)}", columns, table)
     if done := set(runs).difference(todo):
-        console.say(f"of {len(runs)} runs {standing.summary(done, results)}")
+        console.say(f"of {len(runs)} runs {valid.summary(done, results)}")

@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, selection, standing, training
-from bnstudy.cell import Cell, Run
+from bnstudy import console, paths
 from bnstudy.cli import options, process
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
@@ -25,12 +24,17 @@ from bnstudy.cli.options import (
     YesOption,
 )
 from bnstudy.cli.study import put_estimate
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import name
+from bnstudy.design.study import wants_gpu
 from bnstudy.errors import DataError, UsageError
-from bnstudy.labels import name
-from bnstudy.record import Record
-from bnstudy.selection import find
-from bnstudy.study import wants_gpu
-from bnstudy.training_lines import progress
+from bnstudy.results import valid
+from bnstudy.results.record import Record
+from bnstudy.studies import selection
+from bnstudy.studies.selection import find
+from bnstudy.training.output import progress
+from bnstudy.training.train import Report, put_manifest
+from bnstudy.training.train import train as train_runs
 
 WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]]...", help="Names or keys of cells.")]
@@ -62,19 +66,19 @@ def train(
         _check_long(runs, folder, device, fresh)
     report = _train(runs, folder, data, engine=engine, device=device, fresh=fresh, wait=wait, weights=weights)
     if manifest:
-        return training.put_manifest(folder, manifest.stem, runs, report)
+        return put_manifest(folder, manifest.stem, runs, report)
     for error in report.absent.values():
         console.say(f"bnstudy: {error.cause}")
     if report.absent and not (report.trained or report.done):
         raise next(iter(report.absent.values()))
-    console.say(f"{len(report.trained)} trained, {standing.summary(report.done, folder)}, records in {folder}")
+    console.say(f"{len(report.trained)} trained, {valid.summary(report.done, folder)}, records in {folder}")
 
 
-def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> training.Report:
+def _train(runs: list[Run], folder: Path, data: Path | None, weights: bool, **how) -> Report:
     if data is not None:
         os.environ["BNSTUDY_DATA"] = str(data)  # networks look there for the weights that they start from
     with progress(runs) as (on_epoch, say):
-        report = training.train(
+        report = train_runs(
             runs, folder, paths.data_root(data), say=say, on_epoch=on_epoch, weights=weights, **how
         )  # fmt: skip
     if weights and any(not paths.weights(folder, run.cell.key, run.seed).exists() for run in report.done):
@@ -106,11 +110,11 @@ def _runs_to_train(
 
 def _check_long(runs: list[Run], results: Path, device: str, fresh: bool) -> None:
     """Ask for --yes before a start of more than a day; only where a full-size CNN is among the runs."""
-    from bnstudy import running
+    from bnstudy.workflow import run_study
 
-    todo = runs if fresh else standing.missing(runs, results)
+    todo = runs if fresh else valid.missing(runs, results)
     if any(wants_gpu(run.cell) for run in todo):
-        running.check_start(todo, device, 1, yes=False)
+        run_study.check_start(todo, device, 1, yes=False)
 
 
 def try_(
@@ -140,7 +144,7 @@ def show(
     """Show what is known of a cell: its records, or that there is none yet."""
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
-    records = [r for r in standing.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
+    records = [r for r in valid.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
     cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
     if as_json:
         return console.put_json([json.loads(r.to_text()) for r in records])
@@ -153,7 +157,7 @@ def show(
 
 def _record(results: Path, run: Run) -> Record:
     """The record of one run, its own or as published. Raises DataError if there is none."""
-    found = {record.seed: record for record in standing.records_of(results, run.cell.key, console.say)}
+    found = {record.seed: record for record in valid.records_of(results, run.cell.key, console.say)}
     if run.seed not in found:
         raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
     return found[run.seed]

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnstudy import disk, frames, tables
-from bnstudy.loading import Results
+from bnstudy import disk, tables
+from bnstudy.results import frames
+from bnstudy.results.collect import Results
 from bnstudy.tables import practicals
 
 Margins = Mapping[str, float]

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import disk, extras
-from bnstudy.fields import FIELDS
-from bnstudy.loading import Results
+from bnstudy import disk, optional
+from bnstudy.design.fields import FIELDS
+from bnstudy.results.collect import Results
 
 EPOCHS = {
     "loss/data": "data_loss", "loss/penalty": "penalty", "loss/validation": "validation_loss",
@@ -26,7 +26,7 @@ def write(results: Results, folder: Path) -> list[Path]:
 
     Steps are epochs, times those of training. Raises UsageError without the package tensorboard.
     """
-    extras.need("tensorboard", "tensorboard", "--format tensorboard")
+    optional.need("tensorboard", "tensorboard", "--format tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
     epochs, layers = _by_run(results.epochs), _by_run(results.layers)

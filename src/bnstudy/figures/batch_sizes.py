@@ -8,10 +8,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 
+from bnstudy.design.labels import SETTINGS
 from bnstudy.figures import kinds, panels, style
 from bnstudy.figures.catalogue import Figure
 from bnstudy.figures.series import BY, Selection
-from bnstudy.labels import SETTINGS
 
 LEAST_SPAN = 3.0
 """Percent that a panel shows at least, so that seed noise does not fill it."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
+from bnstudy.design.labels import NORMS
 from bnstudy.errors import UsageError, nearest
-from bnstudy.labels import NORMS
 
 SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
 

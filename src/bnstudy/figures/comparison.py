@@ -10,13 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 
-from bnstudy import disk, frames
+from bnstudy import disk
+from bnstudy.design.labels import name
 from bnstudy.figures import panels, style
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import Look
 from bnstudy.figures.writer import content, csv
-from bnstudy.labels import name
-from bnstudy.record import Record
+from bnstudy.results import frames
+from bnstudy.results.record import Record
 
 QUANTITIES = {"Training loss with its penalty (nats)": "loss", "Validation accuracy (%)": "validation_accuracy"}
 LOOKS = ("#1B4F9C", "solid"), ("#D55E00", style.DASHED)

@@ -14,10 +14,10 @@ from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from bnstudy import published
+from bnstudy import printed
 from bnstudy.figures import panels, style
 from bnstudy.figures.writer import Drawing, of_table
-from bnstudy.stats import SLOT, each
+from bnstudy.verdicts.accuracies import SLOT, each
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def state(table: pd.DataFrame, missing: pd.DataFrame) -> str:
     """
     if table.empty:
         return "not run"
-    absent = missing[missing["reading"] == "default"].merge(published.accuracy()[SLOT], on=SLOT)
+    absent = missing[missing["reading"] == "default"].merge(printed.accuracy()[SLOT], on=SLOT)
     return "complete" if absent.empty else "partial"
 
 

@@ -12,8 +12,8 @@ from matplotlib.ticker import LogLocator, NullLocator
 
 from bnstudy.figures import kinds, panels, style
 from bnstudy.figures.series import BY, Selection, over_seeds
-from bnstudy.frames import by_epoch
-from bnstudy.gradients import mean_gradient
+from bnstudy.results.frames import by_epoch
+from bnstudy.verdicts.mean_gradient import mean_gradient
 
 DECADES = 9
 """A log axis shows so many at most; what is below, zero included, is marked at its foot."""

@@ -20,9 +20,9 @@ from bnstudy.figures import panels, style
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import DASH_DOT, DOTTED, Look
 from bnstudy.figures.writer import Drawing, of_table
-from bnstudy.frames import Frames
-from bnstudy.published.practicals import homes, placed
-from bnstudy.published.practicals import rows as printed_rows
+from bnstudy.printed.practicals import homes, placed
+from bnstudy.printed.practicals import rows as printed_rows
+from bnstudy.results.frames import Frames
 
 LOOKS: tuple[tuple[str, Any], ...] = (
     ("#222222", "solid"), ("#D55E00", "solid"), ("#3D9BD9", DASH_DOT), ("#17A062", DOTTED), ("#7A3E9D", "solid"),

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from bnstudy.design.labels import SIZE
 from bnstudy.figures.catalogue import Figure
-from bnstudy.frames import Frames, of_largest_protocol
-from bnstudy.labels import SIZE
+from bnstudy.results.frames import Frames, of_largest_protocol
 
 BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]

@@ -22,7 +22,7 @@ from matplotlib.figure import Figure as Page
 from bnstudy import disk
 from bnstudy.errors import UsageError
 from bnstudy.figures import style
-from bnstudy.provenance import source_digest
+from bnstudy.results.provenance import source_digest
 
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "bnstudy"},

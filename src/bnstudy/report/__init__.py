@@ -10,18 +10,19 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bnstudy import __version__, disk, paths, stats, tables
+from bnstudy import __version__, disk, paths, tables
+from bnstudy.design.labels import THESIS_DATASETS
+from bnstudy.design.study import Study
 from bnstudy.figures import style
 from bnstudy.figures.writer import Target
-from bnstudy.frames import Frames
-from bnstudy.labels import THESIS_DATASETS
-from bnstudy.report import cells, claims, effects, layers, pictures, practicals, readings
+from bnstudy.report import claims, effects, layers, pictures, practicals, readings, run_lists
 from bnstudy.report.findings import Findings
-from bnstudy.study import Study
+from bnstudy.results.frames import Frames
 from bnstudy.tables import Shown
 from bnstudy.tables.formats import html as table_html
 from bnstudy.tables.formats import templates
 from bnstudy.tables.layout import half_up
+from bnstudy.verdicts import accuracies
 
 SECTIONS = {
     "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",
@@ -90,21 +91,21 @@ def context(found: Findings) -> dict[str, Any]:
         },
         "seeds": study.seeds,
         "synthetic": bool((runs["data_source"] == "synthetic").any()),
-        "unofficial": cells.unofficial(runs),
+        "unofficial": run_lists.unofficial(runs),
         "verdicts": verdict_summary(found.numbers),
         "verdict_words": VERDICTS,
         "margins": {name if name == "default" else style.dataset(name): m for name, m in found.margins.items()},
-        "pairs": cells.pairs(runs),
+        "pairs": run_lists.pairs(runs),
         "tables": [_table(one, set(runs["key"])) for one in found.tables if one.planned],
         "tables_left": [one for one in found.tables if not one.planned],
         "table_formats": tables.FORMATS,
         "readings": readings.of_study(found.plan, runs, found.numbers),
-        "groups": cells.listing(found.plan, runs, missing),
+        "groups": run_lists.listing(found.plan, runs, missing),
         "seconds": float(runs["seconds"].sum()),
-        "gaps": cells.gaps(missing),
-        "diverged": cells.diverged(runs),
-        "data": cells.data(runs),
-        "environment": cells.environment(runs),
+        "gaps": run_lists.gaps(missing),
+        "diverged": run_lists.diverged(runs),
+        "data": run_lists.data(runs),
+        "environment": run_lists.environment(runs),
     }
 
 
@@ -139,11 +140,11 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
     numbers = numbers[numbers["seeds"] > 0]
     if numbers.empty:
         return {"total": 0, "counts": {}, "rows": [], "differ": []}
-    table = stats.counts(numbers)
+    table = accuracies.counts(numbers)
     rows = [
         {
             "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
-            "counts": {v: int(row[v]) for v in stats.VERDICTS}, "total": sum(int(row[v]) for v in stats.VERDICTS),
+            "counts": (counts := {v: int(row[v]) for v in accuracies.VERDICTS}), "total": sum(counts.values()),
         }
         for row in table.reset_index().to_dict("records")
     ]  # fmt: skip
@@ -159,7 +160,7 @@ def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
             "what": f"{style.model(n.model)}, {style.dataset(n.dataset)}, {style.norm(n.norm).label}, "
             f"{style.setting(n.setting).label}",
         }
-        for n in stats.each(numbers[numbers["verdict"] == "differs"])
+        for n in accuracies.each(numbers[numbers["verdict"] == "differs"])
     ]  # fmt: skip
 
 
@@ -184,6 +185,6 @@ def sections(drawn: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def html(values: Mapping[str, Any]) -> str:
     """The page. Every value is escaped; only the tables' own markup, escaped where it is made, passes as it is."""
     environment = templates("bnstudy.report")
-    environment.filters["duration"] = cells.duration
+    environment.filters["duration"] = run_lists.duration
     source = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""
     return environment.get_template("page.html.j2").render(css=Markup(source), **values)

@@ -22,9 +22,9 @@ from bnstudy.claims.catalogue import ACCURACY, VALIDATION
 from bnstudy.claims.listing import numbers, true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
+from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
-from bnstudy.frames import Frames
-from bnstudy.labels import THESIS_DATASETS
+from bnstudy.results.frames import Frames
 
 VERDICTS = {
     "holds": "true in at least 95 % of redraws, or for every one of at least three seeds",

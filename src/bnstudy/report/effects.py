@@ -4,11 +4,11 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy.effects import conclusion
 from bnstudy.figures import style
 from bnstudy.report.findings import Findings
-from bnstudy.stats import each
 from bnstudy.tables.layout import signed
+from bnstudy.verdicts.accuracies import each
+from bnstudy.verdicts.effects import conclusion
 
 
 def of_page(found: Findings) -> dict[str, Any]:

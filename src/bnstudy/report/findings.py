@@ -6,12 +6,13 @@ from functools import cached_property
 
 import pandas as pd
 
-from bnstudy import effects, tables
-from bnstudy.frames import Frames, narrowed
-from bnstudy.study import Study
+from bnstudy import tables
+from bnstudy.design.study import Study
+from bnstudy.results.frames import Frames, narrowed
+from bnstudy.results.timings import frame as timing
 from bnstudy.tables import Shown, practicals
 from bnstudy.tables.practicals import Listed
-from bnstudy.timing import frame as timing
+from bnstudy.verdicts import effects
 
 
 @dataclass(frozen=True, eq=False)

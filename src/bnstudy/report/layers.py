@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy.figures.background import LAYERS
-from bnstudy.labels import SETTINGS
+from bnstudy.design.labels import SETTINGS
+from bnstudy.illustrations import LAYERS
 
 VARIANTS = {("none", False): "vanilla", ("batch", False): "batch norm, epsilon 0", ("batch", True): "batch norm"}
 SHAPES = {("none", "relu"): "vanilla", ("batch", "relu"): "batch norm", ("batch", "linear"): "batch norm, no ReLU"}

@@ -14,16 +14,17 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import effects, figures, published
+from bnstudy import figures, illustrations, printed
+from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.errors import UsageError, nearest
-from bnstudy.figures import background, practicals, render, series, style
 from bnstudy.figures import effects as figure_e1
-from bnstudy.figures.background.render import drawing as background_drawing
+from bnstudy.figures import practicals, render, series, style
 from bnstudy.figures.writer import Drawing, Target, is_written, write
-from bnstudy.labels import THESIS_DATASETS
-from bnstudy.published.practicals import homes
+from bnstudy.illustrations.render import drawing as background_drawing
+from bnstudy.printed.practicals import homes
 from bnstudy.report.findings import Findings
 from bnstudy.tables import in_order
+from bnstudy.verdicts import effects
 
 NOT_RUN, COMPUTED = "not run", "computed"
 
@@ -104,7 +105,7 @@ class EffectPicture(Picture):
     """Figure E1."""
 
     def belongs_to(self, plan: pd.DataFrame) -> bool:
-        return effects.asked(plan, published.accuracy())
+        return effects.asked(plan, printed.accuracy())
 
     def state(self, found: Findings) -> str:
         return figure_e1.state(found.effects, found.frames.missing)
@@ -135,8 +136,8 @@ def every() -> list[Picture]:
         *(CoursePicture(one, "practicals") for one in practicals.REGISTRY.values()),
         *(ThesisPicture(one, "figures") for one in figures.REGISTRY.values()),
         EffectPicture(figure_e1.FIGURE, "effects"),
-        *(ComputedPicture(one, "background") for one in background.REGISTRY.values()),
-        *(ComputedPicture(one, "layers") for one in background.LAYERS.values()),
+        *(ComputedPicture(one, "background") for one in illustrations.REGISTRY.values()),
+        *(ComputedPicture(one, "layers") for one in illustrations.LAYERS.values()),
     ]
 
 
@@ -180,7 +181,7 @@ def _beside(pictures: Sequence[ComputedPicture], target: Target) -> AbstractCont
     """A process that draws figures without results, unless they are drawn, while this process draws the others."""
     if all(is_written(picture.drawing(), target) for picture in pictures):
         return nullcontext()
-    command = [sys.executable, "-m", "bnstudy.figures.background", str(target.folder), *target.formats]
+    command = [sys.executable, "-m", "bnstudy.illustrations", str(target.folder), *target.formats]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 

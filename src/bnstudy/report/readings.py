@@ -5,13 +5,13 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import published
-from bnstudy.closeness import LEVEL, by_number, closeness, conclusion, signed
+from bnstudy import printed
+from bnstudy.design.labels import READINGS
+from bnstudy.design.words import as_word
 from bnstudy.figures import style
-from bnstudy.labels import READINGS
-from bnstudy.stats import SLOT, each
 from bnstudy.tables.layout import half_up
-from bnstudy.words import as_word
+from bnstudy.verdicts.accuracies import SLOT, each
+from bnstudy.verdicts.readings import LEVEL, by_number, closeness, conclusion, signed
 
 
 def of_study(plan: pd.DataFrame, runs: pd.DataFrame, numbers: pd.DataFrame) -> dict[str, Any] | None:
@@ -19,11 +19,11 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, numbers: pd.DataFrame) -> d
 
     numbers   printed numbers with their verdicts (see `tables.numbers`)
     """
-    printed = plan[plan["setting"] != "adhoc"]  # a cell that no table has is nearer to no number
-    asked = [r for r in READINGS if r != "default" and (printed["reading"] == r).any()]
+    in_tables = plan[plan["setting"] != "adhoc"]  # other cells have no printed number
+    asked = [r for r in READINGS if r != "default" and (in_tables["reading"] == r).any()]
     if not asked:
         return None
-    table, numbers = closeness(runs, _learned(published.accuracy())), by_number(_learned(numbers), runs)
+    table, numbers = closeness(runs, _learned(printed.accuracy())), by_number(_learned(numbers), runs)
     within = numbers.groupby("reading")[["within", "default_within"]].sum()
     left = [r for r in asked if r not in set(table["reading"])]
     return {
@@ -35,9 +35,9 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, numbers: pd.DataFrame) -> d
     }
 
 
-def _learned(printed: pd.DataFrame) -> pd.DataFrame:
+def _learned(numbers: pd.DataFrame) -> pd.DataFrame:
     """The printed numbers of networks that learned: no reading is nearer to a constant guess than another."""
-    return printed[[not published.is_chance(r.published, r.dataset) for r in each(printed)]]
+    return numbers[[not printed.is_chance(r.published, r.dataset) for r in each(numbers)]]
 
 
 def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:

@@ -8,17 +8,18 @@ from typing import Protocol
 
 import pandas as pd
 
-from bnstudy import disk, stats
-from bnstudy.cell import Cell
+from bnstudy import disk
+from bnstudy.design.cell import Cell
+from bnstudy.design.labels import SIZE, THESIS_DATASETS
+from bnstudy.design.study import describe
+from bnstudy.design.timing import TIMING_COLUMNS
 from bnstudy.figures import style
-from bnstudy.labels import SIZE, THESIS_DATASETS
-from bnstudy.study import describe
+from bnstudy.results.timings.machines import machine_of, machines
 from bnstudy.tables import formats, further
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, shown_seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
-from bnstudy.timing import TIMING_COLUMNS
-from bnstudy.timing.machines import machine_of, machines
+from bnstudy.verdicts import accuracies
 
 FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX", "html": "HTML"}
 
@@ -169,7 +170,7 @@ def _size(cells: pd.DataFrame) -> str:
 
 def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
     """One table per machine; that of the one whose times are judged has the plain id."""
-    rows = list(stats.each(shown_seconds(table, timings)))
+    rows = list(accuracies.each(shown_seconds(table, timings)))
     taken: Counter[str] = Counter()
     found = []
     for i, machine in enumerate(machines(rows) or [()]):

@@ -4,9 +4,10 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from bnstudy import published, stats
-from bnstudy.labels import BATCH_SIZES, NORMS, THESIS_DATASETS
+from bnstudy import printed
+from bnstudy.design.labels import BATCH_SIZES, NORMS, THESIS_DATASETS
 from bnstudy.tables.catalogue import SETTING_ROWS, Table
+from bnstudy.verdicts import accuracies
 
 ACCURACY_COLUMNS = [
     "parameter", "setting", "dataset", "norm", "key", "published", "mean", "std", "n", "seeds", "difference", "h",
@@ -38,14 +39,14 @@ def accuracy(
         [(table.model, d, n, s, p) for p, s in kept for d in datasets for n in NORMS],
         columns=["model", "dataset", "norm", "setting", "parameter"],
     )
-    printed = published.accuracy()
+    given = printed.accuracy()
     if reading != "default":
-        printed = printed.iloc[:0]
-    slots = slots.merge(printed, how="left", on=stats.SLOT)
-    found = stats.number_verdicts(runs, slots, margins, reading=reading)
+        given = given.iloc[:0]
+    slots = slots.merge(given, how="left", on=accuracies.SLOT)
+    found = accuracies.number_verdicts(runs, slots, margins, reading=reading)
     found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
-    asked = {(r.dataset, r.norm, r.setting): (r.key, len(r.seeds)) for r in stats.each(planned)}
-    places = [asked.get((r.dataset, r.norm, r.setting), ("", 0)) for r in stats.each(found)]
+    asked = {(r.dataset, r.norm, r.setting): (r.key, len(r.seeds)) for r in accuracies.each(planned)}
+    places = [asked.get((r.dataset, r.norm, r.setting), ("", 0)) for r in accuracies.each(found)]
     found["key"], found["seeds"] = [key for key, _ in places], [seeds for _, seeds in places]
     return found[ACCURACY_COLUMNS]
 
@@ -62,9 +63,9 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
     `timings` holds `shown_seconds` of one machine. Own seconds are medians; low and high bound the ratio's interval;
     `timed_images` is given where so few images were timed and the seconds scaled to a full epoch.
     """
-    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in stats.each(timings)}
-    printed = published.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()
-    overhead = published.mean_overhead().set_index(["model", "batch_size"])["published"].to_dict()
+    by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in accuracies.each(timings)}
+    by_cell = printed.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()
+    overhead = printed.mean_overhead().set_index(["model", "batch_size"])["published"].to_dict()
     rows = []
     for size in BATCH_SIZES:
         for dataset in datasets:
@@ -72,7 +73,7 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
                 timed = by_slot.get((size, dataset, norm))
                 rows.append(
                     {"batch_size": size, "dataset": dataset, "norm": norm, "quantity": "seconds",
-                     "published": printed.get((table.model, size, dataset, norm)),
+                     "published": by_cell.get((table.model, size, dataset, norm)),
                      **({"own": timed.median_seconds, "iqr": timed.iqr, "low": timed.ratio_low,
                          "high": timed.ratio_high, "kind": timed.kind, "engine": timed.engine,
                          "device": timed.device, "hardware": getattr(timed, "hardware", ""), "pixels": timed.pixels,

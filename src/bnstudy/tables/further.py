@@ -6,14 +6,14 @@ Another norm, optimizer or model, a user's own grid: each row names what its cel
 
 import pandas as pd
 
-from bnstudy import stats
+from bnstudy.design.labels import ALL_SETTINGS, NORMS, SIZE
+from bnstudy.design.study import changed
 from bnstudy.figures import style
-from bnstudy.labels import ALL_SETTINGS, NORMS, SIZE
-from bnstudy.published.practicals import homes
-from bnstudy.study import changed
+from bnstudy.printed.practicals import homes
 from bnstudy.tables.catalogue import Table, in_order
 from bnstudy.tables.content import ACCURACY_COLUMNS
 from bnstudy.tables.layout import Entry, Grid, Row, accuracy_entry, accuracy_notes
+from bnstudy.verdicts import accuracies
 
 UNSAID = ("dataset", "model", "norm", "recipe")
 """Fields that no row names: a table is of one model, and data set and norm are its columns."""
@@ -44,7 +44,7 @@ def tables_of(plan: pd.DataFrame) -> list[tuple[Table, pd.DataFrame]]:
 
 def content(cells: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """ACCURACY_COLUMNS for each cell of `tables_of`; `setting` is the row's text, and no number is printed."""
-    means = stats.cell_means(runs)[["key", "n", "mean", "std", "diverged", "broken_seeds", "broken"]]
+    means = accuracies.cell_means(runs)[["key", "n", "mean", "std", "diverged", "broken_seeds", "broken"]]
     found = cells.assign(seeds=cells["seeds"].map(len), setting=cells["row"]).merge(means, how="left", on="key")
     counts = {c: pd.to_numeric(found[c]).fillna(0).astype("int64") for c in ("n", "diverged", "broken_seeds")}
     found = found.assign(**counts, broken=found["broken"].eq(True)).astype({"mean": "float64", "std": "float64"})
@@ -56,7 +56,7 @@ def grid(table: Table, content: pd.DataFrame) -> Grid:
     """Rows of changes, columns of data set x norm."""
     names = in_order(content["dataset"])
     norms = {name: _norms(content[content["dataset"] == name]) for name in names}
-    by_slot = {(r.setting, r.dataset, r.norm): accuracy_entry(r) for r in stats.each(content)}
+    by_slot = {(r.setting, r.dataset, r.norm): accuracy_entry(r) for r in accuracies.each(content)}
     none = Entry(own="", verdict="", hint="not part of this study")
     rows = [
         Row(GROUP, row, tuple(by_slot.get((row, d, n), none) for d in names for n in norms[d]))

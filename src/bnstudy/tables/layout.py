@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
-from bnstudy import stats
+from bnstudy.design.labels import BATCH_SIZES, NORMS
 from bnstudy.figures import style
-from bnstudy.labels import BATCH_SIZES, NORMS
 from bnstudy.tables.catalogue import SETTING_ROWS, Table, in_order
+from bnstudy.verdicts import accuracies
 
 MINUS = "−"
 BROKEN, DIVERGED = "†", "‡"
@@ -61,7 +61,7 @@ class Grid:
 def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") -> Grid:
     """The layout of B.1 and B.2; `extra` says what is special about the cells of this table."""
     names = list(dict.fromkeys(content["dataset"]))
-    by_slot = {(r.setting, r.dataset, r.norm): r for r in stats.each(content)}
+    by_slot = {(r.setting, r.dataset, r.norm): r for r in accuracies.each(content)}
     rows = [
         Row(group, label, tuple(accuracy_entry(by_slot[setting, d, n]) for d in names for n in NORMS))
         for group, setting, label in SETTING_ROWS
@@ -110,7 +110,7 @@ def accuracy_notes(content: pd.DataFrame) -> list[str]:
     if len(diverged):
         which = "; ".join(
             f"{labels.get(str(setting), setting)}, {style.norm(str(norm)).label}: "
-            + ", ".join(f"{style.dataset(str(r.dataset))} {r.diverged} of {r.n}" for r in stats.each(part))
+            + ", ".join(f"{style.dataset(str(r.dataset))} {r.diverged} of {r.n}" for r in accuracies.each(part))
             for (setting, norm), part in diverged.groupby(["setting", "norm"], sort=False)
         )
         notes.append(f"{DIVERGED} diverged, the training loss was not finite at some step (seeds): {which}.")
@@ -124,7 +124,7 @@ def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
     content = content.assign(printed=_as_printed(content))
     times = content[content["quantity"] == "seconds"]
     names = list(dict.fromkeys(times["dataset"]))
-    by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in stats.each(content)}
+    by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in accuracies.each(content)}
     rows = []
     for size in BATCH_SIZES:
         entries = [_seconds_entry(by_slot[size, d, n, "seconds"]) for d in names for n in NORMS]
@@ -172,7 +172,7 @@ def _seconds_notes(times: pd.DataFrame) -> list[str]:
     ran = times.dropna(subset=["own"])
     if not len(ran):
         return [f"{NOT_RUN} not run."]
-    one = next(stats.each(ran))
+    one = next(accuracies.each(ran))
     how = f"{one.engine} on {one.device}{f', {one.hardware}' if one.hardware else ''}"
     notes = [f"Ours: median ± half the interquartile range; engine {how}. Seconds of other hardware are not judged."]
     if (random := ran[ran["pixels"] == "random"]["dataset"].unique()).size:
@@ -198,7 +198,7 @@ def with_spread(seconds: float, half: float) -> str:
 
 def half_up(value: float) -> str:
     """One decimal, rounded as by `stats.tenths`."""
-    return f"{stats.tenths(value):.1f}"
+    return f"{accuracies.tenths(value):.1f}"
 
 
 def signed(value: float) -> str:

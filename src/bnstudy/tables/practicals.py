@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bnstudy import stats
 from bnstudy.figures import style
-from bnstudy.published.practicals import Row, homes, placed, pool, rows
+from bnstudy.printed.practicals import Row, homes, placed, pool, rows
 from bnstudy.tables import formats, listing
 from bnstudy.tables.content import state
 from bnstudy.tables.layout import DIVERGED, MINUS, NOT_RUN, half_up, signed
 from bnstudy.tables.listing import Line, Listing
+from bnstudy.verdicts import accuracies
 
 TITLES = {
     "Knigge": "Knigge, practical 1 of the course in fall 2019",
@@ -88,7 +88,7 @@ def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]
     """CONTENT for each of the 42 rows. Their deviations are pooled by model and `pool`, over all reports. A row without
     a printed number has the verdict "" once it was run, and `seen` in words; `seeds` is how many the study asks for."""
     mine = placed(runs[runs["key"].isin(plan["key"])])
-    found = stats.number_verdicts(mine, _printed(), margins)
+    found = accuracies.number_verdicts(mine, _printed(), margins)
     found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
     asked = dict(zip(plan["key"], plan["seeds"].map(len), strict=True))
     losses = mine.groupby("key")["test_loss"].mean()
@@ -96,7 +96,7 @@ def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]
         seeds=found["key"].map(asked).fillna(0).astype(int), test_loss=found["key"].map(losses).astype(float)
     )
     means = dict(zip(found["row"], found["mean"], strict=True))
-    return found.assign(seen=[_seen(one, means) for one in stats.each(found)])[CONTENT]
+    return found.assign(seen=[_seen(one, means) for one in accuracies.each(found)])[CONTENT]
 
 
 def _printed() -> pd.DataFrame:
@@ -160,7 +160,7 @@ def _listing(id: str, title: str, content: pd.DataFrame) -> Listing:
         "Test accuracy in percent of the weights after the last step, on CIFAR10. In parentheses the section of the "
         "report; in brackets settings that it does not give for this row."
     )
-    lines = tuple(_line(one) for one in stats.each(content))
+    lines = tuple(_line(one) for one in accuracies.each(content))
     return Listing(id, title, caption, COLUMNS, lines, tuple(_notes(content)))
 
 
@@ -232,4 +232,4 @@ def _margins(content: pd.DataFrame) -> str:
 def total(found: Sequence[Listed]) -> dict[str, int]:
     """How many printed numbers of these tables have each verdict."""
     numbers = pd.concat([one.content for one in found]).dropna(subset=["published"])
-    return {verdict: int((numbers["verdict"] == verdict).sum()) for verdict in stats.VERDICTS}
+    return {verdict: int((numbers["verdict"] == verdict).sum()) for verdict in accuracies.VERDICTS}

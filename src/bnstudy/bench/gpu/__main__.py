@@ -9,12 +9,13 @@ from pathlib import Path
 
 import torch
 
-from bnstudy import devices, provenance
 from bnstudy.bench import gpu
 from bnstudy.bench.gpu import loops, parts, runs
 from bnstudy.bench.gpu.session import Found, Part, read, supervise, work, write
 from bnstudy.bench.gpu.summary import summary
-from bnstudy.engine import numerics
+from bnstudy.results import provenance
+from bnstudy.training import devices
+from bnstudy.training.engine import numerics
 
 NO_DEVICE = 75  # exit status
 TO_WRITE = 20.0  # seconds kept free at the end

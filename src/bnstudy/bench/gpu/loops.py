@@ -6,9 +6,9 @@ import torch
 
 from bnstudy.bench.gpu.parts import make, random_inputs
 from bnstudy.bench.subject import Subject, clock
-from bnstudy.cell import Cell, Run
-from bnstudy.labels import NORMS
-from bnstudy.timing.epochs import Pass
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import NORMS
+from bnstudy.training.timing.epochs import Pass
 
 WARM, STEPS = 30, 60  # before a measurement, and in it
 

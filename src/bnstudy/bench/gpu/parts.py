@@ -12,15 +12,15 @@ import numpy as np
 import torch
 
 from bnstudy import datasets
-from bnstudy.cell import Cell, Run
-from bnstudy.engine import graph, numerics
-from bnstudy.engine.contract import Keeper
-from bnstudy.engine.digests import weights_digest
-from bnstudy.engine.graph import training as graph_training
-from bnstudy.engine.graph.resident import Resident
-from bnstudy.engine.inputs import Inputs, moments
-from bnstudy.estimate import flops_per_image
-from bnstudy.labels import BATCH_SIZES, NORMS
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import BATCH_SIZES, NORMS
+from bnstudy.training.engine import graph, numerics
+from bnstudy.training.engine.contract import Keeper
+from bnstudy.training.engine.digests import weights_digest
+from bnstudy.training.engine.graph import training as graph_training
+from bnstudy.training.engine.graph.resident import Resident
+from bnstudy.training.engine.inputs import Inputs, moments
+from bnstudy.training.estimate import flops_per_image
 
 WARM = 30  # steps before a measurement
 COMPARED = 100  # steps after which weights are compared

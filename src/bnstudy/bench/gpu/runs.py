@@ -12,10 +12,12 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
-from bnstudy import selection, standing, training
 from bnstudy.bench.gpu.session import Found
+from bnstudy.design.labels import name
 from bnstudy.errors import TryAgain
-from bnstudy.labels import name
+from bnstudy.results import valid
+from bnstudy.studies import selection
+from bnstudy.training.train import train as train_runs
 
 TESTS = Path(__file__).parents[4] / "tests"
 TESTS_SECONDS = 170.0
@@ -77,14 +79,14 @@ def train(cells: Path, data: Path, out: Path, device: str, seconds: float) -> Fo
     signal.signal(signal.SIGTERM, lambda *_: None)  # ours may come when training does not listen
     threading.Thread(target=_ask_to_stop, args=(seconds, ended), daemon=True).start()
     try:
-        report = training.train(runs, results, data, device=device, say=lines.append)
+        report = train_runs(runs, results, data, device=device, say=lines.append)
         lines += [f"{name}: {error.cause}" for name, error in report.absent.items()]
     except TryAgain as error:
         lines.append(error.cause)
     finally:
         ended.set()
         _pack(results, brought)
-    done = [run for run, found in standing.verified(runs, results, lines.append, since=0.0) if found is not None]
+    done = [run for run, found in valid.verified(runs, results, lines.append, since=0.0) if found is not None]
     return {"asked": len(runs), "done": [f"{name(run.cell)}:{run.seed}" for run in done], "said": lines[-60:]}
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from bnstudy import datasets
 from bnstudy.bench.gpu.session import Found
-from bnstudy.labels import NORMS, SETTINGS, THESIS_DATASETS
+from bnstudy.design.labels import NORMS, SETTINGS, THESIS_DATASETS
 
 EPOCHS = 100
 

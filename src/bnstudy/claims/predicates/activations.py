@@ -8,8 +8,8 @@ from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.predicates.data import SVHN_LABELS
 from bnstudy.claims.speed import epochs_to_own, epochs_to_vanilla, never_starts, no_faster
 from bnstudy.claims.terms import DIGITS, OBJECTS, every, highest, lowest
-from bnstudy.labels import NORMS
-from bnstudy.published import CONSTANT_GUESS
+from bnstudy.design.labels import NORMS
+from bnstudy.printed import CONSTANT_GUESS
 
 
 @validation

@@ -6,7 +6,7 @@ from bnstudy.claims.catalogue import accuracy, curve, statistics
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.terms import every, never_rising, of_size, rank_correlation
-from bnstudy.labels import BATCH_SIZES, NORMS
+from bnstudy.design.labels import BATCH_SIZES, NORMS
 
 NO_TREND = 0.88
 """Spearman's correlation of six values with their order is 0.886 or more, of either sign, in 24 of 720 orders."""

@@ -8,7 +8,7 @@ from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster
 from bnstudy.claims.terms import ROWS, NotGiven, count, every, highest, mean, no, of_size, weakest
-from bnstudy.labels import BATCH_SIZES, NORMS
+from bnstudy.design.labels import BATCH_SIZES, NORMS
 
 
 @validation

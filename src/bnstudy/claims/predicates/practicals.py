@@ -1,4 +1,4 @@
-"""Claims of the three course reports: P01 to P23. Rows are those of `bnstudy.published.practicals`."""
+"""Claims of the three course reports: P01 to P23. Rows are those of `bnstudy.printed.practicals`."""
 
 import numpy as np
 

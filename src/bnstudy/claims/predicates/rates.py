@@ -7,7 +7,7 @@ from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import epochs_to_vanilla, slowest
 from bnstudy.claims.terms import DIGITS, OBJECTS, NotGiven, chance, every, highest, lowest, within_factor
-from bnstudy.labels import NORMS
+from bnstudy.design.labels import NORMS
 
 
 @accuracy

@@ -7,7 +7,7 @@ from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla
 from bnstudy.claims.terms import DIGITS, ROWS, count, every, falling, mean, no, within_factor
-from bnstudy.labels import NORMS
+from bnstudy.design.labels import NORMS
 
 
 @accuracy

@@ -12,7 +12,7 @@ from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import epochs_to_vanilla
 from bnstudy.claims.terms import every, falling, rising, some
-from bnstudy.labels import BATCH_SIZES, NORMS
+from bnstudy.design.labels import BATCH_SIZES, NORMS
 
 
 @timing

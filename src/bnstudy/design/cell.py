@@ -1,0 +1,72 @@
+"""The identity of what is trained: `Cell` (one point of the design) and `Run` (a cell with a seed).
+
+Stdlib only: the Snakefile, the command line and the tests read this without torch.
+
+A cell's key is a hash of its non-default fields. So a field added later, with a default that changes
+nothing, moves no old result; and a change of training semantics bumps `recipe`, which moves them all.
+"""
+
+import hashlib
+import json
+from dataclasses import fields
+from typing import Any, NamedTuple
+
+from bnstudy.design.fields import FIELDS, Fields, checked
+from bnstudy.design.rules import check, inert
+from bnstudy.errors import UsageError, nearest
+
+
+class Cell(Fields):
+    """One point of the design, without the seed.
+
+    Raises UsageError on what `Fields` refuses, on a field that has no effect in this cell, and on a field that is
+    missing (`rules`).
+    """
+
+    __slots__ = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check(self, self.non_default())
+
+    def non_default(self) -> dict[str, Any]:
+        """The fields that make this cell what it is: the three without default, and every other that differs."""
+        return {s.name: getattr(self, s.name) for s in fields(self) if getattr(self, s.name) != s.default}
+
+    @property
+    def periods(self) -> int:
+        """Evaluations of a full training: its epochs, or its periods of `eval_every` steps, the last maybe shorter."""
+        return self.epochs if self.steps is None else -(-self.steps // self.eval_every)
+
+    @property
+    def key(self) -> str:
+        """12 hex digits of SHA-256 over the canonical JSON of the non-default fields."""
+        text = json.dumps(self.non_default(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+class Run(NamedTuple):
+    """A cell with a seed: what one record holds."""
+
+    cell: Cell
+    seed: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.cell.key}/{self.seed}"
+
+
+def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) -> Cell:
+    """The cell with these field values, and with those reading `switches` that have an effect in it.
+
+    Raises UsageError on an unknown field (naming the nearest) and on everything `Cell` refuses.
+    """
+    for name in (*values, *(switches or {})):
+        if name not in FIELDS:
+            raise UsageError(f"{name}: no such field{nearest(name, FIELDS)}", f"Fields: {', '.join(FIELDS)}.")
+    for name in ("dataset", "model", "norm"):
+        if name not in values:
+            raise UsageError(f"{name}: missing", f"Say {name}=..., for instance model=mlp dataset=mnist norm=batch.")
+    cell = Cell(**values)
+    acting = {n: v for n, v in (switches or {}).items() if not inert(cell, n, checked(n, v))}
+    return Cell(**{**values, **acting}) if acting else cell

@@ -1,0 +1,127 @@
+"""What a cell is called: its setting (a row of the tables), its reading, its name.
+
+`SETTINGS` are the rows of tables B.1 and B.2 plus the other batch sizes (7.1.5) and the norm after the
+nonlinearity (7.1.1). `READINGS` are the ways to understand a sentence of the source: each flips one point
+of the default reading, and two bundles follow the text and the author's code throughout.
+"""
+
+from typing import Any
+
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.fields import FIELDS
+from bnstudy.design.rules import inert
+
+SETTINGS: dict[str, dict[str, Any]] = {
+    "sigmoid": {"activation": "sigmoid", "init": "xavier"},
+    "relu": {},
+    "elu": {"activation": "elu"},
+    "lr_high": {"lr": 0.1},
+    "lr_low": {"lr": 0.001},
+    "init_high": {"init": "normal", "init_std": 1.0},
+    "init_low": {"init": "normal", "init_std": 1e-4},
+    "dropout": {"dropout": 0.5},
+    "weight_decay": {"penalty": "l2", "penalty_strength": 5e-4},
+    "batch_32": {"batch_size": 32},
+    "batch_128": {"batch_size": 128},
+    "batch_256": {"batch_size": 256},
+    "batch_512": {"batch_size": 512},
+    "batch_1024": {"batch_size": 1024},
+    "relu_norm_after": {"norm_placement": "post_activation"},
+}
+
+ALL_SETTINGS = tuple(name for name in SETTINGS if name != "relu_norm_after")
+"""What `setting: all` means; an extension's settings are no part of it."""
+
+READINGS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "standardization_channel": {"standardization": "channel"},
+    "standardization_dimension": {"standardization": "dimension"},
+    "standardization_train_set": {"standardization_from": "train_set"},
+    "split_last": {"split": "last"},
+    "split_stratified": {"split": "stratified"},
+    "split_per_run": {"split_seed": "run"},
+    "mnist_resize": {"mnist_size": "resize"},
+    "mnist_native": {"mnist_size": "native"},
+    "svhn_digit": {"svhn_labels": "digit"},
+    "kaiming_gain_1": {"kaiming_gain": 1},
+    "init_uniform": {"init_distribution": "uniform"},
+    "fan_channels": {"fan": "channels"},
+    "init_std_hidden": {"init_std_on": "hidden"},
+    "gamma_ones": {"gamma_init": "ones"},
+    "population_exact": {"population": "exact"},
+    "no_norm_bias": {"norm_bias": False},
+    "output_norm": {"output_norm": True},
+    "dense_1": {"dense_layers": 1},
+    "dropout_last": {"dropout_at": "last"},
+    "dropout_pairs": {"dropout_at": "pairs"},
+    "dropout_every": {"dropout_at": "every"},
+    "dropout_maps": {"dropout_kind": "maps"},
+    "penalty_half": {"penalty_factor": 0.5},
+    "penalty_all": {"penalty_on": "all"},
+    "nesterov_torch": {"nesterov": "torch"},
+    "last_batch_kept": {"last_batch": "keep"},
+    "shuffle_once": {"shuffle": "once"},
+    "decay_plateau": {"decay_counter": "plateau"},
+    "improve_equal": {"improvement": "equal"},
+    "improve_previous": {"improvement": "previous"},
+    "no_lr_floor": {"lr_min": 0.0},
+    "no_stop": {"stop_patience": 0},
+    "best_weights": {"tested_weights": "best"},
+    "nan_stop": {"on_nan": "stop"},
+    # bundles last: where all but one of their switches are without effect, the cell is that flip's
+    "text": {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"},
+    "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
+}
+
+THESIS_DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
+"""By difficulty, as the thesis orders them (6.1)."""
+NORMS = ("none", "batch")
+"""What the thesis compares: vanilla and batch norm."""
+BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
+"""Of section 7.1.5, and the rows of tables B.3 and B.4."""
+
+IDENTITY = ("dataset", "model", "norm", "recipe")
+SIZE = ("width", "epochs", "train_size")
+
+
+def switches() -> set[str]:
+    """The fields that some reading flips, of this package or of an extension."""
+    return {field for flips in READINGS.values() for field in flips}
+
+
+def axes() -> tuple[str, ...]:
+    """The fields that settings are made of: all that are no identity, size or switch."""
+    others = {*IDENTITY, *SIZE, *switches()}
+    return tuple(field for field in FIELDS if field not in others)
+
+
+def labels(cell: Cell) -> tuple[str, str]:
+    """(setting, reading) of a cell; `adhoc` where no row or no reading fits exactly.
+
+    The setting follows from the axis fields alone, the reading from the switches; a cell smaller than the
+    full protocol has the reading `reduced`, and `adhoc` with a switch, so that it never enters the thesis's own tables.
+    """
+    changed, flipped = cell.non_default(), switches()
+    apart = {*IDENTITY, *SIZE, *flipped}
+    varied = {n: v for n, v in changed.items() if n not in apart}
+    setting = next((s for s, want in SETTINGS.items() if want == varied), "adhoc")
+    read = {n: v for n, v in changed.items() if n in flipped}
+    reading = next((r for r, want in READINGS.items() if acting(cell, want) == read), "adhoc")
+    if any(n in changed for n in SIZE):
+        reading = "reduced" if reading == "default" else "adhoc"
+    return setting, reading
+
+
+def acting(cell: Cell, switches: dict[str, Any]) -> dict[str, Any]:
+    """The switches of a reading that have an effect in this cell."""
+    return {n: v for n, v in switches.items() if not inert(cell, n, v)}
+
+
+def name(cell: Cell) -> str:
+    """`<dataset>-<model>-<norm>-<setting>-<key>`, for people and file names."""
+    return f"{cell.dataset}-{cell.model}-{cell.norm}-{labels(cell)[0]}-{cell.key}"
+
+
+def run_name(run: Run) -> str:
+    """`<name of the cell> seed <seed>`, for people."""
+    return f"{name(run.cell)} seed {run.seed}"

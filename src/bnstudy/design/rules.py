@@ -1,0 +1,164 @@
+"""Which fields act in which cells, and which fields a cell cannot do without.
+
+One training has one key: a field that has no effect in a cell must keep its default there. What depends on the network
+is declared beside it (`model_facts`); everything else is here. Stdlib only.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
+from math import floor
+from typing import Any, NamedTuple
+
+from bnstudy.design.fields import Fields
+from bnstudy.design.model_facts import Field, facts_of
+from bnstudy.errors import UsageError
+
+BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
+LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
+WITHOUT_MOMENTUM = ("sgd", "adam", "adagrad", "adadelta", "adamax")
+DRAWN_OTHERWISE = ("normal", "torch_default")
+"""Inits whose distribution is part of their definition, so that they have neither fans nor a choice of distribution."""
+
+
+def train_part(cell: Fields, images: int) -> int:
+    """Return how many of `images` training images remain after the validation images are held out (thesis 6.1)."""
+    return floor((1 - Fraction(str(cell.validation_fraction))) * images)
+
+
+class Rule(NamedTuple):
+    """A condition under which a field acts, and the reason to give where it does not hold."""
+
+    holds: Callable[[Fields], bool]
+    otherwise: str
+
+
+def only(field: str, *values: Any, otherwise: str = "") -> Rule:
+    """The condition that `field` has one of these values."""
+    return Rule(
+        lambda cell: getattr(cell, field) in values, otherwise or f"{field} is not {' or '.join(map(str, values))}"
+    )
+
+
+def unless(field: str, *values: Any, otherwise: str = "") -> Rule:
+    """The condition that `field` has none of these values."""
+    return Rule(
+        lambda cell: getattr(cell, field) not in values, otherwise or f"{field} is {' or '.join(map(str, values))}"
+    )
+
+
+def awaits_improvement(cell: Fields) -> bool:
+    return cell.schedule == "adaptive" or cell.stops_early
+
+
+def has_layer_before_norm(cell: Fields) -> bool:
+    """Return True if the output of some layer goes into a norm directly."""
+    return cell.norm_placement == "pre_activation" or cell.output_norm
+
+
+NORMED = unless("norm", "none")
+AVERAGED = unless("norm", "none", *LAYER_NORMS, otherwise="no norm takes averages over images")
+PENALIZED = unless("penalty", "none")
+DROPS = unless("dropout", 0)
+ADAPTIVE = only("schedule", "adaptive")
+NORMAL = only("init", "normal")
+EPOCHS = only("steps", None, otherwise="steps gives the length")
+HELD_OUT = unless("validation_fraction", 0, otherwise="no images are held out")
+
+ACTS: dict[Field, tuple[Rule, ...]] = {
+    # normalization
+    "norm_placement": (NORMED,),
+    "norm_eps": (NORMED,),
+    "norm_momentum": (AVERAGED, only("population", "running", otherwise="there are no running averages")),
+    "norm_bias": (NORMED, Rule(has_layer_before_norm, "no layer is directly before a norm")),
+    "output_norm": (NORMED, unless("norm_placement", "pre_linear")),
+    "population": (AVERAGED,),
+    "gamma_init": (NORMED,),
+    ("gamma_init", "ones"): (only("pretrained", False, otherwise="the scales are pretrained"),),
+    # network
+    "width": (only("hidden", (), otherwise="widths are given"),),
+    "negative_slope": (only("activation", "leaky_relu"),),
+    "dropout_at": (DROPS,),
+    "dropout_kind": (DROPS,),
+    # initialization
+    "kaiming_gain": (only("init", "kaiming"),),
+    "init_distribution": (unless("init", *DRAWN_OTHERWISE, otherwise="init has its own distribution"),),
+    "init_std": (NORMAL,),
+    "init_std_on": (NORMAL,),
+    "fan": (unless("init", *DRAWN_OTHERWISE, otherwise="init has no fan"),),
+    # loss and update
+    "penalty_strength": (PENALIZED,),
+    "penalty_factor": (PENALIZED,),
+    "penalty_on": (PENALIZED,),
+    "nesterov": (only("optimizer", "nesterov"),),
+    "momentum": (unless("optimizer", *WITHOUT_MOMENTUM, otherwise="optimizer has no momentum"),),
+    # length, decay and stop
+    "epochs": (EPOCHS,),
+    "last_batch": (EPOCHS,),
+    "eval_every": (unless("steps", None, otherwise="steps is not given"),),
+    "stop_patience": (EPOCHS, HELD_OUT),
+    "improvement": (Rule(awaits_improvement, "nothing waits for an improvement"),),
+    "decay_factor": (only("schedule", "adaptive", "scheduled", otherwise="schedule has no factor"),),
+    "decay_at": (only("schedule", "scheduled"),),
+    "decay_patience": (ADAPTIVE,),
+    "decay_counter": (ADAPTIVE,),
+    "decay_rate": (unless("schedule", "adaptive", "constant", "scheduled", otherwise="schedule has no rate"),),
+    "lr_min": (unless("schedule", "constant"),),
+    ("tested_weights", "best"): (HELD_OUT,),
+    # data
+    "split": (HELD_OUT,),
+    "split_seed": (unless("split", "last", otherwise="the split is not drawn"), HELD_OUT),
+    ("standardization_from", "train_set"): (HELD_OUT,),
+    "mnist_size": (only("dataset", "mnist"),),
+    "svhn_labels": (only("dataset", "svhn"),),
+}
+"""A field, or one value of it, -> the conditions under which it acts. What is not listed acts everywhere."""
+
+
+def inert(cell: Fields, name: str, value: Any = None) -> str:
+    """Return why field `name`, with this value or by default the cell's, has no effect in `cell`; "" if it acts."""
+    value = getattr(cell, name) if value is None else value
+    facts = facts_of(cell.model)
+    for rule in (name, (name, value)):
+        for condition in ACTS.get(rule, ()):
+            if not condition.holds(cell):
+                return condition.otherwise
+        if reason := facts.inert(rule):
+            return reason
+    return ""
+
+
+def lacking(cell: Fields) -> Iterator[tuple[str, str]]:
+    """Yield what the cell cannot do without, as cause and remedy of an error."""
+    norms = facts_of(cell.model).norms
+    if cell.init == "normal" and cell.init_std is None:
+        yield "init_std: missing, init is normal", "Give init_std a number above 0, for instance 0.0001."
+    if cell.penalty != "none" and cell.penalty_strength == 0:
+        yield f"penalty_strength: missing, penalty is {cell.penalty}", "Give a number above 0, for instance 0.0005."
+    if cell.schedule == "scheduled" and not cell.decay_at:
+        yield "decay_at: missing, schedule is scheduled", "Give the epochs after which lr falls, for instance [30, 60]."
+    if list(cell.decay_at) != sorted(set(cell.decay_at)):
+        yield f"decay_at: {cell.decay_at} does not rise", "Give each epoch once, in rising order."
+    if cell.schedule == "adaptive" and not cell.validation_fraction:
+        yield (
+            "schedule: adaptive needs images held out, validation_fraction is 0",
+            "Give another one, for instance constant.",
+        )
+    if cell.steps is not None and cell.eval_every > cell.steps:
+        yield f"eval_every: {cell.eval_every} is more than all {cell.steps} steps", "Give at most as many as steps."
+    if norms and cell.norm not in norms:
+        own = " or ".join(norms)
+        yield f"norm: {cell.model} has its own, {own}", f"Give norm={own}, or take another model."
+    if cell.augment != "none" and cell.standardization == "pca":
+        yield (
+            f"augment: {cell.augment} needs pixels, which whitened images (standardization pca) do not have",
+            "Take another standardization, or leave augment out.",
+        )
+
+
+def check(cell: Fields, given: Iterable[str]) -> None:
+    """Raise UsageError if one of the `given` fields has no effect in the cell, or if the cell lacks something."""
+    for name in given:
+        if reason := inert(cell, name):
+            raise UsageError(f"{name}: has no effect here, {reason}", f"Leave {name} out, or change the other field.")
+    for cause, remedy in lacking(cell):
+        raise UsageError(cause, remedy)

@@ -1,0 +1,104 @@
+"""`Study` (a named set of cells that answers a question), its cells as rows, and packs.
+
+Stdlib only. A pack is a list of runs that one process trains side by side; packs are planned from the
+study alone, so that every process plans the same ones.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.fields import FIELDS
+from bnstudy.design.labels import labels, name
+from bnstudy.design.model_facts import facts_of
+from bnstudy.design.words import as_word, plain
+
+MAX_SEEDS = 1_000
+STUDY_PATTERN = r"[a-z][a-z0-9_]{0,39}"
+
+
+@dataclass(frozen=True, slots=True)
+class Study:
+    """A named set of cells; `seeds` are trained for each of them. A study of `timing` times epochs and trains none."""
+
+    name: str
+    question: str
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+    timing: bool = False
+
+    @property
+    def trained(self) -> tuple[Cell, ...]:
+        """The cells it trains."""
+        return () if self.timing else self.cells
+
+    def runs(self) -> list[Run]:
+        return [Run(cell, seed) for cell in self.trained for seed in self.seeds]
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """Runs that one process trains; `id` is a hash of their sorted (key, seed) list."""
+
+    id: str
+    runs: tuple[Run, ...]
+
+
+def describe(cell: Cell, seeds: Iterable[int] = ()) -> dict[str, Any]:
+    """A cell as one flat row: labels first, then every field."""
+    setting, reading = labels(cell)
+    row = {"name": name(cell), "key": cell.key, "model": cell.model, "dataset": cell.dataset, "norm": cell.norm}
+    return row | {"setting": setting, "reading": reading, "seeds": list(seeds)} | asdict(cell)
+
+
+def changed(row: Mapping[Any, Any]) -> dict[str, str]:
+    """The fields of a described cell that are not at their default, as `bnstudy try` takes them."""
+    values = {f: plain(row[f]) for f in FIELDS}
+    return {f: _said(values[f]) for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))}
+
+
+def _same(value: Any, default: Any) -> bool:
+    """A frame has NaN for None."""
+    return value == default or (default is None and value != value)
+
+
+def _said(value: Any) -> str:
+    return as_word(value).removesuffix(".0")
+
+
+def plan(runs: Sequence[Run]) -> list[Pack]:
+    """Packs for these runs: one data set and model each, cells of the same shape next to each other.
+
+    Neighbours in a pack share what an engine needs equal to train cells side by side, then the seed.
+    """
+    groups: dict[tuple[str, str], list[Run]] = {}
+    for run in dict.fromkeys(runs):
+        groups.setdefault((run.cell.model, run.cell.dataset), []).append(run)
+    packs = []
+    for (model, _), members in sorted(groups.items()):
+        members.sort(key=lambda r: (shape(r.cell), r.cell.key, r.seed))
+        count = -(-len(members) // facts_of(model).runs_per_pack)
+        bounds = [round(i * len(members) / count) for i in range(count + 1)]
+        packs += [_pack(members[a:b]) for a, b in pairwise(bounds)]
+    return packs
+
+
+def wants_gpu(cell: Cell) -> bool:
+    """Return True if this takes days without a GPU: convolutions at full width."""
+    return facts_of(cell.model).wants_gpu and cell.width == 1
+
+
+def shape(cell: Cell) -> str:
+    """What cells must share to be trained in one stack: all but lr, init, penalty and their like."""
+    free = ("lr", "init", "init_std", "penalty", "penalty_strength", "penalty_factor", "penalty_on", "kaiming_gain",
+            "init_distribution", "init_std_on", "gamma_init", "fan")  # fmt: skip
+    return json.dumps({k: v for k, v in cell.non_default().items() if k not in free}, sort_keys=True)
+
+
+def _pack(runs: Sequence[Run]) -> Pack:
+    listing = json.dumps(sorted((run.cell.key, run.seed) for run in runs), separators=(",", ":"))
+    return Pack(hashlib.sha256(listing.encode()).hexdigest()[:12], tuple(runs))

@@ -1,0 +1,50 @@
+"""Fields as the words a person types and reads, both ways: lr=0.001, norm_bias=false, hidden=900-500. Stdlib only."""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from bnstudy.design.fields import FORMS
+from bnstudy.errors import UsageError
+
+WIDTHS = "[0-9]{1,9}(-[0-9]{1,9})*"
+
+
+def plain(value: Any) -> Any:
+    """A field's value where a list cannot stand, in frames and on the command line: widths as `900-500`."""
+    return "-".join(map(str, value)) if isinstance(value, tuple) else value
+
+
+def as_word(value: Any) -> str:
+    """A field's value as it is typed and shown: true, 0.001, 900-500."""
+    return str(value).lower() if isinstance(value, bool) else str(plain(value))
+
+
+def fields_of(words: Iterable[str]) -> dict[str, Any]:
+    """The fields that `key=value` words give, each as the type of its field."""
+    given: dict[str, Any] = {}
+    for word in words:
+        key, sign, value = word.partition("=")
+        if not sign:
+            raise UsageError(
+                f"{word}: not of the form key=value", "For instance: bnstudy try model=mlp dataset=digits norm=batch"
+            )
+        if key in given:
+            raise UsageError(f"{key}: given twice, {given[key]} and {value}", "Give it once.")
+        given[key] = _typed(key, value)
+    return given
+
+
+def _typed(key: str, text: str) -> Any:
+    """A word as the type of its field; what does not fit stays text, for `Cell` to refuse with its reason."""
+    form = FORMS.get(key)
+    if form is None or text == "null":
+        return None if text == "null" else text
+    if form.is_list:
+        return [int(each) for each in text.split("-")] if re.fullmatch(WIDTHS, text) else text
+    if form.type is bool:
+        return {"true": True, "false": False}.get(text, text)
+    try:
+        return form.type(text)
+    except ValueError:
+        return text

@@ -1,0 +1,36 @@
+"""`bnstudy.load("thesis")`: the results of a study as pandas frames, for notebooks and scripts."""
+
+import os
+from collections.abc import Callable, Sequence
+
+from bnstudy import console, paths
+from bnstudy.results.collect import Results, collect
+from bnstudy.studies import selection
+
+Say = Callable[[str], None]
+
+
+def load(
+    study: str = "thesis",
+    *,
+    config: str | os.PathLike = "config.yaml",
+    results: str | os.PathLike | None = None,
+    where: str | Sequence[str] = (),
+    seeds: str | int | Sequence[int] | None = None,
+    say: Say = console.say,
+) -> Results:
+    """The frames of a study, built now from its own records and, for runs without one, from published runs.
+
+    config   the file of studies; the one shipped with bnstudy if there is no config.yaml
+    results  the folder of records; default BNSTUDY_RESULTS, else ./results
+    where    only cells that meet all of these `key=value` conditions
+    seeds    a count, or the seeds themselves
+    say      called with a line for each result that does not verify; without another one, its run is missing
+    Raises UsageError on an unknown study or condition, DataError if published files cannot be read.
+    """
+    from bnstudy.studies.config import load as read
+
+    known = read(paths.config_file(config)).study(study)
+    wanted = seeds if isinstance(seeds, str | int | None) else "".join(f"{seed}," for seed in seeds)
+    chosen = selection.narrow(known, where, wanted)
+    return collect(chosen, paths.results_root(results), say)

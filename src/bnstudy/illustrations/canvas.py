@@ -1,0 +1,48 @@
+"""The page of a background figure: titled panels in the style of all figures, and plain coordinates."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Page
+
+from bnstudy.figures import panels
+from bnstudy.illustrations import Background
+
+BLUE, GREEN, ORANGE, PURPLE = "#1B4F9C", "#17A062", "#D55E00", "#7A3E9D"
+RAW = {"s": 7, "alpha": 0.5, "linewidths": 0}
+
+
+def page(
+    one: Background, titles: Sequence[str], narrow: bool, legend: Sequence[Any] = (), footer: str = ""
+) -> tuple[Page, list[Axes]]:
+    words = panels.Words(f"Figure {one.id}   {one.title}", "", footer)
+    return panels.page(titles, words, legend, narrow)
+
+
+def square(ax: Axes, half: float, centre: tuple[float, float] = (0, 0)) -> None:
+    """The same scale on both axes, `half` around the centre in the shorter direction."""
+    box = ax.get_window_extent()
+    ratio = box.width / box.height
+    x, y = (half * max(1.0, ratio), half * max(1.0, 1 / ratio))
+    ax.set(xlim=(centre[0] - x, centre[0] + x), ylim=(centre[1] - y, centre[1] + y))
+
+
+def crossed(ax: Axes) -> None:
+    """Light lines through the origin."""
+    ax.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+    ax.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
+
+
+def bare(ax: Axes) -> None:
+    """No axes: what is drawn has no coordinates to be read."""
+    ax.set(xticks=[], yticks=[])
+    for spine in ax.spines.values():
+        spine.set_visible(False)
+
+
+def surface(loss: Any, ax: Axes, count: int = 121) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """x, y and loss on a grid over the panel's limits."""
+    x, y = np.meshgrid(np.linspace(*ax.get_xlim(), count), np.linspace(*ax.get_ylim(), count))
+    return x, y, loss(x, y)

@@ -1,0 +1,103 @@
+"""2.2 splits, 2.3 standardization, 2.4 whitening, 6.1 samples: of data before any training."""
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Page
+from matplotlib.patches import Patch
+
+from bnstudy import datasets
+from bnstudy.datasets import Arrays
+from bnstudy.design.cell import Cell
+from bnstudy.design.labels import THESIS_DATASETS
+from bnstudy.errors import DataError
+from bnstudy.figures import style
+from bnstudy.illustrations import Background
+from bnstudy.illustrations.canvas import BLUE, GREEN, ORANGE, RAW, bare, crossed, page, square
+
+COVARIANCE = ((3.0, 1.6), (1.6, 1.2))
+MEAN = (3.0, 2.0)
+ROWS = 4
+
+
+def splits(one: Background, narrow: bool) -> Page:
+    """Counts by the split that training uses."""
+    from bnstudy.training.engine.inputs import split
+
+    names = [name for name in datasets.REGISTRY if datasets.REGISTRY[name].kind == "download"]
+    parts = (("training", BLUE), ("validation", ORANGE), ("test", GREEN))
+    legend = [Patch(color=color, label=label) for label, color in parts]
+    fig, (ax,) = page(one, ["Images (thousands)"], narrow, legend)
+    for row, name in enumerate(names):
+        spec = datasets.REGISTRY[name]
+        train, held_out = split(Cell(dataset=name, model="mlp", norm="none"), None, np.zeros(spec.train, int))
+        left = 0.0
+        for count, (_, color) in zip((len(train), len(held_out), spec.test), parts, strict=True):
+            ax.barh(row, count / 1000, left=left, color=color, height=0.62)
+            if not narrow:
+                ax.text(left + count / 2000, row, f"{count:,}", ha="center", va="center", color="white", size=8)
+            left += count / 1000
+    ax.set_yticks(range(len(names)), [style.dataset(name) for name in names], size=9)
+    ax.tick_params(axis="y", length=0, pad=2)
+    ax.invert_yaxis()
+    for side in ("top", "right"):
+        ax.spines[side].set_visible(False)
+    return fig
+
+
+def cloud() -> np.ndarray:
+    """(500, 2) draws of a correlated normal distribution."""
+    return np.random.default_rng(23).multivariate_normal(MEAN, COVARIANCE, 500)
+
+
+def standardized(one: Background, narrow: bool) -> Page:
+    raw = cloud()
+    centred = raw - raw.mean(axis=0)
+    shown = {"raw": raw, "centred": centred, "centred and scaled": centred / centred.std(axis=0)}
+    return _clouds(one, shown, narrow)
+
+
+def whitened(one: Background, narrow: bool) -> Page:
+    centred = cloud() - cloud().mean(axis=0)
+    axes, variances, _ = np.linalg.svd(np.cov(centred.T, bias=True))
+    decorrelated = centred @ axes
+    return _clouds(
+        one, {"raw": cloud(), "decorrelated": decorrelated, "whitened": decorrelated / np.sqrt(variances)}, narrow
+    )
+
+
+def _clouds(one: Background, shown: dict[str, np.ndarray], narrow: bool) -> Page:
+    fig, axes = page(one, list(shown), narrow)
+    for ax, points in zip(axes, shown.values(), strict=True):
+        square(ax, 6.5)
+        crossed(ax)
+        ax.scatter(*points.T, color=BLUE, **RAW)
+        ax.text(0.97, 0.04, f"correlation {np.corrcoef(points.T)[0, 1]:.2f}".replace("-0.00", "0.00"),
+                transform=ax.transAxes, ha="right", size=9.5, color=style.GREY)  # fmt: skip
+    return fig
+
+
+def samples(one: Background, narrow: bool) -> Page:
+    """The first images of ten classes each, of those of the thesis's data sets that are here."""
+    found = dict(_present()) or {"digits": datasets.load("digits")}
+    fig, axes = page(one, [style.dataset(name) for name in found], narrow)
+    for ax, arrays in zip(axes, found.values(), strict=True):
+        _samples(ax, arrays)
+    return fig
+
+
+def _present() -> Iterator[tuple[str, Arrays]]:
+    for name in THESIS_DATASETS:
+        with contextlib.suppress(DataError):
+            yield name, datasets.load(name)
+
+
+def _samples(ax: Axes, arrays: Arrays) -> None:
+    classes = np.unique(arrays.train_labels)[:: max(1, len(np.unique(arrays.train_labels)) // 10)][:10]
+    columns = [arrays.train_images[np.flatnonzero(arrays.train_labels == c)[:ROWS]] for c in classes]
+    grid = np.concatenate([np.concatenate(list(column), axis=1) for column in columns], axis=2)
+    picture = np.repeat(grid, 3, axis=0) if len(grid) == 1 else grid
+    ax.imshow(picture.transpose(1, 2, 0), interpolation="nearest", aspect="equal")
+    bare(ax)

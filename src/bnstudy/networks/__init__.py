@@ -1,0 +1,1 @@
+"""What a network is made of: models, norms, activations, initial weights, losses, optimizers, random streams."""

@@ -1,0 +1,18 @@
+"""The nonlinearities of thesis 2.10: name -> factory (cell) of a module."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from bnstudy.design.cell import Cell
+from bnstudy.lazy import torch
+
+REGISTRY: dict[str, Callable[[Cell], torch.nn.Module]] = {
+    "sigmoid": lambda cell: torch.nn.Sigmoid(),
+    "relu": lambda cell: torch.nn.ReLU(),
+    "elu": lambda cell: torch.nn.ELU(alpha=1.0),  # alpha is not stated; 1 is the default of Torch and PyTorch
+    "tanh": lambda cell: torch.nn.Tanh(),
+    "leaky_relu": lambda cell: torch.nn.LeakyReLU(negative_slope=cell.negative_slope),  # 2.10.2
+    "prelu": lambda cell: torch.nn.PReLU(),
+    "softplus": lambda cell: torch.nn.Softplus(),
+}

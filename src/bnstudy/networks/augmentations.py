@@ -1,0 +1,101 @@
+"""Changes to training images (thesis 2.12.4): name -> the functions that are applied, in this order.
+
+A function takes pixels (N, C, H, W), float32 from 0 to 1, and a CPU generator from which it draws for each image, and
+returns pixels of the same shape. What comes from outside of an image is black. Names joined by `_` in the order of
+TRANSFORMS combine: `flip_crop`. Each function has its own stream of seed and step: it draws the same alone as combined.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import combinations
+
+from bnstudy.lazy import torch
+from bnstudy.networks import random_streams
+
+PADDING = 4  # pixels on each side that a crop may move by
+DEGREES = 15.0  # a rotation's largest
+JITTER = 0.2  # brightness, contrast and saturation are multiplied by 1 - JITTER to 1 + JITTER
+GREY = (0.2989, 0.587, 0.114)  # weights of red, green and blue, as torchvision has them
+
+Augmentation = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
+
+
+def flip(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Left and right exchanged in half of the images (2.12.4)."""
+    chosen = torch.rand(len(pixels), generator=generator) < 0.5
+    return torch.where(_per_image(chosen, pixels), pixels.flip(3), pixels)
+
+
+def crop(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """PADDING black pixels around an image, and a window of its own size anywhere in that (2.12.4)."""
+    count, _, height, width = pixels.shape
+    padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
+    top, left = torch.randint(2 * PADDING + 1, (2, count), generator=generator).to(pixels.device)
+    rows = top[:, None] + torch.arange(height, device=pixels.device)
+    columns = left[:, None] + torch.arange(width, device=pixels.device)
+    images = torch.arange(count, device=pixels.device)[:, None, None]
+    return padded[images, :, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def rotation(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """A turn around the centre by up to DEGREES to either side, pixels interpolated (2.12.4)."""
+    angle = _uniform(len(pixels), math.radians(DEGREES), generator)
+    height, width = pixels.shape[2:]
+    cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
+    turn = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], 1).reshape(-1, 2, 3)
+    functional = torch.nn.functional
+    grid = functional.affine_grid(turn.to(pixels.device), list(pixels.shape), align_corners=False)
+    return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+
+
+def color_jitter(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Brightness, then contrast, then saturation times a factor each (2.12.4); a grey image has no saturation."""
+    brightness, contrast, saturation = (
+        _per_image(1 + _uniform(len(pixels), JITTER, generator), pixels) for _ in range(3)
+    )
+    pixels = (pixels * brightness).clamp(0, 1)
+    pixels = torch.lerp(_grey(pixels).mean((1, 2, 3), keepdim=True), pixels, contrast).clamp(0, 1)
+    return torch.lerp(_grey(pixels), pixels, saturation).clamp(0, 1) if pixels.shape[1] == 3 else pixels
+
+
+TRANSFORMS: dict[str, Augmentation] = {"flip": flip, "crop": crop, "rotation": rotation, "color_jitter": color_jitter}
+
+REGISTRY: dict[str, tuple[Augmentation, ...]] = {"none": ()} | {
+    "_".join(names): tuple(TRANSFORMS[name] for name in names)
+    for count in range(1, len(TRANSFORMS) + 1)
+    for names in combinations(TRANSFORMS, count)
+}
+
+
+def augmented(
+    images: torch.Tensor, name: str, mean: torch.Tensor, std: torch.Tensor, seed: int, step: int
+) -> torch.Tensor:
+    """A batch of standardized images as training sees them at this step (counted over all epochs), standardized.
+
+    `mean` and `std`, of pixel values from 0 to 255, are those of the standardization.
+    """
+    if not REGISTRY[name]:
+        return images
+    mean, std = (moment.to(images.device, images.dtype) / 255 for moment in (mean, std))
+    pixels = images * std + mean
+    for function in REGISTRY[name]:
+        pixels = function(pixels, random_streams.augmentation_generator(seed, function.__name__, step))
+    return (pixels - mean) / std
+
+
+def _uniform(count: int, most: float, generator: torch.Generator) -> torch.Tensor:
+    """One number from -most to most for each image."""
+    return (2 * torch.rand(count, generator=generator) - 1) * most
+
+
+def _per_image(values: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
+    return values.to(pixels.device)[:, None, None, None]
+
+
+def _grey(pixels: torch.Tensor) -> torch.Tensor:
+    """Luminance (N, 1, H, W)."""
+    if pixels.shape[1] != 3:
+        return pixels.mean(1, keepdim=True)
+    return (pixels * torch.tensor(GREY, device=pixels.device)[:, None, None]).sum(1, keepdim=True)

@@ -1,0 +1,98 @@
+"""What a network is made of: its layers, the shapes they give, their parameters, and what one image costs.
+
+Any model of the registry is run once on torch's meta device: shapes without values, so nothing is computed.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from bnstudy import datasets
+from bnstudy.design.cell import Cell
+from bnstudy.lazy import torch
+from bnstudy.networks import models
+
+
+@dataclass(slots=True)
+class Layer:
+    """A weight layer with what belongs to it, or a part of the network outside of any.
+
+    output          shape of what it gives for one image, without the batch
+    multiply_adds   of its matrix products or convolutions on one image, forward; a FLOP count is twice that. What is
+                    done element by element (norm, nonlinearity, bias) is left out, as usual: it is well below 1 %
+    """
+
+    name: str
+    modules: list[str]
+    output: tuple[int, ...] = ()
+    parameters: int = 0
+    multiply_adds: int = 0
+
+
+def image_shape(cell: Cell) -> models.ImageShape:
+    """The images that the cell's network gets."""
+    spec = datasets.REGISTRY[cell.dataset]
+    side = 28 if cell.mnist_size == "native" else datasets.SIDE
+    return models.ImageShape(spec.channels, side, side, spec.classes)
+
+
+def layers(cell: Cell) -> list[Layer]:
+    """The layers of the cell's network in forward order. Raises UsageError where its images do not fit."""
+    shape = image_shape(cell)
+    with torch.device("meta"):
+        model = models.build(_untrained(cell), shape).eval()
+        image = torch.empty(1, shape.channels, shape.height, shape.width)
+    names = {id(module): name for name, module in model.named_modules()}
+    names |= {id(module): block.name for block in model.blocks for module in block.modules()}
+    found: dict[str, Layer] = {}
+    seen: set[int] = set()
+
+    def note(module: Any, _inputs: Any, output: Any) -> None:
+        if isinstance(module, torch.nn.Identity):
+            return
+        layer = found.setdefault(name := names[id(module)], Layer(name, []))
+        layer.modules.append(_title(module))
+        layer.output = tuple(output.shape[1:])
+        layer.multiply_adds += _multiply_adds(module, output)
+        if id(module) not in seen:
+            layer.parameters += sum(p.numel() for p in module.parameters(recurse=False))
+        seen.add(id(module))
+
+    for module in model.modules():
+        if not any(True for _ in module.children()) or any(True for _ in module.parameters(recurse=False)):
+            module.register_forward_hook(note)
+    model(image)
+    return list(found.values())
+
+
+def _untrained(cell: Cell) -> Cell:
+    """The same network, without the weights of another training: shapes need none."""
+    return replace(cell, pretrained=False)
+
+
+def _title(module: Any) -> str:
+    """As PyTorch calls it, with the window of a convolution or a pooling."""
+    window = getattr(module, "kernel_size", None)
+    if window is None:
+        return type(module).__name__
+    height, width = window if isinstance(window, tuple) else (window, window)
+    return f"{type(module).__name__} {height}x{width}"
+
+
+def _multiply_adds(module: Any, output: Any) -> int:
+    """Every weight meets every position of the output once."""
+    if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
+        return module.weight.numel() * (output[0].numel() // output.shape[1])
+    return 0
+
+
+def rows(cell: Cell) -> list[dict[str, Any]]:
+    """A row per layer, and a last one, `total`: layer, modules, output, parameters, multiply_adds, flops."""
+    found = layers(cell)
+    total = Layer("total", [], (), sum(n.parameters for n in found), sum(n.multiply_adds for n in found))
+    return [
+        {
+            "layer": layer.name, "modules": layer.modules, "output": list(layer.output),
+            "parameters": layer.parameters, "multiply_adds": layer.multiply_adds, "flops": 2 * layer.multiply_adds,
+        }
+        for layer in [*found, total]
+    ]  # fmt: skip

@@ -1,0 +1,192 @@
+"""What networks are made of: one weight layer with its norm, nonlinearity and dropout."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple, cast
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from bnstudy.design.cell import Cell
+from bnstudy.networks import activations, norms
+from bnstudy.networks.random_streams import dropconnect_generator, dropout_generator
+
+
+def dropout_mask(seed: int, layer: str, step: int, shape: Sequence[int], p: float, kind: str) -> Tensor:
+    """The factors of inverted dropout (2.12.3): 0 with probability p, else 1 / (1 - p); float32 on the CPU.
+
+    `shape` is that of the activations; kind `maps` draws one factor for each image and feature map.
+    """
+    kept = torch.rand(mask_shape(shape, kind), generator=dropout_generator(seed, layer, step)) >= p
+    return kept.float().div_(1 - p)
+
+
+def mask_shape(shape: Sequence[int], kind: str) -> tuple[int, ...]:
+    """The shape of the mask for activations of this shape: kind `units`, or `maps`."""
+    return (*shape[:2], *(1 for _ in shape[2:])) if kind == "maps" else tuple(shape)
+
+
+class Dropped(nn.Module):
+    """What drops with probability p, by a mask that is a function of seed, layer and step, all set by `set_step`."""
+
+    def __init__(self, layer: str, p: float):
+        super().__init__()
+        self.layer, self.p = layer, p
+        self.seed = self.step = 0
+
+
+class Dropout(Dropped):
+    """Inverted dropout (2.12.3) of single activations (`units`) or of whole feature maps (`maps`)."""
+
+    def __init__(self, layer: str, p: float, kind: str):
+        super().__init__(layer, p)
+        self.kind = kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.training:
+            return x
+        mask = dropout_mask(self.seed, self.layer, self.step, x.shape, self.p, self.kind)
+        return x * mask.to(x.device, x.dtype, non_blocking=True)
+
+    def extra_repr(self) -> str:
+        return f"p={self.p}, kind={self.kind}"
+
+
+Weighted = nn.Linear | nn.Conv2d
+
+
+class DropConnect(Dropped):
+    """Dropconnect (2.12.3), inverted as dropout is: in training a layer works with its weights times a mask, one mask
+    for all images of a step; biases stay."""
+
+    def forward(self, layer: Weighted, x: Tensor) -> Tensor:
+        if not self.training:
+            return layer(x)
+        mask = self.mask(layer.weight.shape).to(layer.weight.device, non_blocking=True)
+        return functional_call(layer, {"weight": layer.weight * mask}, x)
+
+    def mask(self, shape: Sequence[int]) -> Tensor:
+        """0 with probability p, else 1 / (1 - p); float32 on the CPU."""
+        generator = dropconnect_generator(self.seed, self.layer, self.step)
+        return (torch.rand(tuple(shape), generator=generator) >= self.p).float().div_(1 - self.p)
+
+
+def set_step(model: "Network", seed: int, step: int) -> None:
+    """Tell all that drops in the model which training step comes next (counted over all epochs)."""
+    for part in _dropping(model):
+        part.seed, part.step = seed, step
+
+
+def without_dropout(model: "Network") -> None:
+    """Let nothing of the model drop until `model.train()`."""
+    for part in _dropping(model):
+        part.eval()
+
+
+def _dropping(model: "Network") -> Iterator[Dropped]:
+    parts = (part for block in model.blocks for part in (block.dropout, block.dropconnect))
+    return (part for part in parts if isinstance(part, Dropped))
+
+
+PLACEMENTS = {
+    "pre_activation": ("layer", "norm", "activation"),  # 3.2
+    "post_activation": ("layer", "activation", "norm"),  # 7.1.1
+    "pre_linear": ("norm", "layer", "activation"),  # Soons 2.1
+    "first": ("norm", "activation", "layer"),  # pre-activation residual networks, DenseNet
+}
+
+
+class Block(nn.Module):
+    """A weight layer with its norm, nonlinearity and dropout, in the order that `placement` says (PLACEMENTS).
+
+    `name` is the layer's name everywhere: in streams, statistics and records. Those of its parts that are
+    `given` ("layer", "norm") keep their weights when a model is initialized.
+    """
+
+    layer: Weighted
+    norm: nn.Module
+    activation: nn.Module
+    dropout: nn.Module
+
+    def __init__(self, name: str, layer: Weighted, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
+                 placement: str = "pre_activation", given: Sequence[str] = (), dropconnect: float = 0.0):  # fmt: skip
+        super().__init__()
+        self.name, self.given = name, given
+        self.order = PLACEMENTS[placement]
+        self.layer, self.norm, self.activation, self.dropout = layer, norm, activation, dropout
+        self.dropconnect = DropConnect(name, dropconnect) if dropconnect else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        for part in self.order:
+            if part == "layer" and self.dropconnect:
+                x = self.dropconnect(self.layer, x)
+            else:
+                x = getattr(self, part)(x)
+        return self.dropout(x)
+
+
+class Network(nn.Module):
+    """A module from images (N, C, H, W) to logits (N, classes): weight layers, and the way of images through them.
+
+    `blocks` are its weight layers in forward order; the last is named `output`. `parts`, if given, are the named
+    modules that own the weights; the blocks are then views of them.
+    """
+
+    blocks: Sequence[Block]
+
+    def __init__(self, blocks: Sequence[Block], forward: "Callable[[Network, Tensor], Tensor]", **parts: nn.Module):
+        super().__init__()
+        for name, part in parts.items():
+            self.add_module(name, part)
+        self.blocks = tuple(blocks) if parts else cast(Sequence[Block], nn.ModuleList(blocks))
+        self._compute = forward
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self._compute(self, images)
+
+
+class Layer(NamedTuple):
+    """A weight layer to be made: `make(bias)`, its inputs, its units or maps, and the dims of its norm (norms.py)."""
+
+    make: Callable[[bool], Weighted]
+    inputs: int
+    features: int
+    dims: int
+
+
+def dense(inputs: int, units: int) -> Layer:
+    return Layer(lambda bias: nn.Linear(inputs, units, bias=bias), inputs, units, 1)
+
+
+def conv3x3(inputs: int, maps: int) -> Layer:
+    """Stride 1, zero padding 1: the image keeps its size (table 6.3)."""
+    return Layer(lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), inputs, maps, 2)
+
+
+def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
+    """A hidden layer with the cell's norm and nonlinearity, and with its dropout if `dropped`."""
+    bias = cell.norm_bias or cell.norm == "none" or cell.norm_placement != "pre_activation"
+    return Block(
+        name,
+        layer.make(bias),
+        _norm(layer, cell, cell.norm),
+        activations.REGISTRY[cell.activation](cell),
+        Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity(),
+        cell.norm_placement,
+        dropconnect=cell.dropconnect,
+    )
+
+
+def output(layer: Layer, cell: Cell) -> Block:
+    """The last layer: no nonlinearity, no dropout, a norm only by cell.output_norm or before every linear layer."""
+    placement = "pre_linear" if cell.norm_placement == "pre_linear" else "pre_activation"
+    norm = cell.norm if cell.output_norm or placement == "pre_linear" else "none"
+    bias = cell.norm_bias or norm == "none"
+    return Block("output", layer.make(bias), _norm(layer, cell, norm), nn.Identity(), nn.Identity(), placement,
+                 dropconnect=cell.dropconnect)  # fmt: skip
+
+
+def _norm(layer: Layer, cell: Cell, norm: str) -> nn.Module:
+    """The norm of what comes out of the layer, or with `pre_linear` of what goes in."""
+    features = layer.inputs if cell.norm_placement == "pre_linear" else layer.features
+    return norms.REGISTRY[norm](features, layer.dims, cell)

@@ -1,0 +1,53 @@
+"""How the learning rate falls (thesis 2.8): name -> (cell, epoch from 1) -> lr. Imports no torch.
+
+All rules start at cell.lr in epoch 1 and never fall below cell.lr_min (nor are raised to it).
+"""
+
+import math
+from collections.abc import Callable
+
+from bnstudy.design.cell import Cell
+
+
+def adaptive(cell: Cell, epoch: int) -> float:
+    """The rate at the start; the cuts after stagnation (2.8.2, equation 2.25) are in engine/protocol.py."""
+    return cell.lr
+
+
+def constant(cell: Cell, epoch: int) -> float:
+    """lr(t) = lr."""
+    return cell.lr
+
+
+def linear(cell: Cell, epoch: int) -> float:
+    """lr(t) = lr * (1 - rate * t), t = epoch - 1 (2.8.1)."""
+    return _floored(cell, cell.lr * (1 - cell.decay_rate * (epoch - 1)))
+
+
+def exponential(cell: Cell, epoch: int) -> float:
+    """lr(t) = lr * exp(-rate * t), t = epoch - 1 (2.8.1)."""
+    return _floored(cell, cell.lr * math.exp(-cell.decay_rate * (epoch - 1)))
+
+
+def power(cell: Cell, epoch: int) -> float:
+    """lr(t) = lr / (1 + rate * t), t = epoch - 1 (2.8.1); the exponent is 1, as in Torch7's learningRateDecay."""
+    return _floored(cell, cell.lr / (1 + cell.decay_rate * (epoch - 1)))
+
+
+def scheduled(cell: Cell, epoch: int) -> float:
+    """lr times decay_factor for each epoch of decay_at that is over (2.8.1, scheduled decay)."""
+    return _floored(cell, cell.lr * cell.decay_factor ** sum(end < epoch for end in cell.decay_at))
+
+
+def _floored(cell: Cell, lr: float) -> float:
+    return max(lr, min(cell.lr_min, cell.lr))
+
+
+REGISTRY: dict[str, Callable[[Cell, int], float]] = {
+    "adaptive": adaptive,
+    "constant": constant,
+    "linear": linear,
+    "exponential": exponential,
+    "power": power,
+    "scheduled": scheduled,
+}

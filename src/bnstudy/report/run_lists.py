@@ -1,0 +1,194 @@
+"""What the page says of cells, runs and their origin: plain values from frames."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from bnstudy import datasets
+from bnstudy.design.labels import SIZE
+from bnstudy.design.study import changed
+from bnstudy.figures import style
+from bnstudy.tables.catalogue import in_order
+from bnstudy.verdicts import accuracies
+
+SOURCES = {
+    "official": "the official files, checked against their published digests",
+    "embedded": "real images that come with a library; nothing was downloaded",
+    "imported": "imported from an array file: these are not the official files",
+    "synthetic": "synthetic records: nothing was trained, no number here means anything",
+}
+UNKNOWN_SOURCE = "of unknown origin: these are not known to be the official files"
+
+
+def listing(plan: pd.DataFrame, runs: pd.DataFrame, missing: pd.DataFrame) -> list[dict[str, Any]]:
+    """Groups of one model, data set and reading; each with its cells: outcome, accuracy in all and by seed, seconds,
+    commands."""
+    done = dict(iter(runs.groupby("key", observed=True)))
+    absent = dict(iter(missing.groupby("key", observed=True)))
+    order = {name: i for i, name in enumerate(in_order(plan["dataset"]))}
+    groups = []
+    for (model, dataset, reading), part in plan.groupby(["model", "dataset", "reading"], sort=False, dropna=False):
+        cells = [_cell(row, done.get(row["key"]), absent.get(row["key"])) for row in part.to_dict("records")]
+        groups.append(
+            {
+                "title": f"{style.model(str(model))}, {style.dataset(str(dataset))}",
+                "reading": "" if reading == "default" else str(reading),
+                "order": (str(model) != "mlp", str(model), order[str(dataset)], str(reading)),
+                "cells": cells,
+                "trained": sum(c["n"] > 0 for c in cells),
+                "seconds": sum(c["seconds"] for c in cells),
+            }
+        )
+    return sorted(groups, key=lambda group: group["order"])
+
+
+def _cell(row: Mapping[Any, Any], runs: pd.DataFrame | None, missing: pd.DataFrame | None) -> dict[str, Any]:
+    n = 0 if runs is None else len(runs)
+    cell = {
+        "key": row["key"], "name": row["name"], "setting": row["setting"], "norm": style.norm(row["norm"]).label,
+        "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–", "runs": [],
+        "outcome": "not run", "kind": "absent", "epochs": "–", "origin": "–",
+        "reason": "" if missing is None else "; ".join(dict.fromkeys(missing["reason"])),
+        "command": f"bnstudy train {row['name']}", "alone": try_command(row),
+    }  # fmt: skip
+    return cell if runs is None or not n else cell | _outcome(runs, len(row["seeds"]))
+
+
+def _outcome(runs: pd.DataFrame, seeds: int) -> dict[str, Any]:
+    n, broken, diverged = len(runs), int(runs["broken"].sum()), int(runs["outcome"].eq("diverged").sum())
+    spread = f" ± {runs['test_accuracy'].std():.2f}" if n > 1 else ""
+    kind = "broken" if 2 * broken > n else "diverged" if diverged else "partial" if n < seeds else "finished"
+    words = [f"{n} of {seeds} seeds run"] if n < seeds else []
+    words += [f"{diverged} of {n} diverged"] if diverged else []
+    words += [f"{broken} of {n} answer one class"] if broken else []
+    low, high = runs["epochs_run"].min(), runs["epochs_run"].max()
+    return {
+        "accuracy": f"{runs['test_accuracy'].mean():.2f}{spread}",
+        "runs": [(r.seed, f"{r.test_accuracy:.2f}") for r in accuracies.each(runs.sort_values("seed"))],
+        "seconds": float(runs["seconds"].sum()),
+        "epochs": str(low) if low == high else f"{low} to {high}",
+        "outcome": ", ".join(words) or "finished",
+        "origin": _origin(runs["origin"]),
+        "kind": kind,
+    }
+
+
+def _origin(origin: pd.Series) -> str:
+    """own, published, or how many of each."""
+    counts = origin.value_counts().sort_index()
+    return str(counts.index[0]) if len(counts) == 1 else ", ".join(f"{n} {what}" for what, n in counts.items())
+
+
+def try_command(row: Mapping[Any, Any]) -> str:
+    """`bnstudy try ...` with the fields that make the cell what it is; it needs no study and no config."""
+    return "bnstudy try " + " ".join(f"{field}={value}" for field, value in changed(row).items())
+
+
+def gaps(missing: pd.DataFrame) -> list[dict[str, Any]]:
+    """Missing runs by model, data set and reason, with how many."""
+    if missing.empty:
+        return []
+    counted = missing.groupby(["reason", "model", "dataset"], observed=True).size().reset_index(name="n")
+    return [
+        {"reason": r.reason, "what": f"{style.model(r.model)}, {style.dataset(r.dataset)}", "n": int(r.n)}
+        for r in accuracies.each(counted)
+    ]
+
+
+def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Cells whose training loss was not finite at some step, with how many seeds and where it first stood."""
+    found = runs[runs["outcome"] == "diverged"]
+    total = runs.groupby("key", observed=True).size()
+    out = []
+    for key, part in found.groupby("key", sort=False, observed=True):
+        places = dict.fromkeys(f"epoch {r.diverged_epoch}, {r.diverged_layer}" for r in accuracies.each(part))
+        out.append({"name": part["name"].iloc[0], "n": len(part), "of": int(total[key]), "where": "; ".join(places)})
+    return out
+
+
+def data(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each data set used: digest, origin in words, terms; `mixed` if runs of one data set saw different data."""
+    out = []
+    for name in in_order(runs["dataset"]):
+        part, spec = runs[runs["dataset"] == name], datasets.REGISTRY.get(name)
+        digests = sorted(set(part["data_digest"]))
+        sources = [SOURCES.get(s, UNKNOWN_SOURCE) for s in sorted(set(part["data_source"]))]
+        out.append(
+            {
+                "name": style.dataset(name), "digests": digests, "mixed": len(digests) > 1,
+                "source": "; ".join(sources),
+                "terms": spec.terms if spec else "", "cite": spec.source if spec else "",
+            }
+        )  # fmt: skip
+    return out
+
+
+def unofficial(runs: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    """(what is to be said of it, titles) of data sets that are neither the official files nor embedded real data."""
+    found: dict[str, list[str]] = {}
+    for dataset in in_order(runs["dataset"]):
+        for source in sorted(set(runs[runs["dataset"] == dataset]["data_source"]) - {"official", "embedded"}):
+            found.setdefault(SOURCES.get(source, UNKNOWN_SOURCE), []).append(style.dataset(dataset))
+    return list(found.items())
+
+
+def pairs(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Vanilla against batch norm in the settings where both were run, by model, data set and reading.
+
+    pairs, higher (mean test accuracy of batch norm above vanilla's), vanilla_broken and batch_broken (of those pairs),
+    median (points of difference over the pairs where neither is broken; – if there is none). Cells of different sizes
+    are no pair, and neither are several cells of one label (adhoc).
+    """
+    sizes = runs.drop_duplicates("key")[["key", *SIZE]].fillna({"train_size": 0})
+    means = accuracies.cell_means(runs).merge(sizes, on="key")
+    labels = ["model", "dataset", "reading", "setting", *SIZE]
+    means = means[~means.duplicated([*labels, "norm"], keep=False)]
+    both = means[means["norm"] == "none"].merge(
+        means[means["norm"] == "batch"], on=labels, suffixes=("_none", "_batch")
+    )
+    order = {name: i for i, name in enumerate(in_order(runs["dataset"]))}
+    out = []
+    for (model, dataset, reading), part in both.groupby(labels[:3], sort=False):
+        gain = part["mean_batch"] - part["mean_none"]
+        alive = gain[~part["broken_none"].astype(bool) & ~part["broken_batch"].astype(bool)]
+        out.append(
+            {
+                "title": f"{style.model(str(model))}, {style.dataset(str(dataset))}",
+                "reading": "" if reading == "default" else str(reading),
+                "order": (str(model) != "mlp", order[str(dataset)], str(reading)),
+                "pairs": len(part),
+                "higher": int((gain > 0).sum()),
+                "vanilla_broken": int(part["broken_none"].sum()),
+                "batch_broken": int(part["broken_batch"].sum()),
+                "median": f"{alive.median():+.2f}".replace("-", "−") if len(alive) else "–",
+            }
+        )
+    return sorted(out, key=lambda row: row["order"])
+
+
+ENVIRONMENT = {
+    "engine": "Engine", "device": "Device", "gpu": "GPU", "cpu": "CPU", "os": "System", "python": "Python",
+    "torch": "torch", "source_digest": "Source digest", "commit": "Commit", "recipe": "Recipe",
+    "precision": "Precision", "origin": "Origin",
+}  # fmt: skip
+
+
+def environment(runs: pd.DataFrame) -> list[tuple[str, list[tuple[str, int]]]]:
+    """(what, [(value, runs that have it)]) of software and hardware."""
+    shown = runs.assign(commit=runs["commit"] + runs["dirty"].eq("True").map({True: " with local changes", False: ""}))
+    found = [
+        (title, shown[c].astype(str)[shown[c].astype(str) != ""].value_counts()) for c, title in ENVIRONMENT.items()
+    ]
+    return [(title, [(str(v), int(n)) for v, n in counts.items()]) for title, counts in found if len(counts)]
+
+
+def duration(seconds: float) -> str:
+    """2.3 s, 4 min 5 s, 3 h 12 min, 2 d 4 h."""
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    total = round(seconds)
+    for unit, size, lower, step in (("d", 86400, "h", 3600), ("h", 3600, "min", 60), ("min", 60, "s", 1)):
+        if total >= size:
+            return f"{total // size} {unit} {total % size // step} {lower}"
+    return f"{seconds:.1f} s"

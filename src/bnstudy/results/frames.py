@@ -1,0 +1,320 @@
+"""Records -> tidy frames: the only form in which tables, figures and claims see results.
+
+`build` reads records column by column; `put` and `get` keep the frames of a study as Parquet (CSV too for runs).
+"""
+
+import io
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnstudy import disk, paths
+from bnstudy.design.cell import Run
+from bnstudy.design.fields import FIELDS, FORMS
+from bnstudy.design.labels import labels, name
+from bnstudy.design.study import Study
+from bnstudy.design.words import plain
+from bnstudy.errors import DataError
+from bnstudy.results.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
+
+BROKEN_PERMILLE = 999
+"""A run is broken if it gives one answer for at least so many of 1,000 test images."""
+
+KEPT = ("runs", "epochs", "layers", "early", "confusion", "missing")
+
+_TEXT, _INT, _REAL, _MAYBE, _TRUTH = "str", "int64", "float64", "Int64", "bool"
+LABELS = {"key": _TEXT, "name": _TEXT, "seed": _INT, "setting": _TEXT, "reading": _TEXT}
+OUTCOME = {
+    "outcome": _TEXT, "stopped": _TEXT, "epochs_run": _INT, "best_epoch": _INT, "first_batch_loss": _REAL,
+    "test_accuracy": _REAL, "test_accuracy_best": _REAL, "test_accuracy_last": _REAL, "test_loss": _REAL,
+    "test_images": _INT, "classes": _INT, "predicted_top": _INT, "broken": _TRUTH,
+    "diverged_epoch": _MAYBE, "diverged_step": _MAYBE, "diverged_layer": _TEXT, "best_validation_accuracy": _REAL,
+    "seconds": _REAL, "peak_memory": _MAYBE,
+    "data_digest": _TEXT, "data_source": _TEXT, "source_digest": _TEXT, "engine": _TEXT, "device": _TEXT,
+    "torch": _TEXT, "python": _TEXT, "os": _TEXT, "cpu": _TEXT, "gpu": _TEXT, "commit": _TEXT, "dirty": _TEXT,
+    "started": _TEXT, "origin": _TEXT,
+}  # fmt: skip
+PROVENANCE = (
+    "data_digest", "data_source", "source_digest", "engine", "device", "torch", "python", "os", "cpu", "gpu", "commit",
+    "dirty",
+)  # fmt: skip
+MISSING = LABELS | {"model": _TEXT, "dataset": _TEXT, "norm": _TEXT, "reason": _TEXT}
+
+
+def _field_type(field: str) -> str:
+    """The column type of a cell field: an optional whole number is a nullable column, a list is text."""
+    form = FORMS[field]
+    if form.is_list:
+        return _TEXT
+    if form.type is int and form.optional:
+        return _MAYBE
+    return {str: _TEXT, bool: _TRUTH, int: _INT, float: _REAL}[form.type]
+
+
+RUN_COLUMNS = LABELS | {field: _field_type(field) for field in FIELDS} | OUTCOME
+EPOCH_TYPES = {"epoch": _INT, **dict.fromkeys(EPOCH_COLUMNS[1:-1], _REAL), "weights_digest": _TEXT}
+
+
+@dataclass(frozen=True)
+class Frames:
+    """What a study has measured, one tidy frame per grain, sorted by cell name and seed.
+
+    runs     a row per record: labels, every cell field, OUTCOME. Accuracies in percent, losses in nats, `seconds` the
+             sum over training epochs; test_accuracy, test_loss, broken and predicted_top (a class index) are of the
+             weights that the cell's reading tests; `started` is when its first attempt began (UTC);
+             `diverged_step` is the first step (from 1) whose loss is not finite; `best_validation_accuracy` is over
+             epochs from 1; `peak_memory` in bytes of a GPU
+    epochs   key, seed and EPOCH_COLUMNS; a row per epoch, from epoch 0 (before training)
+    layers   key, seed, epoch (from 1), layer, position (0 = first), size (weights), LAYER_COLUMNS as float32; key and
+             layer are categories
+    early    key, seed, step (from 1), layer, position, size, data_loss (nats, of the step's batch), EARLY_COLUMNS as
+             float32; the sampled steps of the first epoch or period
+    confusion key, seed, label, answer, images: how many test images of class `label` were answered `answer`, by the
+             weights that the cell's reading tests; only counts above 0
+    missing  runs that were asked for and have no record, with the reason
+
+    Records of earlier versions have no diverged_step and no peak_memory, and no rows in early and confusion.
+    """
+
+    runs: pd.DataFrame
+    epochs: pd.DataFrame
+    layers: pd.DataFrame
+    early: pd.DataFrame
+    confusion: pd.DataFrame
+    missing: pd.DataFrame
+
+
+def build(
+    records: Iterable[Record],
+    expected: Iterable[Run] = (),
+    reasons: Mapping[Run, str] | None = None,
+    published: Iterable[Record] = (),
+) -> Frames:
+    """Frames of these records; of the `expected` runs, those without a record are listed as missing.
+
+    reasons    why a run is missing, for instance that its data set is not there; else "not run yet"
+    published  more records, whose `origin` is then published instead of own; of them, not every epoch has layers
+    Raises DataError if two records are of the same run, for then one of them would be counted twice.
+    """
+    both = [("own", _compact(r)) for r in records] + [("published", _compact(r)) for r in published]
+    both.sort(key=lambda each: (name(each[1].cell), each[1].seed))
+    found = [r for _, r in both]
+    here = [r.run for r in found]
+    if len(set(here)) < len(here):
+        twice = next(a for a, b in pairwise(here) if a == b)
+        raise DataError(
+            f"{twice.id}: two records of this run", "Give each run once; see what differs with `bnstudy compare`."
+        )
+    absent = sorted(set(expected) - set(here), key=lambda run: (name(run.cell), run.seed))
+    return Frames(
+        runs=_frame((_run_row(r, origin) for origin, r in both), RUN_COLUMNS),
+        epochs=_epochs(found),
+        layers=_layers(found),
+        early=_early([r for r in found if r.early is not None]),
+        confusion=_confusion(found),
+        missing=_frame((_missing_row(run, (reasons or {}).get(run, "not run yet")) for run in absent), MISSING),
+    )
+
+
+def narrowed(frames: Frames, study: Study) -> Frames:
+    """What these frames hold of a study's cells and seeds: frames are stored whole, a study may be narrowed since."""
+    keys, seeds = [cell.key for cell in study.trained], list(study.seeds)
+    kept = {name: getattr(frames, name) for name in KEPT}
+    return Frames(**{name: f[f["key"].isin(keys) & f["seed"].isin(seeds)] for name, f in kept.items()})
+
+
+def _compact(r: Record) -> Record:
+    """The record with its layer columns as float32 arrays: as lists, the 700 of a study would take over a gigabyte."""
+    with np.errstate(over="ignore"):  # beyond float32 is infinite, as it was where it was measured
+        columns = {c: np.asarray(r.layers[c], np.float32) for c in LAYER_COLUMNS if c in r.layers}
+        early = {c: np.asarray(r.early[c], np.float32) for c in EARLY_COLUMNS} if r.early else {}
+    return replace(r, layers=r.layers | columns, early=r.early and r.early | early)
+
+
+def _frame(rows: Iterable[Mapping[str, Any]], columns: Mapping[str, str]) -> pd.DataFrame:
+    return pd.DataFrame.from_records(list(rows), columns=list(columns)).astype(dict(columns))
+
+
+def _labels(run: Run) -> dict[str, Any]:
+    setting, reading = labels(run.cell)
+    return {"key": run.cell.key, "name": name(run.cell), "seed": run.seed, "setting": setting, "reading": reading}
+
+
+def _missing_row(run: Run, reason: str) -> dict[str, Any]:
+    cell = run.cell
+    return _labels(run) | {"model": cell.model, "dataset": cell.dataset, "norm": cell.norm, "reason": reason}
+
+
+def of_largest_protocol(runs: pd.DataFrame) -> pd.DataFrame:
+    """Those of `runs` with the largest width, then number of training images, then of epochs: runs of different
+    protocols must be neither averaged nor compared."""
+    if runs.empty:
+        return runs
+    order = ["width", "train_size", "epochs"]
+    sizes = runs[order].astype({"train_size": "float64"}).fillna(np.inf)
+    return runs[(sizes == sizes.sort_values(order).iloc[-1]).all(axis=1)]
+
+
+def by_epoch(run: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.ndarray]:
+    """The rows of one run in the frame `layers` as arrays: epoch (epochs,), size (layers,), and each of these columns
+    (epochs, layers)."""
+    layers = int(run["position"].max()) + 1
+    values = {column: run[column].to_numpy().reshape(-1, layers) for column in columns}
+    return values | {"epoch": run["epoch"].to_numpy()[::layers], "size": run["size"].to_numpy()[:layers]}
+
+
+def is_broken(predicted: Iterable[int]) -> bool:
+    """Whether one class has at least 99.9 % of the answers, given their count per class (whole numbers: exact)."""
+    counts = list(predicted)
+    return 1000 * max(counts) >= BROKEN_PERMILLE * sum(counts)
+
+
+def _run_row(r: Record, origin: str) -> dict[str, Any]:
+    tested = r.test[r.cell.tested_weights]
+    diverged = r.diverged_at or {}
+    return {
+        **_labels(r.run),
+        **{field: plain(getattr(r.cell, field)) for field in FIELDS},
+        "outcome": r.outcome,
+        "stopped": r.stopped,
+        "epochs_run": r.epochs_run,
+        "best_epoch": r.best_epoch,
+        "first_batch_loss": r.first_batch_loss,
+        "test_accuracy": r.test_accuracy,
+        "test_accuracy_best": r.test["best"]["accuracy"],
+        "test_accuracy_last": r.test["last"]["accuracy"],
+        "test_loss": tested["loss"],
+        "test_images": r.test["images"],
+        "classes": len(tested["predicted"]),
+        "predicted_top": int(np.argmax(tested["predicted"])),
+        "broken": is_broken(tested["predicted"]),
+        "diverged_epoch": diverged.get("epoch"),
+        "diverged_step": diverged.get("step"),
+        "diverged_layer": str(diverged.get("layer") or ""),
+        "best_validation_accuracy": max(r.epochs["validation_accuracy"][1:], default=np.nan),
+        "seconds": float(np.nansum(np.asarray(r.epochs["seconds"][1:], float))),
+        "peak_memory": r.peak_memory,
+        **{field: str(r.provenance.get(field) or "") for field in PROVENANCE},
+        "started": r.started or "",
+        "origin": origin,
+    }
+
+
+def _epochs(records: list[Record]) -> pd.DataFrame:
+    lengths = [len(r.epochs["epoch"]) for r in records]
+    columns: dict[str, Any] = {
+        "key": np.repeat(np.array([r.cell.key for r in records], dtype=object), lengths),
+        "seed": np.repeat(np.array([r.seed for r in records], dtype=np.int64), lengths),
+    }
+    for column in EPOCH_COLUMNS:
+        columns[column] = [value for r in records for value in r.epochs[column]]
+    return pd.DataFrame(columns).astype({"key": _TEXT, **EPOCH_TYPES})
+
+
+def _layers(records: list[Record]) -> pd.DataFrame:
+    shapes = [(len(r.layers["epoch"]), len(r.layers["names"])) for r in records]
+    columns = _by_layer(records, "epoch", [r.layers["epoch"] for r in records])
+    for column in LAYER_COLUMNS:
+        columns[column] = _join(_measured(records, shapes, column), np.float32)
+    return pd.DataFrame(columns)
+
+
+def _early(records: list[Record]) -> pd.DataFrame:
+    tables = [r.early or {} for r in records]
+    columns = _by_layer(records, "step", [early["step"] for early in tables])
+    losses = (np.repeat(e["data_loss"], len(r.layers["names"])) for r, e in zip(records, tables, strict=True))
+    columns["data_loss"] = _join(losses, np.float64)
+    for column in EARLY_COLUMNS:
+        columns[column] = _join((early[column] for early in tables), np.float32)
+    return pd.DataFrame(columns)
+
+
+def _by_layer(records: list[Record], what: str, numbers: list[list[int]]) -> dict[str, Any]:
+    """Key, seed, number and layer of each row, where a record has a row per number of `what` and layer. Each measured
+    column is then ravelled and joined once: a table [number][layer] is never walked by rows."""
+    shapes = [(len(own), len(r.layers["names"])) for r, own in zip(records, numbers, strict=True)]
+    rows = [count * layers for count, layers in shapes]
+    keys, names = [r.cell.key for r in records], [r.layers["names"] for r in records]
+    return {
+        "key": _category(keys, np.repeat(np.arange(len(keys)), rows)),
+        "seed": np.repeat(np.array([r.seed for r in records], dtype=np.int64), rows),
+        what: _join((np.repeat(own, n) for own, (_, n) in zip(numbers, shapes, strict=True)), np.int64),
+        "layer": _category(*_tiled_names(names, shapes)),
+        "position": _join((np.tile(np.arange(n), e) for e, n in shapes), np.int64),
+        "size": _join((np.tile(r.layers["sizes"], e) for r, (e, _) in zip(records, shapes, strict=True)), np.int64),
+    }
+
+
+def _confusion(records: list[Record]) -> pd.DataFrame:
+    known = [r for r in records if "confusion" in r.test]
+    counts = [np.asarray(r.test["confusion"], np.int64) for r in known]
+    cells = [np.nonzero(matrix) for matrix in counts]
+    rows = [len(labels) for labels, _ in cells]
+    return pd.DataFrame(
+        {
+            "key": _category([r.cell.key for r in known], np.repeat(np.arange(len(known)), rows)),
+            "seed": np.repeat(np.array([r.seed for r in known], dtype=np.int64), rows),
+            "label": _join((labels for labels, _ in cells), np.int64),
+            "answer": _join((answers for _, answers in cells), np.int64),
+            "images": _join((matrix[at] for matrix, at in zip(counts, cells, strict=True)), np.int64),
+        }
+    )
+
+
+def _measured(records: list[Record], shapes: list[tuple[int, int]], column: str) -> Iterator[np.ndarray]:
+    for r, shape in zip(records, shapes, strict=True):
+        yield r.layers[column] if column in r.layers else np.full(shape, np.nan, np.float32)
+
+
+def _join(parts: Iterable[Any], dtype: Any) -> np.ndarray:
+    return np.concatenate([np.zeros(0, dtype), *(np.ravel(part) for part in parts)]).astype(dtype, copy=False)
+
+
+def _tiled_names(names: list[list[str]], shapes: list[tuple[int, int]]) -> tuple[list[str], np.ndarray]:
+    """The distinct layer names, and for every row of the layers frame the index of its name."""
+    known = list(dict.fromkeys(n for each in names for n in each))
+    index = {n: i for i, n in enumerate(known)}
+    codes = (np.tile([index[n] for n in each], e) for each, (e, _) in zip(names, shapes, strict=True))
+    return known, _join(codes, np.int64)
+
+
+def _category(values: list[str], positions: np.ndarray) -> pd.Categorical:
+    """Categories in sorted order, so that equal records give equal frames; `positions` index `values`."""
+    categories = sorted(set(values))
+    order = np.array([categories.index(v) for v in values], dtype=np.int64)
+    codes = order[positions] if len(values) else positions
+    return pd.Categorical.from_codes(codes, categories=pd.Index(categories, dtype="str"))
+
+
+def put(frames: Frames, results: Path, study: str) -> Path:
+    """Write the frames under `paths.frames(results, study)`; that folder. Raises WriteError."""
+    folder = paths.frames(results, study)
+    for kept in KEPT:
+        content = io.BytesIO()
+        getattr(frames, kept).to_parquet(content, index=False)
+        disk.write(folder / f"{kept}.parquet", content.getvalue())
+    disk.write(folder / "runs.csv", for_spreadsheets(frames.runs).to_csv(index=False, lineterminator="\n").encode())
+    return folder
+
+
+def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
+    """For CSV: a text that a spreadsheet would take for a formula gets an apostrophe in front of it."""
+    texts = frame.select_dtypes(include=["object", "string"])  # what pandas 2 makes of texts, and what pandas 3 does
+    return frame.assign(**{str(name): texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})
+
+
+def get(results: Path, study: str) -> Frames:
+    """The frames of a study as last written. Raises DataError if they are absent or cannot be read."""
+    folder = paths.frames(results, study)
+    remedy = f"Run `bnstudy aggregate --study {study}`."
+    try:
+        return Frames(**{kept: pd.read_parquet(folder / f"{kept}.parquet") for kept in KEPT})
+    except FileNotFoundError as error:
+        raise DataError(f"{folder}: no frames of study {study}", remedy) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: frames cannot be read ({type(error).__name__})", remedy) from error

@@ -1,0 +1,20 @@
+"""Published runs: real runs under version control, without weights, for readers who want the answer but have no days
+to train. `merge` writes them; `standing` decides which of them count.
+
+Importing this imports no pyarrow; `index` imports it only if something is published.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from bnstudy import paths
+
+
+def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """By (key, seed) of each published run: key, seed, recipe, outcome and digest, unverified; fast. Raises
+    DataError if the file is damaged."""
+    if not paths.published(results, "runs").exists():
+        return {}
+    from bnstudy.results.publication import files
+
+    return files.index(results)

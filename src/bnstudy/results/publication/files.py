@@ -1,0 +1,131 @@
+"""The published files: runs by (key, seed), and a Parquet table of each of `rows.SCHEMAS`.
+
+Equal content gives equal bytes, whatever the order and the parts it was merged in.
+"""
+
+import io
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bnstudy import disk, paths
+from bnstudy.errors import DataError, UsageError
+from bnstudy.results.publication.rows import RUNS, SCHEMAS, Published, concatenated
+
+TABLES = (*SCHEMAS, "runs")  # written in this order: a run without its row in `runs` is not published
+LATER = ("early", "confusion")
+"""Tables that earlier versions did not publish; without them what is published before stays whole."""
+
+LARGEST = 25 * 2**20
+"""Bytes that all published files may have together: they are under version control."""
+
+Runs = dict[tuple[str, int], Published]
+
+SPREAD = ("data_loss", "train_accuracy", "validation_accuracy", "validation_loss", "seconds")
+"""Columns of `epochs` with hardly a value twice; lr and penalty have few."""
+
+
+def read(results: Path) -> Runs:
+    """All published runs, verified or not; none if nothing is published. Raises DataError if a file is damaged."""
+    if not paths.published(results, "runs").exists():
+        return {}
+    rows = {(row["key"], row["seed"]): row for row in table(results, "runs").to_pylist()}
+    parts = {name: dict(_split(_grown(results, name))) for name in SCHEMAS}
+    empty = {name: schema.empty_table() for name, schema in SCHEMAS.items()}
+    return {
+        run: Published(row, {name: parts[name].get(run, empty[name]) for name in SCHEMAS}) for run, row in rows.items()
+    }
+
+
+def _grown(results: Path, name: str) -> pa.Table:
+    """A published table of SCHEMAS; empty if its file is one that an earlier version did not write."""
+    absent = name in LATER and not paths.published(results, name).exists()
+    return SCHEMAS[name].empty_table() if absent else table(results, name)
+
+
+def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """See `publication.index`. Raises DataError if there is no such file or it is damaged."""
+    rows = table(results, "runs", ["key", "seed", "recipe", "outcome", "digest"]).to_pylist()
+    return {(row["key"], row["seed"]): row for row in rows}
+
+
+def table(results: Path, name: str, columns: list[str] | None = None) -> pa.Table:
+    """A published file. Raises DataError if it is not there or damaged."""
+    path = paths.published(results, name)
+    try:
+        return pq.ParquetFile(path).read(columns=columns)
+    except (OSError, pa.ArrowException) as error:
+        remedy = "Bring results/published back from version control."
+        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error
+
+
+def _split(table: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
+    """The part of the table of each run: consecutive rows of one key and seed."""
+    if not len(table):
+        return
+    table = table.combine_chunks()
+    codes, seeds = table["key"].chunk(0).dictionary_encode().indices.to_numpy(), table["seed"].to_numpy()
+    changes = np.flatnonzero((np.diff(codes) != 0) | (np.diff(seeds) != 0)) + 1
+    bounds = [0, *changes.tolist(), len(table)]
+    for start, end in pairwise(bounds):
+        run = (table["key"][start].as_py(), table["seed"][start].as_py())
+        yield run, table.slice(start, end - start)
+
+
+def write(results: Path, runs: Runs) -> dict[str, int]:
+    """Write these as all that is published, each file whole or not at all; bytes by file. Raises WriteError, and
+    UsageError if the files would be too large."""
+    contents = {name: content(name, runs.values()) for name in TABLES}
+    check_size(results, contents)
+    for name, written in contents.items():
+        disk.write(paths.published(results, name), written)
+    return {name: len(written) for name, written in contents.items()}
+
+
+def check_size(results: Path, contents: dict[str, bytes]) -> None:
+    """Raises UsageError if these, with the published files that stay, are larger than LARGEST."""
+    others = [p for p in paths.published(results, "runs").parent.glob("*.parquet") if p.stem not in contents]
+    total = sum(map(len, contents.values())) + sum(path.stat().st_size for path in others)
+    if total > LARGEST:
+        raise UsageError(
+            f"publish: {total / 2**20:.1f} MiB, more than the {LARGEST / 2**20:.0f} MiB that published files may have",
+            "Publish fewer runs: --study, --where, --seeds.",
+        )
+
+
+def content(name: str, runs: Iterable[Published]) -> bytes:
+    """The bytes of one file."""
+    ordered = sorted(runs, key=lambda p: (p.row["model"], p.row["dataset"], p.row["key"], p.row["seed"]))
+    table = _runs(ordered) if name == "runs" else _grain(name, ordered)
+    sink = io.BytesIO()
+    spread = [f.name for f in table.schema if f.type == pa.float32() or f.name in SPREAD]
+    pq.write_table(
+        table, sink, compression="zstd", compression_level=19, row_group_size=1 << 24, data_page_size=1 << 22,
+        use_dictionary=cast(Any, [f for f in _leaves(table.schema) if f not in spread]),
+        column_encoding=dict.fromkeys(spread, "BYTE_STREAM_SPLIT") if name != "runs" else None,
+        write_statistics=False,
+    )  # fmt: skip
+    return sink.getvalue()
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    return [f"{f.name}.list.element" if pa.types.is_list(f.type) else f.name for f in schema]
+
+
+def _runs(ordered: list[Published]) -> pa.Table:
+    """Columns that this version does not know, of a later one, stay behind the known ones."""
+    known = [*RUNS, pa.field("digest", pa.string())]
+    more = sorted({column for p in ordered for column in p.row} - {f.name for f in known})
+    extra = [pa.field(c, pa.array([p.row.get(c) for p in ordered]).type) for c in more]
+    return pa.Table.from_pylist([p.row for p in ordered], pa.schema([*known, *extra]))
+
+
+def _grain(name: str, ordered: list[Published]) -> pa.Table:
+    schema = SCHEMAS[name]
+    table = concatenated([schema.empty_table(), *(p.tables[name] for p in ordered)])
+    return table.select([*schema.names, *sorted(set(table.column_names) - set(schema.names))])

@@ -1,0 +1,75 @@
+"""Published timings: each timing record as it is, beside the rows of the frame it gives.
+
+The rows are for people; what is read back is the record, whose own digest guards it.
+"""
+
+import io
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from bnstudy import paths
+from bnstudy.design.cell import Cell
+from bnstudy.design.timing import shown
+from bnstudy.errors import DataError
+from bnstudy.results.publication import files
+from bnstudy.results.timings import record
+from bnstudy.results.timings.record import Body
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+TEXT = "record"
+"""Column with the timing record's text: the same in all of its rows."""
+
+
+def texts(results: Path) -> dict[str, str]:
+    """The published timing records by key, as their files say, unverified. Raises DataError if the file is damaged."""
+    if not paths.published(results, "timings").exists():
+        return {}
+    table = files.table(results, "timings", ["timing", TEXT]).to_pydict()
+    return dict(zip(table["timing"], table[TEXT], strict=True))
+
+
+def bodies(results: Path, keys: Collection[str], say: Callable[[str], None]) -> list[Body]:
+    """The published timing records with these keys; one that does not verify is said and left out."""
+    found = []
+    for key, text in texts(results).items():
+        if key in keys:
+            try:
+                found.append(record.from_text(text, key, f"published timing {key}"))
+            except DataError as error:
+                say(f"bnstudy: {error.cause}")
+    return found
+
+
+def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> "pd.DataFrame":
+    """`timing.frame.COLUMNS` of the timing records that a report on these cells shows, own ones before published ones;
+    one that does not verify is said and left out."""
+    from bnstudy.results.timings import frame
+
+    found, wanted = [], shown(cells)
+    for file in record.stored(results, wanted):
+        try:
+            found.append(record.get(file))
+        except DataError as error:
+            say(f"bnstudy: {error.cause}")
+    rest = {key for timing in wanted for key in timing.record_keys()} - {body["key"] for body in found}
+    return frame.build([*found, *bodies(results, rest, say)])
+
+
+def content(published: dict[str, str]) -> bytes:
+    """The bytes of the file: COLUMNS of the frame, `timing` and TEXT; equal for equal records."""
+    from bnstudy.results.timings import frame
+
+    tables = []
+    for key, text in sorted(published.items()):
+        rows = frame.build([record.from_text(text, key, f"published timing {key}")])
+        tables.append(pa.Table.from_pandas(rows.assign(timing=key, record=text), preserve_index=False))
+    sink = io.BytesIO()
+    table = pa.concat_tables(tables).combine_chunks().replace_schema_metadata()
+    pq.write_table(table, sink, compression="zstd", compression_level=19, write_statistics=False)
+    return sink.getvalue()

@@ -1,0 +1,101 @@
+"""The frame `timings`: a row per timing record, norm and kind of epoch, for tables B.3 and B.4."""
+
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bnstudy import disk, paths
+from bnstudy.design.cell import Cell
+from bnstudy.design.labels import NORMS
+from bnstudy.design.timing import EPOCH_KINDS, PARTS, TIMING_COLUMNS, shown
+from bnstudy.errors import DataError
+from bnstudy.results.timings.record import Body
+
+COLUMNS = [
+    *TIMING_COLUMNS, "epochs", "rejected", "scaled", "timed_images", "wall_over_cpu", "hardware", "threads", "torch",
+]  # fmt: skip
+"""Seconds are of a full epoch: `median_seconds`, and its interquartile range `iqr`, over `epochs` epochs. `ratio` is
+the median over pairs of batch by none, with its 95 % interval, and the same in the rows of both norms. `scaled`: only
+`timed_images` training images were timed. `rejected` epochs of the norm were disturbed and repeated."""
+
+TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_images": "int64", "scaled": "bool"} | (
+    dict.fromkeys(("median_seconds", "iqr", "ratio", "ratio_low", "ratio_high", "wall_over_cpu"), "float64")
+)
+
+
+def build(records: Iterable[Body]) -> pd.DataFrame:
+    """COLUMNS of these timing records."""
+    rows = [row for body in records for row in _rows(body)]
+    frame = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
+    return frame.sort_values(["model", "dataset", "batch_size", "engine", "device"], kind="stable", ignore_index=True)
+
+
+def narrowed(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
+    """The rows of timings that a report on these cells shows."""
+    wanted = {(one.none.model, one.none.dataset, one.none.batch_size) for one in shown(cells)}
+    there = pd.MultiIndex.from_frame(frame[["model", "dataset", "batch_size"]])
+    return frame[there.isin(list(wanted))]
+
+
+def _rows(body: Body) -> list[dict[str, Any]]:
+    none, batch = (full_epochs(body, norm) for norm in NORMS)
+    rows = []
+    for i, kind in enumerate(EPOCH_KINDS):
+        ratio, low, high = median_interval(batch[:, i] / none[:, i])
+        compared = {"kind": kind, "ratio": ratio, "ratio_low": low, "ratio_high": high}
+        for norm, seconds in (("none", none[:, i]), ("batch", batch[:, i])):
+            measured = {"median_seconds": float(np.median(seconds)), "iqr": float(stats.iqr(seconds))}
+            rows.append(_circumstances(body, norm) | compared | measured)
+    return rows
+
+
+def _circumstances(body: Body, norm: str) -> dict[str, Any]:
+    made_by, epochs = body["provenance"], [pair[norm] for pair in body["pairs"]]
+    shared = ("model", "dataset", "batch_size", "engine", "device", "pixels", "scaled")
+    return {name: body[name] for name in shared} | {
+        "norm": norm, "epochs": len(epochs), "rejected": sum(one["norm"] == norm for one in body["rejected"]),
+        "timed_images": body["timed"]["images"],
+        "wall_over_cpu": float(np.median([sum(e["wall"]) / sum(e["cpu"]) for e in epochs])),
+        "hardware": made_by.get("gpu") or made_by["cpu"], "threads": made_by["threads"], "torch": made_by["torch"],
+    }  # fmt: skip
+
+
+def full_epochs(body: Body, norm: str) -> np.ndarray:
+    """Seconds of a full epoch of each of EPOCH_KINDS: (epochs, 3). What was timed in part is scaled by its extent:
+    passes by steps, statistics by sampled steps, validation by images; the probe is the same in any epoch."""
+    wall = np.array([pair[norm]["wall"] for pair in body["pairs"]])
+    training, sampled, probe, validation = (wall[:, body["parts"].index(part)] for part in PARTS)
+    steps, samples, images = (body["full"][n] / body["timed"][n] for n in ("steps", "sampled", "validation"))
+    bare = training * steps
+    statistics = (sampled - training) * samples + probe
+    return np.stack([bare, bare + statistics, bare + statistics + validation * images], axis=1)
+
+
+def median_interval(values: np.ndarray) -> tuple[float, float, float]:
+    """(median, low, high): the 95 % interval by order statistics, whatever the distribution; NaN below 6 values."""
+    interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
+    return float(np.median(values)), float(interval.low), float(interval.high)
+
+
+def put(frame: pd.DataFrame, results: Path, study: str) -> None:
+    """Write the frame beside the study's other frames, as Parquet and CSV. Raises WriteError."""
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    folder = paths.frames(results, study)
+    disk.write(folder / "timings.parquet", content.getvalue())
+    disk.write(folder / "timings.csv", frame.to_csv(index=False, lineterminator="\n").encode())
+
+
+def get(results: Path, study: str) -> pd.DataFrame:
+    """The frame as last written; empty if there is none. Raises DataError if it cannot be read."""
+    path = paths.frames(results, study) / "timings.parquet"
+    try:
+        return pd.read_parquet(path) if path.exists() else build([])
+    except (OSError, ValueError) as error:
+        remedy = f"Run `bnstudy aggregate --study {study}`."
+        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error

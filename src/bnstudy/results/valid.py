@@ -1,0 +1,232 @@
+"""Does a run have a valid result? This module alone decides.
+
+The result of a run is its own record if that verifies, else the published run if that verifies. `since` limits what
+counts: if it is a time (seconds since 1970), only own records written at or after it count, and no published run; 0.0
+admits every own record, None published runs too.
+
+The question can be asked at three depths:
+
+    by_stat     one stat per run, and a look into the index of published runs if a record is absent; verifies nothing
+    by_digest   reads own records and verifies their digests; skips layer statistics, and records that have not changed
+    verified    reads and verifies own records and published runs in full; `repaired` also moves damaged records aside
+
+pyarrow is imported only if there are published runs and a run without an own record.
+"""
+
+import contextlib
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bnstudy import disk, lock, paths
+from bnstudy.design.cell import Run
+from bnstudy.design.labels import name
+from bnstudy.errors import DataError, TryAgain, Unreadable
+from bnstudy.results import publication, rounds, store
+from bnstudy.results.record import REDO, Record, without_layers
+
+if TYPE_CHECKING:
+    from bnstudy.results.publication.rows import Published
+
+Row = dict[str, Any]
+Say = Callable[[str], None]
+Damaged = Callable[[Run, DataError], object]
+"""Called with each run whose own record is there but does not verify, and with the reason."""
+
+Own = TypeVar("Own")
+Other = TypeVar("Other")
+
+
+def _own_else_published(
+    own: Iterable[tuple[Run, Own | DataError | None]],
+    published: Callable[[Run], Other | None],
+    damaged: Damaged = lambda run, error: None,
+) -> Iterator[tuple[Run, Own | Other | None]]:
+    """The rule at every depth: a run's own record, else the published run, else None."""
+    for run, found in own:
+        if isinstance(found, DataError):
+            damaged(run, found)
+            found = None
+        yield run, published(run) if found is None else found
+
+
+def _record(results: Path, run: Run) -> Path:
+    return paths.record(results, run.cell.key, run.seed)
+
+
+class _Published:
+    """The published runs, as far as they count. Files are read when a run first needs them, and once."""
+
+    def __init__(self, results: Path, since: float | None = None):
+        self._results, self._count = results, since is None
+
+    @cached_property
+    def _index(self) -> dict[tuple[str, int], Row]:
+        return publication.index(self._results) if self._count else {}
+
+    @cached_property
+    def _runs(self) -> "dict[tuple[str, int], Published]":
+        from bnstudy.results.publication import files
+
+        return files.read(self._results)
+
+    def listed(self, run: Run) -> Row | None:
+        """The run's row in the index, unverified; None if it is not published by its recipe."""
+        row = self._index.get((run.cell.key, run.seed))
+        return row if row is not None and row["recipe"] == run.cell.recipe else None
+
+    def verified(self, run: Run, say: Say) -> "Published | None":
+        if self.listed(run) is None:
+            return None
+        found = self._runs[run.cell.key, run.seed]
+        return found if _verifies(found, say) else None
+
+    def of_cell(self, key: str, own: Collection[int], say: Say) -> list[Record]:
+        """The verified published runs of a cell, as records, without the seeds of `own` records."""
+        if not (seeds := [seed for of, seed in self._index if of == key and seed not in own]):
+            return []
+        from bnstudy.results.publication.rows import restore
+
+        return [restore(found) for seed in seeds if _verifies(found := self._runs[key, seed], say)]
+
+
+def _verifies(published: "Published", say: Say) -> bool:
+    if not (sound := published.verifies()):
+        say(f"{published.id}: the published run does not verify and is left out; restore results/published")
+    return sound
+
+
+# by stat: to plan
+
+
+def by_stat(runs: Iterable[Run], results: Path, since: float | None = None) -> dict[Run, float | Row | None]:
+    """When each run's own record was written, else its row in the index of published runs, else None."""
+    own = ((run, rounds.written(_record(results, run), since)) for run in runs)
+    return dict(_own_else_published(own, _Published(results, since).listed))
+
+
+def missing(runs: Iterable[Run], results: Path) -> list[Run]:
+    """The runs without an own record that are not published either, by stat."""
+    return [run for run, found in by_stat(runs, results).items() if found is None]
+
+
+def summary(done: Collection[Run], results: Path) -> str:
+    """A phrase for people: how many runs are done, and how many of them only by a published run. By stat."""
+    published = sum(not isinstance(found, float) for found in by_stat(done, results).values())
+    which = "all" if published == len(done) else published
+    return f"{len(done)} already done" + (f", {which} of them published (--fresh trains them)" if published else "")
+
+
+# by digest: to show progress
+
+
+@dataclass(frozen=True, slots=True)
+class Digested:
+    """What progress needs of an own record: its outcome, seconds of training, and the processor and number of cores
+    that trained it."""
+
+    outcome: str
+    seconds: float
+    machine: tuple[str | None, int | None]
+
+
+Cache = dict[Path, tuple[tuple[int, int], Digested | DataError]]
+"""By path of a record: its modification time (ns) and size when it was read, and what was found."""
+
+
+def by_digest(runs: Iterable[Run], results: Path, cache: Cache, damaged: Damaged) -> dict[Run, Digested | Row | None]:
+    """Each run's own record, else its row in the index of published runs, else None. A record that is unchanged since
+    it entered `cache` is not read again. Raises DataError if the published files cannot be read."""
+    own = ((run, _cached(_record(results, run), cache)) for run in runs)
+    return dict(_own_else_published(own, _Published(results).listed, damaged))
+
+
+def _cached(path: Path, cache: Cache) -> Digested | DataError | None:
+    try:
+        stat = path.stat()
+        stamp = (stat.st_mtime_ns, stat.st_size)
+        if path not in cache or cache[path][0] != stamp:
+            cache[path] = (stamp, _digested(path.read_text(encoding="utf-8"), str(path)))
+        return cache[path][1]
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        return DataError(f"{path}: cannot be read ({error})", "Make the file readable.")
+
+
+def _digested(text: str, source: str) -> Digested | DataError:
+    try:
+        body = without_layers(text, source)
+        seconds = sum(s for s in body["epochs"]["seconds"] if isinstance(s, int | float))
+        machine = (body["provenance"].get("cpu"), body["provenance"].get("cores"))
+        return Digested(body["outcome"], seconds, machine)
+    except DataError as error:
+        return error
+    except (KeyError, TypeError, AttributeError) as error:
+        return DataError(f"{source}: not a record of this program ({error})", REDO)
+
+
+# verified: to train and to report
+
+
+def verified(
+    runs: Iterable[Run], results: Path, say: Say, since: float | None = None, damaged: Damaged | None = None
+) -> "Iterator[tuple[Run, Record | Published | None]]":
+    """Each run with its own record, else the published run, else None; both verified, one at a time.
+
+    say      gets a line for each published run that does not verify
+    damaged  by default `say` gets the reason
+    Raises DataError if the published files cannot be read.
+    """
+    published = _Published(results, since)
+
+    def reported(_: Run, error: DataError) -> None:
+        say(f"bnstudy: {error.cause}")
+
+    own = ((run, _recent(found, results, since)) for run, found in store.get_records(results, runs))
+    return _own_else_published(own, lambda run: published.verified(run, say), damaged or reported)
+
+
+def _recent(found: Record | DataError | None, results: Path, since: float | None) -> Record | DataError | None:
+    if since and isinstance(found, Record) and rounds.written(_record(results, found.run), since) is None:
+        return None
+    return found
+
+
+def repaired(
+    runs: Iterable[Run], results: Path, say: Say, since: float | None = None, locked: bool = False
+) -> "Iterator[tuple[Run, Record | Published | None]]":
+    """As `verified`, but a damaged record is moved aside, unless another process holds the lock of its run.
+
+    locked   the caller holds the locks of all runs
+    Raises Unreadable, DataError if the published files cannot be read, and WriteError.
+    """
+
+    def move(run: Run, error: DataError) -> None:
+        if isinstance(error, Unreadable):
+            raise error
+        path = paths.run_lock(results, run.cell.key, run.seed)
+        with contextlib.suppress(TryAgain), contextlib.nullcontext() if locked else lock.held(path, run.id):
+            _move_aside(run, results, say)
+
+    return verified(runs, results, say, since, move)
+
+
+def _move_aside(run: Run, results: Path, say: Say) -> None:
+    """Move a record aside if it does not verify. Its lock must be held, or a good record could be hit."""
+    for _, found in store.get_records(results, [run]):
+        if isinstance(found, DataError) and not isinstance(found, Unreadable):
+            aside = disk.move_aside(_record(results, run))
+            say(f"{found.cause}; moved aside to {aside.name}")
+
+
+def records_of(results: Path, word: str, say: Say) -> list[Record]:
+    """The results of all seeds of the cell with this name or key, by seed, as records; published runs as far as they
+    were published. Raises DataError if an own record does not verify."""
+    key = word.rpartition("-")[2]
+    own = {record.seed: record for record in store.find_records(results, key)}
+    found = [*own.values(), *_Published(results).of_cell(key, own, say)]
+    found.sort(key=lambda record: record.seed)
+    return [record for record in found if word in (record.cell.key, name(record.cell))]

@@ -1,0 +1,1 @@
+"""From text to studies: config.yaml, the names it may use, and the selection of cells."""

@@ -1,0 +1,59 @@
+"""The names a cell's fields may have: what the registries hold. Importing this imports no torch."""
+
+from bnstudy import datasets
+from bnstudy.design.cell import Cell
+from bnstudy.design.rules import BATCH_NORMS, train_part
+from bnstudy.errors import UsageError, nearest
+from bnstudy.networks import activations, augmentations, inits, losses, models, norms, optimizers, penalties, schedules
+
+REGISTRIES = {
+    "dataset": datasets.REGISTRY,
+    "model": models.REGISTRY,
+    "norm": norms.REGISTRY,
+    "activation": activations.REGISTRY,
+    "init": inits.REGISTRY,
+    "augment": augmentations.REGISTRY,
+    "loss": losses.REGISTRY,
+    "penalty": penalties.REGISTRY,
+    "optimizer": optimizers.REGISTRY,
+    "schedule": schedules.REGISTRY,
+}
+
+
+def check_name(field: str, value: str) -> str:
+    """The value, if it is registered for this field. Raises UsageError naming the nearest."""
+    registry = REGISTRIES.get(field, {value})
+    if value not in registry:
+        allowed = ", ".join(registry)
+        raise UsageError(f"{field}: {value!r} is not allowed{nearest(value, registry)}", f"Allowed: {allowed}.")
+    return value
+
+
+def check(cell: Cell) -> Cell:
+    """The cell, if every name in it is registered and its data set has images for its batches.
+
+    Raises UsageError naming the field, with the nearest name or what to give.
+    """
+    for field in REGISTRIES:
+        check_name(field, getattr(cell, field))
+    _check_batches(cell)
+    return cell
+
+
+def _check_batches(cell: Cell) -> None:
+    """Raises UsageError where an epoch has no batch, or one whose only image batch norm would have to average."""
+    there = datasets.REGISTRY[cell.dataset].train
+    if (cell.train_size or 0) > there:
+        raise UsageError(f"train_size: {cell.train_size} of {there} training images", f"Give at most {there}.")
+    part, keeps = train_part(cell, cell.train_size or there), cell.last_batch == "keep"
+    if cell.batch_size > part and not keeps:
+        raise UsageError(
+            f"batch_size: {cell.batch_size}, but only {part} images of {cell.dataset} are trained on",
+            f"Give at most {part}.",
+        )
+    smallest = part % cell.batch_size or cell.batch_size if keeps else cell.batch_size
+    if smallest == 1 and cell.norm in BATCH_NORMS:
+        raise UsageError(
+            f"batch_size: {cell.batch_size} leaves batch norm a batch of 1 of the {part} images, nothing to average",
+            "Give a batch_size of at least 2" + (", or last_batch drop." if cell.batch_size > 1 else "."),
+        )

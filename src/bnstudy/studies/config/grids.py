@@ -1,0 +1,103 @@
+"""From grids to cells: every combination of a grid's values, each built and checked as a `Cell`."""
+
+import math
+from collections.abc import Iterable, Iterator
+from itertools import product
+from typing import Any
+
+from pydantic import BaseModel
+
+from bnstudy.design.cell import Cell, make_cell
+from bnstudy.design.labels import ALL_SETTINGS, READINGS, SETTINGS
+from bnstudy.design.labels import name as cell_name
+from bnstudy.design.study import Study
+from bnstudy.design.timing import timings
+from bnstudy.errors import UsageError
+from bnstudy.studies import choices
+from bnstudy.studies.config.blocks import StudyBlock, Top
+from bnstudy.studies.config.text import Place, Tree
+
+MAX_CELLS = 20_000  # of a grid, and of a file; counted before any cell is built
+MAX_ERRORS = 50
+
+Axes = dict[str, list[Any]]  # key of a grid -> its values
+
+
+def expand(tree: Tree, top: Top) -> dict[str, Study]:
+    """The studies. What forms no cell becomes an error of the tree, at the value that it names."""
+    grids = [
+        (("studies", name, "cells", i), _axes(grid))
+        for name, block in top.studies.items()
+        for i, grid in enumerate(block.cells)
+    ]
+    sizes = [math.prod(map(len, axes.values())) for _, axes in grids]
+    if sum(sizes) > MAX_CELLS:
+        at = grids[sizes.index(max(sizes))][0]
+        tree.error(
+            at, f"this grid has {max(sizes):,} cells, all together {sum(sizes):,}; At most {MAX_CELLS:,} are allowed."
+        )
+        return {}
+    cells: dict[str, dict[Cell, None]] = {name: {} for name in top.studies}
+    for at, axes in grids:
+        cells[str(at[1])] |= dict.fromkeys(_cells(tree, at, axes))
+    for name, block in top.studies.items():
+        if block.timing and (single := _single(cells[name])):
+            why = f"{single} has no counterpart; A timing compares norm none with norm batch: give both."
+            tree.error(("studies", name, "timing"), why)
+    return {name: _study(name, block, top, tuple(cells[name])) for name, block in top.studies.items()}
+
+
+def _study(name: str, block: StudyBlock, top: Top, cells: tuple[Cell, ...]) -> Study:
+    return Study(name, block.question, cells, block.seeds or top.seeds, block.timing)
+
+
+def _single(cells: Iterable[Cell]) -> str:
+    """The name of the first cell that cannot be timed against another, or an empty string."""
+    paired = {cell for timing in timings(cells) for cell in timing.cells.values()}
+    return next((cell_name(cell) for cell in cells if cell not in paired), "")
+
+
+def _axes(grid: BaseModel) -> Axes:
+    """The keys that are given, with `setting: all` written out."""
+    axes: Axes = {name: getattr(grid, name) for name in type(grid).model_fields if name in grid.model_fields_set}
+    if "setting" in axes:
+        written = (ALL_SETTINGS if name == "all" else (name,) for name in axes["setting"])
+        axes["setting"] = list(dict.fromkeys(name for names in written for name in names))
+    return axes
+
+
+def _cells(tree: Tree, at: Place, axes: Axes) -> Iterator[Cell]:
+    if conflicts := _conflicts(axes):
+        for key, why in conflicts.items():
+            tree.error((*at, key), why, at_key=True)
+        return
+    for combination in product(*axes.values()):
+        values = dict(zip(axes, combination, strict=True))
+        setting, reading = values.pop("setting", "relu"), values.pop("reading", "default")
+        try:
+            yield choices.check(make_cell(SETTINGS[setting] | values, READINGS[reading]))
+        except UsageError as error:
+            if len(tree.errors) >= MAX_ERRORS:
+                return
+            _tell(tree, at, axes, values | {"setting": setting}, error)
+
+
+def _tell(tree: Tree, at: Place, axes: Axes, values: dict[str, Any], error: UsageError) -> None:
+    """An error at the value that it names: the key's own, or the setting that brought it."""
+    field, _, why = error.cause.partition(": ")
+    key = field if field in axes or "setting" not in axes or field not in SETTINGS[values["setting"]] else "setting"
+    if key == field:
+        tree.error((*at, key, axes.get(key, [None]).index(values.get(key))), f"{why}; {error.remedy}")
+    else:
+        tree.error((*at, key), f"{values['setting']}: {field} {why}; {error.remedy}")
+
+
+def _conflicts(axes: Axes) -> dict[str, str]:
+    """Keys that a setting or a reading of the same grid decides too."""
+    found: dict[str, str] = {}
+    for kind, table in (("setting", SETTINGS), ("reading", READINGS)):
+        for choice in axes.get(kind, ()):
+            for key in table[choice]:
+                if key in axes:
+                    found.setdefault(key, f"decided by {kind} {choice} too; Leave one of the two out.")
+    return found

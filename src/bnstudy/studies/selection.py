@@ -1,0 +1,165 @@
+"""What a command line asks for, as cells and runs: names, key=value words, files of cells. Stdlib only."""
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from bnstudy.design.cell import Cell, Run, make_cell
+from bnstudy.design.fields import FIELDS, FORMS
+from bnstudy.design.labels import READINGS, SETTINGS, name
+from bnstudy.design.study import MAX_SEEDS, Study, describe
+from bnstudy.design.words import as_word, fields_of
+from bnstudy.errors import UsageError, nearest
+from bnstudy.studies import choices
+
+SEED = "[0-9]{1,9}"  # no other digits that Unicode has, and all below 2^31
+SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
+
+
+def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
+    """The cells that meet every condition. Several values of one key are alternatives, and may be given as
+    `key=a,b` or as `key=a` and `key=b`.
+
+    Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key or on a value
+    that no cell of these has, naming the nearest.
+    """
+    wanted: dict[str, set[str]] = {}
+    for condition in conditions:
+        key, sign, value = condition.partition("=")
+        if not sign:
+            raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
+        if key not in SELECTABLE:
+            raise UsageError(f"--where {key}: no such key{nearest(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
+        wanted.setdefault(key, set()).update(_asked(key, each) for each in value.split(","))
+    rows = [(cell, {k: as_word(v) for k, v in describe(cell).items()}) for cell in cells]
+    for key, values in wanted.items():
+        present = {row[key] for _, row in rows}
+        for value in sorted(values - present):
+            raise UsageError(
+                f"--where {key}={value}: no cell of this study has it{nearest(value, present)}",
+                f"Values here: {', '.join(sorted(present)[:20])}.",
+            )
+    return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
+
+
+def _asked(key: str, typed: str) -> str:
+    """What was typed, as `as_word` writes it: 1e-3 and 0.0010 are 0.001 in a field that holds decimals."""
+    if key in FORMS and FORMS[key].type is float:
+        with suppress(ValueError):
+            return as_word(float(typed))
+    return typed.lower() if key in FORMS and FORMS[key].type is bool else typed
+
+
+def find(cells: Iterable[Cell], wanted: str) -> Cell:
+    """The cell with this name or key. Raises UsageError naming the nearest."""
+    cells = list(cells)
+    for cell in cells:
+        if wanted in (cell.key, name(cell)):
+            return cell
+    known = [k for cell in cells for k in (name(cell), cell.key)]
+    shown = wanted if wanted.isprintable() else ascii(wanted)
+    raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", "List the cells with `bnstudy cells`.")
+
+
+def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
+    """The part of a study that meets `conditions` (text or a sequence of key=value), with these seeds."""
+    if conditions:
+        words = conditions.split() if isinstance(conditions, str) else conditions
+        study = replace(study, cells=where(study.cells, words))
+    if seeds is not None and seeds != "":
+        study = replace(study, seeds=parse_seeds(seeds))
+    return study
+
+
+def parse_seeds(text: Any) -> tuple[int, ...]:
+    """`3` is the count 0, 1, 2; `0,4,5` is a list, and so is `4,`. Raises UsageError."""
+    compact = str(text).replace(" ", "")
+    words = compact.removesuffix(",").split(",")
+    seeds = [int(word) for word in words if re.fullmatch(SEED, word)]
+    is_count = "," not in compact
+    if is_count and seeds and seeds[0] > MAX_SEEDS:
+        raise UsageError(
+            f"--seeds {text}: more than {MAX_SEEDS} seeds", f"For seed {seeds[0]} alone write --seeds {seeds[0]},"
+        )
+    if len(set(seeds)) != len(words) or (is_count and not seeds[0]):
+        raise UsageError(
+            f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5 or 4,."
+        )
+    return tuple(range(seeds[0])) if is_count else tuple(seeds)
+
+
+def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None) -> list[Run]:
+    """The runs that NAME[:SEED] words name, among the cells of these studies. Raises UsageError naming the nearest."""
+    known = {cell.key: (cell, study.seeds) for study in reversed(list(studies)) for cell in study.cells}
+    runs = []
+    for word in names:
+        which, _, seed = word.partition(":")
+        cell = find((cell for cell, _ in known.values()), which)
+        chosen_seeds = (_seed(seed, word),) if seed else parse_seeds(seeds) if seeds else known[cell.key][1]
+        runs += [Run(cell, s) for s in chosen_seeds]
+    return runs
+
+
+def _seed(text: str, word: str) -> int:
+    if not re.fullmatch(SEED, text):
+        raise UsageError(f"{word}: {text!r} is not a seed", "A seed is a whole number from 0, as in NAME:0.")
+    return int(text)
+
+
+def meeting(runs: Sequence[Run], conditions: Sequence[str] | None) -> list[Run]:
+    """Those of these runs whose cells meet the `--where` conditions. Raises UsageError."""
+    chosen = set(where(tuple(dict.fromkeys(run.cell for run in runs)), conditions or ()))
+    return [run for run in runs if run.cell in chosen]
+
+
+def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> list[Run]:
+    """The runs in a file of rows as `bnstudy cells --json` prints them. Raises UsageError naming the row."""
+    anew = "Write it with `bnstudy cells --json`."
+    try:
+        rows = json.loads(file.read_text())
+        given = [({k: row[k] for k in row if k in FIELDS}, list(row["seeds"]), row.get("key")) for row in rows]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError(f"{file}: not a list of cells ({type(error).__name__}: {error})", anew) from error
+    runs: list[Run] = []
+    for index, (values, row_seeds, key) in enumerate(given):
+        try:
+            cell = make_cell(values)
+        except UsageError as error:
+            raise UsageError(f"{file}: row {index}: {error.cause}", error.remedy) from error
+        if key not in (None, cell.key):
+            raise UsageError(f"{file}: row {index} says key {key}, its fields give {cell.key}", anew)
+        if not all(type(seed) is int and seed >= 0 for seed in row_seeds):
+            raise UsageError(f"{file}: row {index}: {row_seeds} are not seeds", "Seeds are whole numbers from 0.")
+        runs += [Run(cell, s) for s in (parse_seeds(seeds) if seeds else row_seeds)]
+    return meeting(runs, conditions)
+
+
+def cell_of(words: list[str]) -> Cell:
+    """The cell that `key=value` words describe; `setting` and `reading` stand for their fields."""
+    given = fields_of(words)
+    fields: dict[str, Any] = {}
+    switches: dict[str, Any] = {}
+    for key, names, into in (("setting", SETTINGS, fields), ("reading", READINGS, switches)):
+        chosen = given.pop(key, None)
+        if chosen is not None and chosen not in names:
+            raise UsageError(f"{key}={chosen}: no such {key}{nearest(chosen, names)}", f"Known: {', '.join(names)}.")
+        into.update({} if chosen is None else names[chosen])
+    fields |= given
+    return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
+
+
+def spread_where(words: list[str]) -> list[str]:
+    """`--where a=b c=d` as `--where a=b --where c=d`: an option takes one word, people write several."""
+    out: list[str] = []
+    inside = False
+    for word in words:
+        if word.startswith("-"):
+            inside = word == "--where" or word.startswith("--where=")
+        elif inside and "=" in word and out[-1] != "--where":
+            out.append("--where")
+        out.append(word)
+    return out

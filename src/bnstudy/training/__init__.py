@@ -1,0 +1,1 @@
+"""From runs to records: engines, checkpoints, devices, and the timing of epochs."""

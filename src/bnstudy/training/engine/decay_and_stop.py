@@ -1,0 +1,73 @@
+"""When the learning rate falls and when training stops (thesis 6.2, 2.8.2): one small state per run.
+
+Stdlib only; every engine drives the same state, so they cannot disagree on the protocol.
+"""
+
+from dataclasses import dataclass, fields
+
+from bnstudy.design.cell import Cell
+from bnstudy.networks import schedules
+
+
+@dataclass(slots=True)
+class Protocol:
+    """The state after `epoch` epochs. `lr` is the rate of the next epoch, `stopped` why there is none.
+
+    In a training by steps each period of `eval_every` steps counts as an epoch.
+
+    `best` is the best validation accuracy (percent) so far, of epoch `best_epoch`; epoch 0, before training,
+    does not count.
+    """
+
+    lr: float
+    epoch: int = 0
+    best: float = -1.0
+    best_epoch: int = 0
+    previous: float = -1.0
+    bad_epochs: int = 0  # since the best, for the stop rule
+    waited: int = 0  # since the best or the last decay, for the decay rule
+    stopped: str = ""
+
+    @classmethod
+    def of(cls, cell: Cell) -> "Protocol":
+        return cls(lr=schedules.REGISTRY[cell.schedule](cell, 1))
+
+    def after_epoch(self, cell: Cell, accuracy: float, loss_is_finite: bool = True) -> bool:
+        """Take in the validation accuracy (percent) of one more epoch; True if it is the best so far.
+
+        A tie is no improvement (default); the two counters restart on improvement, the decay counter also on
+        decay (reading decay_counter). Where no images are held out, nothing may be chosen by accuracy: each epoch
+        counts as the best, so that the best weights are the last.
+        """
+        self.epoch += 1
+        improved = {
+            "strict": accuracy > self.best,
+            "equal": accuracy >= self.best,
+            "previous": accuracy > self.previous,
+        }[cell.improvement] or self.epoch == 1
+        is_best = accuracy > self.best or not cell.validation_fraction
+        if is_best:
+            self.best, self.best_epoch = accuracy, self.epoch
+        self.previous = accuracy
+        self.bad_epochs = 0 if improved else self.bad_epochs + 1
+        self.waited = 0 if improved else self.waited + 1
+        self._set_lr(cell)
+        if cell.on_nan == "stop" and not loss_is_finite:
+            self.stopped = "nan"
+        elif cell.stops_early and self.bad_epochs >= cell.stop_patience:
+            self.stopped = "patience"
+        elif self.epoch >= cell.periods:
+            self.stopped = "epochs" if cell.steps is None else "steps"
+        return is_best
+
+    def _set_lr(self, cell: Cell) -> None:
+        if cell.schedule != "adaptive":
+            self.lr = schedules.REGISTRY[cell.schedule](cell, self.epoch + 1)
+            return
+        wait = cell.decay_patience + (cell.decay_counter == "plateau")
+        if self.waited >= wait:
+            self.lr = max(self.lr * cell.decay_factor, min(cell.lr_min, self.lr))
+            self.waited = 0
+
+    def state(self) -> dict[str, float | int | str]:
+        return {f.name: getattr(self, f.name) for f in fields(self)}

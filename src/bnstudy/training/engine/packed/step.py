@@ -1,0 +1,276 @@
+"""Forward and backward of a stack of MLPs, derived by hand (docs/derivation.md), as lists of torch calls.
+
+A network is built once for a stack and then only called: every operand is a view made in advance, every
+result goes to a buffer that stands, so a step is some forty calls and no allocation. Nothing here
+depends on how many cells a stack has or where in it a cell lies; works in float32 and float64.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from bnstudy.design.cell import Cell
+from bnstudy.training.engine.packed.layout import Layout, Plane, padded, views
+
+Call = Callable[[], object]
+aten = torch.ops.aten
+
+
+def _elu(z: Tensor, a: Tensor) -> list[Call]:
+    # exp(z) - 1 by expm1 costs five times as much and gains nothing above 1e-7
+    return [partial(torch.clamp_max, z, 0, out=a), a.exp_, partial(a.sub_, 1), partial(torch.maximum, a, z, out=a)]
+
+
+ACTIVATIONS: dict[str, tuple[Callable[[Tensor, Tensor], list[Call]], Callable[[Tensor, Tensor, Tensor], Call]]] = {
+    "relu": (
+        lambda z, a: [partial(torch.clamp_min, z, 0, out=a)],
+        lambda d, z, a: partial(aten.threshold_backward.grad_input, d, a, 0, grad_input=d),
+    ),
+    "elu": (_elu, lambda d, z, a: partial(aten.elu_backward.grad_input, d, 1.0, 1.0, 1.0, True, a, grad_input=d)),
+    "sigmoid": (
+        lambda z, a: [partial(torch.sigmoid, z, out=a)],
+        lambda d, z, a: partial(aten.sigmoid_backward.grad_input, d, a, grad_input=d),
+    ),
+    "tanh": (
+        lambda z, a: [partial(torch.tanh, z, out=a)],
+        lambda d, z, a: partial(aten.tanh_backward.grad_input, d, a, grad_input=d),
+    ),
+    "leaky_relu": (
+        lambda z, a: [partial(aten.leaky_relu.out, z, 0.01, out=a)],
+        lambda d, z, a: partial(aten.leaky_relu_backward.grad_input, d, z, 0.01, False, grad_input=d),
+    ),
+    "softplus": (
+        lambda z, a: [partial(aten.softplus.out, z, out=a)],
+        lambda d, z, a: partial(aten.softplus_backward.grad_input, d, z, 1.0, 20.0, grad_input=d),
+    ),
+}
+"""Name -> (calls that put f(z) into a, call that multiplies d by f'(z) in place)."""
+
+
+class BatchNorm:
+    """Equation 3.1 for one layer: y = gamma h + beta, h = (x - mean) / sqrt(var + eps), and its gradients.
+
+    `mean` and `variance` (cells, padded units) are the batch's in training, and given in evaluation.
+    """
+
+    def __init__(
+        self, x: Plane, work: Plane, parameters: tuple[Tensor, Tensor], moments: tuple[Tensor, Tensor], eps: float
+    ):
+        cells, self.units, batch = x.view.shape
+        self.x, self.work = x, work
+        self.gamma, self.beta = parameters
+        self.mean, self.variance = moments
+        self.y, self.h = (Plane(cells, self.units, batch, x.flat) for _ in range(2))
+        self.inverse, self.factor, self.row = (torch.zeros_like(self.mean).contiguous() for _ in range(3))
+        # numbers as tensors: torch takes twice as long to accept a Python number
+        self.eps, self.share = x.flat.new_tensor(eps), x.flat.new_tensor(1 / batch)
+        self.ones = x.flat.new_ones(batch, 1).expand(cells, -1, -1)
+        self.shares = (x.flat.new_ones(batch, 1) / batch).expand(cells, -1, -1)
+
+    def _wide(self, row: Tensor) -> Tensor:
+        """(cells, padded units) as it broadcasts over a batch."""
+        return row[:, : self.units].unsqueeze(2)
+
+    def train(self) -> list[Call]:
+        return [
+            partial(torch.bmm, self.x.view, self.shares, out=self._wide(self.mean)),
+            partial(torch.sub, self.x.view, self._wide(self.mean), out=self.h.view),
+            partial(torch.mul, self.h.flat, self.h.flat, out=self.work.flat),
+            partial(torch.bmm, self.work.view, self.shares, out=self._wide(self.variance)),
+            *self._scaled(),
+        ]
+
+    def evaluate(self) -> list[Call]:
+        return [partial(torch.sub, self.x.view, self._wide(self.mean), out=self.h.view), *self._scaled()]
+
+    def _scaled(self) -> list[Call]:
+        return [
+            partial(torch.add, self.variance, self.eps, out=self.inverse),
+            self.inverse.rsqrt_,
+            partial(self.h.view.mul_, self._wide(self.inverse)),
+            partial(torch.mul, self.h.view, self.gamma.unsqueeze(2), out=self.y.view),
+            partial(self.y.view.add_, self.beta.unsqueeze(2)),
+        ]
+
+    def backward(self, d: Plane, to_gamma: Tensor, to_beta: Tensor) -> list[Call]:
+        """d holds dJ/dy before and dJ/dx after; the gradients of gamma and beta go to their places."""
+        units, work, row = self.units, self.work, self.row[:, : self.units]
+        return [
+            partial(torch.bmm, d.view, self.ones, out=to_beta.unsqueeze(2)),
+            partial(torch.mul, d.flat, self.h.flat, out=work.flat),
+            partial(torch.bmm, work.view, self.ones, out=to_gamma.unsqueeze(2)),
+            partial(torch.mul, to_gamma, self.share, out=row),
+            partial(torch.mul, self.h.view, row.unsqueeze(2), out=work.view),
+            partial(d.flat.sub_, work.flat),
+            partial(torch.mul, to_beta, self.share, out=row),
+            partial(d.view.sub_, row.unsqueeze(2)),
+            partial(torch.mul, self.inverse[:, :units], self.gamma, out=self.factor[:, :units]),
+            partial(d.view.mul_, self._wide(self.factor)),
+        ]
+
+
+class SoftmaxLoss:
+    """Mean cross-entropy of softmax over the classes (equation 2.2), hits, and the gradient of the logits.
+
+    After `forward`: `losses` in nats and `answers` (class indices), both (cells, batch).
+    """
+
+    def __init__(self, logits: Plane, d: Plane, labels: Tensor):
+        cells, _, batch = logits.view.shape
+        highest, picked, total = (Plane(cells, 1, batch, logits.flat) for _ in range(3))
+        answers = torch.empty(cells, 1, batch, dtype=torch.long)
+        self.losses, self.answers = highest.view[:, 0], answers[:, 0]
+        share, minus = logits.flat.new_tensor(1 / batch), logits.flat.new_full((cells, 1, batch), -1)
+        self.forward: list[Call] = [
+            # NaN is highest, so all-NaN logits answer class 0, as argmax does
+            partial(torch.max, logits.view, 1, keepdim=True, out=(highest.view, answers)),
+            partial(torch.sub, logits.view, highest.view, out=d.view),
+            partial(torch.gather, d.view, 1, labels, out=picked.view),
+            d.flat.exp_,
+            partial(torch.sum, d.view, 1, keepdim=True, out=total.view),
+            partial(torch.log, total.flat, out=highest.flat),
+            partial(highest.flat.sub_, picked.flat),
+        ]
+        self.backward: list[Call] = [  # (softmax - one hot) / batch
+            partial(d.view.div_, total.view),
+            partial(d.view.scatter_add_, 1, labels, minus),
+            partial(d.flat.mul_, share),
+        ]
+
+
+class Network:
+    """A stack of `cells` networks of one shape, for batches of `batch` images.
+
+    groups    sizes of consecutive groups of cells; a group's cells see the same images
+    point     (cells, layout.size) parameters; running (cells, layout.running_size)
+    gradient  (cells, layout.size) where gradients go; None builds a network for evaluation, which normalizes
+              by `running`
+
+    Put a batch into `images` (for each group (batch, inputs)) and `labels` (cells, 1, batch) and call `forward`.
+    Then `pre[i]` and `active[i]` are what enters and leaves the nonlinearity of hidden layer i, `logits` the last
+    plane, `loss` its SoftmaxLoss.
+    """
+
+    def __init__(self, cell: Cell, layout: Layout, groups: Sequence[int], batch: int, point: Tensor, running: Tensor,
+                 gradient: Tensor | None = None, dropout: bool = True):  # fmt: skip
+        self.cell, self.batch, self.cells, self._like = cell, batch, len(point), point
+        self._training = gradient is not None
+        self._parameters, self._layout, self._running = views(point, layout.parameters), layout, running
+        self._statistics = torch.zeros_like(running) if self._training else running
+        self._keep, self._take = point.new_tensor(1 - cell.norm_momentum), torch.zeros_like(running)
+        self._gradient = views(gradient, layout.parameters) if gradient is not None else {}
+        shapes = layout.shapes
+        self.hidden = len(shapes) - 1
+        self.images = [point.new_zeros(batch, shapes[0][1]) for _ in groups]
+        self.labels = torch.zeros(len(point), 1, batch, dtype=torch.long)
+        stops = [sum(groups[: i + 1]) for i in range(len(groups))]
+        self._groups = [slice(stop - n, stop) for n, stop in zip(groups, stops, strict=True)]
+        self.pre: list[Plane] = []
+        self.active: list[Plane] = []
+        self.masks: dict[str, Plane] = {}
+        self._dropout = dropout and self._training and cell.dropout > 0
+        self._forward: list[Call] = []
+        self._backward: list[Call] = []
+        self._build([shape[0] for shape in shapes])
+
+    def forward(self) -> None:
+        for call in self._forward:
+            call()
+
+    def backward(self) -> None:
+        """Put the gradients of the data loss where `gradient` is. Only after `forward`."""
+        for call in self._backward:
+            call()
+
+    def track(self) -> None:
+        """Take the batch's statistics into the running averages, the variance as the unbiased one."""
+        self._running.mul_(self._keep).addcmul_(self._statistics, self._take)
+
+    def _plane(self, units: int) -> Plane:
+        return Plane(self.cells, units, self.batch, self._like)
+
+    def _build(self, widths: Sequence[int]) -> None:
+        x = below = None
+        self._work = {n: self._plane(n) for n in set(widths)}
+        for i, units in enumerate(widths):
+            z, d = self._plane(units), self._plane(units)
+            self._linear(i, x, z)
+            if i < self.hidden:
+                out, backward = self._nonlinear(i, z, d)
+            else:
+                self.logits, self.loss = z, SoftmaxLoss(z, d, self.labels)
+                self._forward += self.loss.forward
+                out, backward = z, self.loss.backward
+            if self._training:
+                self._backward = backward + self._linear_backward(i, x, d, below) + self._backward
+            x, below = out, d
+
+    def _linear(self, i: int, x: Plane | None, z: Plane) -> None:
+        """z = W x + b."""
+        weight, bias = (self._parameters[f"blocks.{i}.layer.{n}"] for n in ("weight", "bias"))
+        bias = bias.unsqueeze(2).expand_as(z.view)
+        if x is not None:
+            self._forward.append(partial(torch.baddbmm, bias, weight, x.view, out=z.view))
+        for group, images in zip(self._groups, self.images, strict=True) if x is None else ():
+            shared = images.t().expand(group.stop - group.start, -1, -1)
+            self._forward.append(partial(torch.baddbmm, bias[group], weight[group], shared, out=z.view[group]))
+
+    def _linear_backward(self, i: int, x: Plane | None, d: Plane, below: Plane | None) -> list[Call]:
+        """dJ/dW = d x^T, dJ/db = d 1, and dJ/dx = W^T d for the layer below."""
+        weight, to_weight, to_bias = (
+            self._parameters[f"blocks.{i}.layer.weight"],
+            self._gradient[f"blocks.{i}.layer.weight"],
+            self._gradient[f"blocks.{i}.layer.bias"],
+        )
+        calls: list[Call] = [partial(torch.sum, d.view, -1, out=to_bias)]
+        if x is not None and below is not None:
+            calls.append(partial(torch.bmm, d.view, x.view.transpose(1, 2), out=to_weight))
+            calls.append(partial(torch.bmm, weight.transpose(1, 2), d.view, out=below.view))
+        for group, images in zip(self._groups, self.images, strict=True) if x is None else ():
+            shared = images.expand(group.stop - group.start, -1, -1)
+            calls.append(partial(torch.bmm, d.view[group], shared, out=to_weight[group]))
+        return calls
+
+    def _nonlinear(self, i: int, z: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        """What follows the linear part of hidden layer i: the plane that leaves it, and the calls of its backward."""
+        units, backward = z.view.shape[1], []
+        normed = self.cell.norm == "batch"
+        if normed and self.cell.norm_placement == "pre_activation":
+            z, backward = self._norm(i, z, d)
+        a = self._plane(units)
+        put, pull = ACTIVATIONS[self.cell.activation]
+        self._forward += put(z.flat, a.flat)
+        self.pre.append(z)
+        self.active.append(a)
+        out, backward = a, [pull(d.flat, z.flat, a.flat), *backward]
+        if normed and self.cell.norm_placement == "post_activation":
+            out, norm_backward = self._norm(i, a, d)
+            backward = norm_backward + backward
+        if self._dropout and (self.cell.dropout_at != "last" or i == self.hidden - 1):
+            mask, kept = self._plane(units), self._plane(units)
+            self.masks[f"hidden{i + 1}"] = mask
+            self._forward.append(partial(torch.mul, out.flat, mask.flat, out=kept.flat))
+            out, backward = kept, [partial(d.flat.mul_, mask.flat), *backward]
+        return out, backward
+
+    def _norm(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        prefix, units = f"blocks.{i}.norm.", x.view.shape[1]
+        parameters = self._parameters[prefix + "weight"], self._parameters[prefix + "bias"]
+        mean, variance = (self._padded(prefix + name) for name in ("running_mean", "running_var"))
+        moments = self._statistics[:, mean], self._statistics[:, variance]
+        norm = BatchNorm(x, self._work[units], parameters, moments, self.cell.norm_eps)
+        if not self._training:
+            self._forward += norm.evaluate()
+            return norm.y, []
+        self._forward += norm.train()
+        momentum = self.cell.norm_momentum
+        self._take[:, mean] = momentum
+        self._take[:, variance] = momentum * self.batch / max(self.batch - 1, 1)
+        return norm.y, norm.backward(d, self._gradient[prefix + "weight"], self._gradient[prefix + "bias"])
+
+    def _padded(self, name: str) -> slice:
+        """Where running statistics lie in a row, with what pads them."""
+        span = self._layout.running[name]
+        return slice(span.offset, padded(span.stop))

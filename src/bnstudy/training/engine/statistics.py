@@ -1,0 +1,138 @@
+"""What is measured of layers during an epoch (thesis 5.2, 5.3, 7.1.6): moments at evenly spaced steps.
+
+The thesis's author logged every batch; 16 steps an epoch give nearly the same curves at a fraction of the time, but
+not what begins and ends between two of them. Gradients explode within the first steps (7.1.2), so those of the first
+epoch are sampled more densely and kept apart.
+
+Both `Sampled` and `Early` are watchers: `add(what, layer, values)` takes one step's values.
+"""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from bnstudy.results.record import EARLY_COLUMNS, MEASURED, MOMENTS
+
+SAMPLES = 16
+SATURATED = 0.45  # |sigmoid - 0.5| above this counts as saturated
+DENSE = 20  # steps at the start that are all sampled
+
+
+def sampled_steps(batches: int, samples: int = SAMPLES) -> frozenset[int]:
+    """Indices of evenly spaced steps among `batches`: the middles of `samples` equal parts."""
+    count = min(samples, batches)
+    return frozenset((2 * i + 1) * batches // (2 * count) for i in range(count))
+
+
+def early_steps(batches: int) -> list[int]:
+    """Indices of the sampled steps of a first epoch: the first DENSE, then each half as late again as the last."""
+    steps, number = list(range(min(DENSE, batches))), DENSE
+    while (number := number + number // 2) <= batches:
+        steps.append(number - 1)
+    return steps
+
+
+class Watcher(Protocol):
+    """Something that takes what is measured of a step."""
+
+    def add(self, what: str, layer: int, values: Tensor) -> None:
+        """Take one step's `values` (cells, entries) of measurement `what` (one of MEASURED) at `layer`."""
+        ...
+
+
+def moments(values: Tensor) -> Tensor:
+    """MOMENTS of each row: (cells, entries) -> (6, cells). Signed mean, mean absolute value, population
+    standard deviation, minimum, maximum, L2 norm."""
+    n = values.shape[1]
+    norm = torch.linalg.vector_norm(values, dim=1)
+    mean = values.mean(1)
+    mean_abs = torch.linalg.vector_norm(values, ord=1, dim=1) / n
+    deviation = torch.linalg.vector_norm(values - mean[:, None], dim=1) / n**0.5
+    low, high = torch.aminmax(values, dim=1)
+    return torch.stack([mean, mean_abs, deviation, low, high, norm])
+
+
+class Sampled:
+    """Moments collected over the sampled steps of one epoch, for `cells` cells with `layers` layers.
+
+    Over steps: minimum of min, maximum of max, mean of the rest. Absent measurements stay NaN. `add` decides
+    nothing on the host, so that a CUDA graph can hold it.
+    """
+
+    def __init__(self, cells: int, layers: int, device: str | torch.device = "cpu"):
+        self._sum = torch.empty(len(MEASURED), len(MOMENTS), cells, layers, device=device)
+        self._steps = torch.empty(len(MEASURED), layers, dtype=torch.long, device=device)
+        self._shares = torch.empty(2, cells, layers, device=device)
+        self.tensors = (self._sum, self._steps, self._shares)
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin a new epoch, in place."""
+        for tensor in self.tensors:
+            tensor.zero_()
+        self._sum[:, MOMENTS.index("min")] = torch.inf
+        self._sum[:, MOMENTS.index("max")] = -torch.inf
+
+    def add(self, what: str, layer: int, values: Tensor) -> None:
+        """Add one step's `values` (cells, entries) of measurement `what` (one of MEASURED) at `layer`."""
+        w, new = MEASURED.index(what), moments(values)
+        total = self._sum[w, :, :, layer]
+        low, high = torch.minimum(total[3], new[3]), torch.maximum(total[4], new[4])
+        total += new
+        total[3], total[4] = low, high
+        self._steps[w, layer] += 1
+        if what == "activation":
+            self._shares[0, :, layer] += (values == 0).float().mean(1)
+            self._shares[1, :, layer] += ((values - 0.5).abs() > SATURATED).float().mean(1)
+
+    def columns(self, dead_share: Tensor, saturating: bool) -> dict[str, Tensor]:
+        """LAYER_COLUMNS of the epoch, each (cells, layers); `dead_share` (cells, layers) is put beside them."""
+        steps = self._steps
+        mean = self._sum / steps.clamp(min=1)[:, None, None, :]
+        mean[:, 3:5] = self._sum[:, 3:5]
+        mean[(steps == 0)[:, None, None, :].expand_as(mean)] = torch.nan
+        out = {f"{w}.{m}": mean[i, j] for i, w in enumerate(MEASURED) for j, m in enumerate(MOMENTS)}
+        shares = self._shares / steps[1].clamp(min=1)
+        out["zero_share"], out["dead_share"] = shares[0], dead_share
+        if saturating:
+            out["saturated_share"] = shares[1]
+        return out
+
+
+class Early:
+    """EARLY_COLUMNS at the sampled steps of a first epoch of `batches` steps, for `cells` cells with `layers` layers.
+
+    Only steps whose index is in `steps` are watched; after such a step call `keep`. A step that was never kept stays
+    NaN. `add` writes to a fixed place and decides nothing on the host, so a CUDA graph can hold it; `keep` comes after.
+    """
+
+    def __init__(self, cells: int, layers: int, batches: int, device: str | torch.device = "cpu"):
+        self.steps = early_steps(batches)
+        self.now = torch.full((len(EARLY_COLUMNS), cells, layers), torch.nan, device=device)
+        self._kept = torch.full((len(self.steps), *self.now.shape), torch.nan, device=device)
+        self._losses = torch.full((len(self.steps), cells), torch.nan, dtype=torch.float64, device=device)
+
+    def add(self, what: str, layer: int, values: Tensor) -> None:
+        """Take one step's weight gradients or activations (cells, entries); other measurements are ignored."""
+        if what == "weight_grad":
+            self.now[0, :, layer] = torch.linalg.vector_norm(values, ord=1, dim=1) / values.shape[1]
+            self.now[1, :, layer] = torch.linalg.vector_norm(values, ord=torch.inf, dim=1)
+        elif what == "activation":
+            self.now[2, :, layer] = (values == 0).float().mean(1).masked_fill(values.isnan().any(1), torch.nan)
+
+    def keep(self, index: int, losses: Tensor) -> None:
+        """Keep what was added at the step with this index, and its data losses (cells,)."""
+        row = self.steps.index(index)
+        self._kept[row].copy_(self.now)
+        self._losses[row].copy_(losses)
+
+    def keep_lost(self, index: int, losses: Tensor) -> None:
+        """Keep NaN for the step with this index: nothing was added, since every weight is NaN."""
+        self.now.fill_(torch.nan)
+        self.keep(index, losses)
+
+    def columns(self, cell: int = 0) -> dict[str, Tensor]:
+        """`Record.early` of one cell: step (from 1), data_loss (steps,) and EARLY_COLUMNS, each (steps, layers)."""
+        head = {"step": torch.tensor(self.steps) + 1, "data_loss": self._losses[:, cell]}
+        return head | {name: self._kept[:, i, cell] for i, name in enumerate(EARLY_COLUMNS)}

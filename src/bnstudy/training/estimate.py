@@ -1,0 +1,83 @@
+"""How long a training takes on this machine, before it starts: multiplications counted, the machine's rate measured.
+
+A network is counted on torch's meta device (shapes without values); the rate is that of a matrix product,
+timed for a moment. What is printed are hours, not promises: an early stop more than halves most runs.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bnstudy import datasets
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.model_facts import facts_of
+from bnstudy.lazy import torch
+from bnstudy.networks import model_summary
+
+TYPICAL_SHARE = 0.5  # of the 100 epochs: the published MLPs ended after 55 on MNIST and 43 on CIFAR10, in the mean
+TYPICAL_EFFICIENCY = 0.3  # of a network that declares none
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """`hours` at all epochs and `typical_hours` with early stops, for `runs` runs of one model and data set."""
+
+    model: str
+    dataset: str
+    runs: int
+    hours: float
+    typical_hours: float
+
+
+def flops_per_image(cell: Cell) -> float:
+    """Floating-point operations of training on one image: forward, and twice as much backward less the first layer's
+    input gradient, which nobody needs."""
+    counted = [layer.multiply_adds for layer in model_summary.layers(cell) if layer.multiply_adds]
+    return 2.0 * (3 * sum(counted) - counted[0])
+
+
+def matmul_rate(device: str) -> float:
+    """Floating-point operations a second of a 1024 x 1024 product on one thread or one GPU, as training computes it."""
+    from bnstudy.training.engine import numerics
+
+    numerics.settle(device, "default")
+    a = torch.randn(1024, 1024, device=device)
+    best = float("inf")
+    for _ in range(5):
+        began = time.perf_counter()
+        for _ in range(4):
+            torch.mm(a, a)
+        if device != "cpu":
+            torch.cuda.synchronize(device)
+        best = min(best, (time.perf_counter() - began) / 4)
+    return 2 * 1024**3 / best
+
+
+def typical_share(cell: Cell) -> float:
+    """How much of a full training its early stop usually leaves."""
+    return TYPICAL_SHARE if cell.stops_early and cell.epochs >= 50 else 1.0
+
+
+def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]:
+    """One row per model and data set, for `processes` training processes at a time."""
+    kind = device.partition(":")[0]
+    rate = matmul_rate(device)
+    per_image: dict[tuple[object, ...], float] = {}
+    totals: dict[tuple[str, str], list[float]] = {}
+    for run in runs:
+        cell = run.cell
+        size = (cell.model, cell.dataset, cell.width, cell.hidden, cell.dense_layers, cell.mnist_size)
+        if size not in per_image:
+            per_image[size] = flops_per_image(cell)
+        images = min(cell.train_size or 10**9, datasets.REGISTRY[cell.dataset].train)
+        share = facts_of(cell.model).efficiency.get(kind, TYPICAL_EFFICIENCY)
+        trained = images * cell.epochs if cell.steps is None else cell.steps * cell.batch_size
+        seconds = per_image[size] * trained / (rate * share)
+        row = totals.setdefault((cell.model, cell.dataset), [0, 0.0, 0.0])
+        row[0] += 1
+        row[1] += seconds
+        row[2] += seconds * typical_share(cell)
+    return [
+        Estimate(model, dataset, int(n), full / processes / 3600, typical / processes / 3600)
+        for (model, dataset), (n, full, typical) in sorted(totals.items())
+    ]

@@ -1,0 +1,1 @@
+"""Times epochs of both norms in turn (tables B.3 and B.4)."""

@@ -1,0 +1,93 @@
+"""The timing rule of tables B.3 and B.4: both norms in one process in ABBA order, after a warm-up, alone.
+
+A timed epoch is the parts of `timing.PARTS`, each between two readings of a synchronised clock. On a CPU an
+epoch whose wall time exceeds its processor time by more than a twentieth was disturbed: it is rejected,
+counted and, with its partner, repeated.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import cycle, islice
+from typing import Any
+
+import torch
+
+from bnstudy.design.timing import PARTS
+from bnstudy.errors import TryAgain
+from bnstudy.training.timing.epochs import Parts
+
+PAIRS = 6  # epochs timed of each norm: the fewest that give a median a 95 % interval by order statistics
+PATIENCE = 4  # so many times PAIRS are tried
+DISTURBED = 1.05  # wall over processor time
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """Seconds of each part of one timed epoch, in the order of PARTS."""
+
+    wall: tuple[float, ...]
+    cpu: tuple[float, ...]
+
+    @property
+    def wall_over_cpu(self) -> float:
+        return sum(self.wall) / max(sum(self.cpu), 1e-9)
+
+
+@dataclass(frozen=True, slots=True)
+class TimedPairs:
+    """Pairs of epochs that were not disturbed, by norm in the order of measurement, and the rejected epochs."""
+
+    pairs: list[dict[str, Epoch]]
+    rejected: list[dict[str, Any]]
+
+
+def abba() -> Iterator[tuple[str, str]]:
+    """The order within each pair: A B, B A, A B, ... so that a drift of the machine favours neither norm."""
+    return cycle((("none", "batch"), ("batch", "none")))
+
+
+def measure(
+    subjects: dict[str, Parts], what: str, device: str, pairs: int = PAIRS, wall: Clock = time.perf_counter,
+    cpu: Clock = time.process_time,
+) -> TimedPairs:  # fmt: skip
+    """Time `pairs` epochs of each norm. Raises TryAgain if the machine is too busy for that."""
+
+    def epoch(norm: str) -> Epoch:
+        return _epoch(subjects[norm], device, wall, cpu)
+
+    for norm in ("none", "batch") * (1 if device == "cpu" else 2):
+        epoch(norm)  # warm-up: buffers, caches, and on a GPU the choice of kernels
+    kept: list[dict[str, Epoch]] = []
+    rejected: list[dict[str, Any]] = []
+    for order in islice(abba(), PATIENCE * pairs):
+        pair = {norm: epoch(norm) for norm in order}
+        bad = [norm for norm in order if device == "cpu" and pair[norm].wall_over_cpu > DISTURBED]
+        rejected += [{"norm": norm, "wall_over_cpu": pair[norm].wall_over_cpu} for norm in bad]
+        if not bad:
+            kept.append(pair)
+        if len(kept) == pairs:
+            return TimedPairs(kept, rejected)
+    raise TryAgain(
+        f"{what}: {len(rejected)} of {2 * PATIENCE * pairs} epochs were disturbed by other programs",
+        "Nothing was kept. Run the same command again on an idle machine.",
+    )
+
+
+def _epoch(parts: Parts, device: str, wall: Clock, cpu: Clock) -> Epoch:
+    walls, cpus = [], []
+    for name in PARTS:
+        _synchronise(device)
+        began = wall(), cpu()
+        parts[name]()
+        _synchronise(device)
+        walls.append(wall() - began[0])
+        cpus.append(cpu() - began[1])
+    return Epoch(tuple(walls), tuple(cpus))
+
+
+def _synchronise(device: str) -> None:
+    if device != "cpu":
+        torch.cuda.synchronize(device)

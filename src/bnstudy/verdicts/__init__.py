@@ -1,0 +1,1 @@
+"""What the statistics conclude: printed against ours, batch norm against none, one reading against another."""

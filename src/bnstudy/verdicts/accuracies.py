@@ -1,0 +1,212 @@
+"""Statistics on frames: the pooled deviation, and the verdict on every printed number. The rules and how often
+they err: docs/verdicts.md.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bnstudy.errors import UsageError
+from bnstudy.printed import is_chance
+
+VERDICTS = ("reproduced", "differs", "undecided", "broken as published", "not run")
+SLOT = ["model", "dataset", "norm", "setting"]
+LEVEL = 0.95
+DEFAULT_MARGIN = 1.0
+MARGINS = {"mnist": 0.3}
+"""Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
+
+TINY = 1e-12  # variance of cells whose seeds agree to the last digit
+OUTLYING = 0.01
+"""Probability with which rows alike have one that is called outlying."""
+
+POOL = ["model", "dataset"]
+"""Rows that agree in these share one deviation of a run; a frame may divide them further by a column `pool`."""
+
+EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
+
+
+def each(frame: pd.DataFrame) -> Iterator[Any]:
+    """The rows of a frame as named tuples, whose fields have the type of what they hold."""
+    return iter(frame.itertuples(index=False))
+
+
+def tenths(values: Any) -> Any:
+    """Rounded to 0.1 as the thesis rounds: 11.35 is 11.4, though it is a little less in binary."""
+    return np.round(values + 1e-9, 1)
+
+
+def pooled_by(frame: pd.DataFrame) -> list[str]:
+    """The columns by which the deviation of one run is pooled: POOL, and `pool` where the frame has it."""
+    return [*POOL, *(["pool"] if "pool" in frame else [])]
+
+
+def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
+    """One row per cell: model, dataset, norm, setting, reading, key, n, mean, std, diverged, broken, broken_seeds; and
+    pool, where `runs` has it.
+
+    `runs` has one row per cell and seed: those labels, test_accuracy (percent), outcome, broken. std is over
+    the seeds (n - 1), NaN for one. A cell is broken if more than half its seeds are.
+    """
+    labels = list(dict.fromkeys([*SLOT, "reading", "key", *pooled_by(runs)]))
+    if runs.empty:
+        return pd.DataFrame(columns=[*labels, "n", "mean", "std", "diverged", "broken_seeds", "broken"])
+    frame = runs.assign(_diverged=runs["outcome"].eq("diverged"), _broken=runs["broken"].astype(bool))
+    cells = (
+        frame.groupby(labels, sort=False, observed=True)
+        .agg(
+            n=("test_accuracy", "size"),
+            mean=("test_accuracy", "mean"),
+            std=("test_accuracy", "std"),
+            diverged=("_diverged", "sum"),
+            broken_seeds=("_broken", "sum"),
+        )
+        .reset_index()
+    )
+    return cells.assign(broken=cells["broken_seeds"] * 2 > cells["n"])
+
+
+def spreads(cells: pd.DataFrame) -> tuple[pd.DataFrame, float, int]:
+    """(s and freedom of each row of `cell_means`, by its index; both as pooled).
+
+    s, the standard deviation of one run, is pooled over the unbroken rows with two seeds and more, but for those that
+    are `outlying`: they have their own, and tell nothing of the others. (NaN, 0) where there is nothing to pool.
+    """
+    alive = cells[~cells["broken"].astype(bool) & (cells["n"] > 1)]
+    variances, freedoms = alive["std"].to_numpy(dtype=float) ** 2, (alive["n"] - 1).to_numpy(dtype=float)
+    apart = outlying(variances, freedoms)
+    s, freedom = float(np.sqrt(_pooled(variances[~apart], freedoms[~apart]))), int(freedoms[~apart].sum())
+    found = pd.DataFrame({"s": s, "freedom": freedom}, index=cells.index)
+    own = alive[apart]
+    found.loc[own.index, "s"], found.loc[own.index, "freedom"] = own["std"].astype(float), own["n"] - 1
+    return found, s, freedom
+
+
+def outlying(variances: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
+    """Which of these variances of cells are too large to be pooled with the others.
+
+    Cochran's test, as ISO 5725-2 pools: the largest against the others pooled, by the F distribution at OUTLYING over
+    their number, again and again until the largest is none. Two are too few to tell which is wrong.
+    """
+    apart = np.zeros(len(variances), dtype=bool)
+    while (~apart).sum() > 2:
+        left = np.flatnonzero(~apart)
+        largest = left[variances[left].argmax()]
+        rest = left[left != largest]
+        ratio = variances[largest] / max(_pooled(variances[rest], freedoms[rest]), TINY)
+        if stats.f.sf(ratio, freedoms[largest], freedoms[rest].sum()) >= OUTLYING / len(left):
+            break
+        apart[largest] = True
+    return apart
+
+
+def _pooled(variances: np.ndarray, freedoms: np.ndarray) -> float:
+    return float((freedoms * variances).sum() / freedoms.sum()) if freedoms.sum() else float("nan")
+
+
+def half_width(s: float, freedom: int, n: int, error: float = 0.0) -> float:
+    """Half-width of the interval that holds one more run with probability LEVEL, given the mean of n runs.
+
+    error   standard error of that run's number in itself, as when few images were tested: known, not estimated
+    """
+    if not freedom or not n:
+        return float("nan")
+    tail = (1 + LEVEL) / 2
+    return float(np.hypot(stats.t.ppf(tail, freedom) * s * np.sqrt(1 + 1 / n), stats.norm.ppf(tail) * error))
+
+
+def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:
+    """The verdict on one number that was run; h is NaN where no spread is known."""
+    if ours_broken and theirs_broken:
+        return "broken as published"
+    if ours_broken != theirs_broken:
+        return "differs"
+    if np.isnan(h):
+        return "undecided"
+    distance = round(abs(difference), EXACT)
+    if distance > max(margin, round(h, EXACT)):
+        return "differs"
+    return "reproduced" if distance <= margin and h <= 2 * margin else "undecided"
+
+
+def number_verdicts(
+    runs: pd.DataFrame,
+    published: pd.DataFrame,
+    margins: Mapping[str, float] | None = None,
+    reading: str = "default",
+) -> pd.DataFrame:
+    """One row per printed number, in the order of `published`.
+
+    runs       as for `cell_means`; only rows of `reading` count, and of settings that are in `published`: so a number
+               has the same s whatever else a study holds
+    published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.printed.accuracy()`; may have
+               rounded (points that the printed number may be off by rounding) and standard_error (points, of
+               testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
+    margins    points per data set, in place of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
+
+    Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
+    with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, broken_seeds,
+    diverged, published_broken, verdict. Where every cell that shares an s has one seed, all of them are undecided.
+    Raises UsageError if two cells claim one number (say, of two recipes).
+    """
+    margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
+    cells = cell_means(runs[runs["reading"] == reading])
+    rows, columns = [], pooled_by(published)
+    for alike, group in published.groupby(columns, sort=False):
+        here = cells[(cells[columns] == list(alike)).all(axis=1) & cells["setting"].isin(group["setting"])]
+        rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]))
+    found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
+    return published.join(found)
+
+
+def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) -> list[dict[str, Any]]:
+    """A row for each of these printed numbers, whose cells share one deviation s."""
+    each_cell, pooled, freedom = spreads(cells)
+    single = bool((cells["n"] <= 1).all())
+    own = cells.join(each_cell).set_index(["norm", "setting"])
+    if not own.index.is_unique:
+        twice = cells[cells.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
+        raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
+    rows = []
+    for at, number in printed.iterrows():
+        error = float(number.get("standard_error", 0.0))
+        slot = (number["norm"], number["setting"])
+        cell = own.loc[slot] if slot in own.index else None
+        s, free = (pooled, freedom) if cell is None else (float(cell["s"]), int(cell["freedom"]))
+        row = {
+            "at": at, "s": s, "freedom": free, "margin": margin + float(number.get("rounded", 0.0)) + error,
+            "published_broken": is_chance(number["published"], number["dataset"]),
+        }  # fmt: skip
+        width = partial(half_width, s, free, error=error)
+        rows.append(row | _verdict(number["published"], cell, row, width, single))
+    return rows
+
+
+def _verdict(
+    printed: float, cell: pd.Series | None, row: dict, width: Callable[..., float], single: bool
+) -> dict[str, Any]:
+    """The columns of one number that depend on its own cell (None: not run); `width` gives h from the seeds."""
+    if cell is None:
+        empty = dict.fromkeys(("mean", "std", "h", "difference"), float("nan"))
+        return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
+    n, mean = int(cell["n"]), float(cell["mean"])
+    h, difference = width(n), printed - mean
+    verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["published_broken"]))
+    return {
+        "mean": mean, "n": n, "std": float(cell["std"]), "h": h, "difference": difference,
+        "broken": bool(cell["broken"]), "broken_seeds": int(cell["broken_seeds"]), "diverged": int(cell["diverged"]),
+        "verdict": "undecided" if single else verdict,
+    }  # fmt: skip
+
+
+def counts(verdicts: pd.DataFrame) -> pd.DataFrame:
+    """How many numbers have each verdict, by model and data set: one row each, one column per verdict."""
+    table = pd.crosstab([verdicts["model"], verdicts["dataset"]], verdicts["verdict"])
+    order = list(dict.fromkeys(zip(verdicts["model"], verdicts["dataset"], strict=True)))
+    return table.reindex(
+        index=pd.MultiIndex.from_tuples(order, names=["model", "dataset"]), columns=list(VERDICTS), fill_value=0
+    )

@@ -1,0 +1,124 @@
+"""Which reading of the thesis comes closest to its printed numbers: differences of mean absolute deviation."""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from bnstudy.verdicts.accuracies import EXACT, SLOT, cell_means, each
+
+COLUMNS = ["reading", "numbers", "seeds", "moved", "nearer", "deviation", "default", "difference", "half_width",
+           "verdict"]  # fmt: skip
+NUMBER_COLUMNS = [
+    *SLOT, "published", "verdict", "default", "default_n", "default_within", "reading", "own", "n", "within",
+]  # fmt: skip
+CLOSER, FARTHER, UNDECIDED = "closer", "farther", "undecided"
+UNREAD = ("default", "adhoc", "reduced")
+"""What cells may have in place of a reading beside the default."""
+
+LEVEL = 0.95
+"""Probability that all intervals of a table hold together (Bonferroni)."""
+
+
+def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """COLUMNS, one row per reading beside the default, nearest to the printed numbers first.
+
+    runs        SLOT, reading, key, seed, test_accuracy (percent), one row per run
+    published   SLOT, published (percent)
+    A reading is compared on the printed numbers for which it has a cell of its own and the default has one too:
+    `moved` is its accuracy less the default's, in points, `deviation` and `default` are their mean absolute deviations
+    from the printed numbers, and `difference` is the first of these less the second, so that below zero is closer;
+    `nearer` counts the numbers for which it is, `seeds` is the fewest that a cell of the reading has. `half_width` is
+    of the interval around the difference, after Welch and Satterthwaite, for cells do not spread alike; all of a
+    table's hold together with probability LEVEL. NaN, and `undecided`, where a cell has one seed.
+    """
+    both = compared(runs, published)
+    if both.empty:
+        return pd.DataFrame(columns=COLUMNS)
+    tail = (1 - LEVEL) / (2 * both["reading"].nunique())
+    rows = [_row(str(name), group, tail) for name, group in both.groupby("reading", sort=False)]
+    return pd.DataFrame(rows, columns=COLUMNS).sort_values("difference", kind="stable", ignore_index=True)
+
+
+def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """A row per reading and printed number for which both it and the default have a cell: SLOT, reading, and of the
+    cell, and of the default's by the same names with `_default`: `accuracy`, `off` (mean absolute deviation from the
+    printed number, points), `variance` of the latter over seeds and `n`, how many these are."""
+    known = runs.merge(published[[*SLOT, "published"]], on=SLOT)
+    known = known.assign(off=(known["test_accuracy"] - known["published"]).abs())
+    cells = known.groupby([*SLOT, "reading"], sort=False, observed=True).agg(
+        accuracy=("test_accuracy", "mean"), off=("off", "mean"), variance=("off", "var"), n=("off", "size")
+    )
+    cells = cells.reset_index()
+    default = cells[cells["reading"] == "default"].drop(columns="reading")
+    return cells[~cells["reading"].isin(UNREAD)].merge(default, on=SLOT, suffixes=("", "_default"))
+
+
+def by_number(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    """NUMBER_COLUMNS: what each printed number is under the default and under each reading beside it.
+
+    numbers   printed numbers with the verdicts of the default reading (see `stats.number_verdicts`)
+    runs      as for `stats.cell_means`
+
+    One row per number and reading, in the order of `numbers`, the nearest reading first: `verdict` is the default's,
+    `default` and `own` are the means of either (percent) over `default_n` and `n` seeds, `default_within` and `within`
+    are true if they are no farther from the printed number than the margin. Nothing is tested here: of many readings
+    one may come near by chance.
+    """
+    judged = numbers.rename(columns={"mean": "default", "n": "default_n"})
+    judged = judged.assign(number=range(len(judged)))[judged["default_n"] > 0]
+    means = cell_means(runs[~runs["reading"].isin(UNREAD)]).rename(columns={"mean": "own"})
+    both = judged.merge(means[[*SLOT, "reading", "own", "n"]], on=SLOT)
+    off, default_off = ((both["published"] - both[mean]).abs().round(EXACT) for mean in ("own", "default"))
+    both = both.assign(within=off <= both["margin"], default_within=default_off <= both["margin"], off=off)
+    return both.sort_values(["number", "off"], kind="stable", ignore_index=True)[NUMBER_COLUMNS]
+
+
+def _row(reading: str, numbers: pd.DataFrame, tail: float) -> dict[str, object]:
+    differences = numbers["off"] - numbers["off_default"]
+    variances, seeds = numbers[["variance", "variance_default"]].to_numpy(), numbers[["n", "n_default"]].to_numpy()
+    difference = float(differences.mean())
+    half = _half_width(variances / seeds, seeds - 1, tail) / len(numbers)
+    return {
+        "reading": reading, "numbers": len(numbers), "seeds": int(numbers["n"].min()),
+        "moved": float((numbers["accuracy"] - numbers["accuracy_default"]).mean()),
+        "nearer": int((differences < 0).sum()),
+        "deviation": float(numbers["off"].mean()), "default": float(numbers["off_default"].mean()),
+        "difference": difference, "half_width": half, "verdict": verdict(difference, half),
+    }  # fmt: skip
+
+
+def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
+    """Of the interval around a sum of independent means with these squared standard errors, each estimated with this
+    freedom (Satterthwaite); `tail` is the probability beyond either end."""
+    total = errors.sum()
+    if np.isnan(total) or not total:  # a mean of one seed; or all seeds agree to the last digit
+        return float(total)
+    return float(stats.t.ppf(1 - tail, total**2 / (errors**2 / freedom).sum()) * np.sqrt(total))
+
+
+def verdict(difference: float, half_width: float) -> str:
+    """closer or farther where the interval excludes zero; undecided otherwise, and where no spread is known."""
+    if np.isnan(half_width) or abs(difference) <= half_width:
+        return UNDECIDED
+    return CLOSER if difference < 0 else FARTHER
+
+
+def conclusion(table: pd.DataFrame) -> str:
+    """What `closeness` says, in a sentence or two."""
+    closer = table[table["verdict"] == CLOSER]
+    farther = int((table["verdict"] == FARTHER).sum())
+    if closer.empty:
+        first = table.iloc[0]
+        told = (
+            f"No reading is closer to the printed numbers than the default by more than the seeds explain; the "
+            f"nearest, {first['reading']}, differs by {signed(first['difference'])} points."
+        )
+    else:
+        names = ", ".join(f"{r.reading} ({signed(r.difference)} ± {r.half_width:.2f} points)" for r in each(closer))
+        told = f"Closer to the printed numbers than the default: {names}."
+    return f"{told} Farther: {farther}. Undecided: {len(table) - len(closer) - farther}."
+
+
+def signed(value: float) -> str:
+    """+0.12, −0.12 or 0.00."""
+    return f"{round(value, 2) or 0.0:+.2f}".replace("-", "−").replace("+0.00", "0.00")

@@ -1,0 +1,206 @@
+"""What the Snakefile needs to know, planned from the config alone: studies, packs, paths. No torch, no pandas.
+
+The manifest of a pack is the declared output of its job; records and checkpoints are not, because Snakemake deletes
+declared outputs before a job and after a failure.
+"""
+
+import contextlib
+import json
+import os
+import sys
+import time
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnstudy import datasets, paths
+from bnstudy.design.study import Pack, Study, plan, wants_gpu
+from bnstudy.design.timing import Timing, shown, timings
+from bnstudy.results import rounds, valid
+from bnstudy.results.timings.record import stored
+from bnstudy.studies import config
+from bnstudy.studies.selection import narrow
+
+
+@dataclass(frozen=True, slots=True)
+class Dag:
+    """The studies with their packs, or with their timings if they time epochs.
+
+    results, reports   the folders of this workflow run
+    asked              the study that `bnstudy run` was started for; empty under plain Snakemake
+    """
+
+    studies: dict[str, Study]
+    packs: dict[str, tuple[Pack, ...]]
+    timings: dict[str, tuple[Timing, ...]]
+    results: Path
+    reports: Path
+    config: Path
+    asked: str
+
+    @classmethod
+    def plan(cls, configfile: str | os.PathLike, options: Mapping[str, Any]) -> "Dag":
+        """Plan from the config file and Snakemake's `--config` values: only_where (space-separated key=value) and
+        only_seeds (comma-separated) narrow the study named by only_study."""
+        studies = dict(config.load(Path(configfile)).studies)
+        narrowed = str(options.get("only_study", ""))
+        if narrowed in studies:
+            studies[narrowed] = narrow(studies[narrowed], options.get("only_where"), options.get("only_seeds"))
+        packs = {name: tuple(plan(study.runs())) for name, study in studies.items()}
+        timed = {name: tuple(timings(study.cells)) if study.timing else () for name, study in studies.items()}
+        return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), narrowed)
+
+    def clear_gaps(self) -> None:
+        """Remove what would keep Snakemake from running a job that has work to do:
+
+        - the manifest of a pack if one of its runs has no result by now, or an own record newer than the manifest;
+        - the manifest of a timing without records;
+        - each note that a data set is absent.
+
+        In a round of `--fresh`, only results since its start count for the study asked for. One stat per record.
+        """
+        since, asked = rounds.since(), self.studies.get(self.asked)
+        renewed = {*asked.runs(), *self.timings[asked.name]} if since is not None and asked else set()
+        self._clear_timings(renewed, since)
+        self._clear_packs(renewed, since)
+        for name in datasets.REGISTRY:
+            note = paths.data_state(self.results, name)
+            with contextlib.suppress(OSError, ValueError):
+                if json.loads(note.read_text()).get("state") != "present":
+                    note.unlink()
+        self._age_notes()
+        self._clear_future()
+
+    def _clear_timings(self, renewed: Set[Any], since: float | None) -> None:
+        for timing in self._timing_by_id().values():
+            manifest = paths.timed(self.results, timing.id)
+            counts = rounds.written(manifest, since if timing in renewed else None) is not None
+            if manifest.exists() and not (counts and any(stored(self.results, [timing]))):
+                manifest.unlink(missing_ok=True)
+
+    def _clear_packs(self, renewed: Set[Any], since: float | None) -> None:
+        manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
+        made = {manifest: time_made for manifest in manifests if (time_made := rounds.written(manifest)) is not None}
+        runs = {run for manifest in made for run in manifests[manifest]}
+        found = valid.by_stat(runs - renewed, self.results) | valid.by_stat(runs & renewed, self.results, since)
+        for manifest, time_made in made.items():
+            if any(_outdates(found[run], time_made) for run in manifests[manifest]):
+                manifest.unlink(missing_ok=True)
+
+    def _age_notes(self) -> None:
+        """Make no note on a data set newer than a manifest, as a copied folder may have it: its packs would run again
+        for nothing.
+
+        `ancient()` in the rule would do, but when Snakemake 9.27 has to make an existing note again, as after a kill in
+        that job, it then leaves `train` out.
+        """
+        manifests = (paths.manifest(self.results, pack) for pack in self._by_id())
+        times = [time_made for manifest in manifests if (time_made := rounds.written(manifest)) is not None]
+        for name in datasets.REGISTRY if times else ():
+            note = paths.data_state(self.results, name)
+            with contextlib.suppress(OSError):
+                if note.stat().st_mtime > min(times):
+                    os.utime(note, (min(times), min(times)))
+
+    def _clear_future(self) -> None:
+        """Set times that lie in the future (clock skew) to now: Snakemake refuses a job whose input is newer than its
+        output."""
+        for study in self.studies:
+            frames = sorted(paths.frames(self.results, study).glob("*.parquet"))
+            for path in (*self.inputs(study), *frames, paths.report(self.reports, study)):
+                with contextlib.suppress(OSError):
+                    if Path(path).stat().st_mtime > time.time():
+                        os.utime(path)
+
+    def _by_id(self) -> dict[str, Pack]:
+        return {pack.id: pack for packs in self.packs.values() for pack in packs}
+
+    def _timing_by_id(self) -> dict[str, Timing]:
+        return {timing.id: timing for timings in self.timings.values() for timing in timings}
+
+    def manifests(self, wildcards: Any) -> list[str]:
+        """Input of `aggregate`: see `inputs`."""
+        return self.inputs(wildcards.study)
+
+    def inputs(self, study: str) -> list[str]:
+        """The manifests of a study's packs and timings, and those files that exist of published runs and of timings
+        that another study made and this study's report shows.
+
+        A study's target asks for these beside its page, because Snakemake does not remake a missing intermediate file
+        if the final one exists.
+        """
+        packs = [paths.manifest(self.results, pack.id) for pack in self.packs[study]]
+        timed = [paths.timed(self.results, timing.id) for timing in self.timings[study]]
+        shared = () if timed else stored(self.results, shown(self.studies[study].cells))
+        files = (paths.published(self.results, name) for name in ("runs", "timings"))
+        published = [path for path in files if path.exists()]
+        return [str(path) for path in (*packs, *timed, *shared, *published)]
+
+    def config_of_page(self, _wildcards: Any) -> list[str]:
+        """Input of `report`: the config, whose margins and questions the page shows. Omitted if its time lies in the
+        future (clock skew): Snakemake refuses a job whose input is newer than its output."""
+        return [str(self.config)] if (rounds.written(self.config) or 0.0) <= time.time() else []
+
+    def config_file(self, _wildcards: Any) -> str:
+        """Parameter of `report`."""
+        return str(self.config)
+
+    def timed_cells(self, wildcards: Any) -> list[str]:
+        """Parameter of `time`: the keys of the two cells of a timing."""
+        return [cell.key for cell in self._timing_by_id()[wildcards.timing].cells.values()]
+
+    @property
+    def default(self) -> str:
+        """The study that plain `snakemake` builds: demo, else the first of the config."""
+        return "demo" if "demo" in self.studies else next(iter(self.studies))
+
+    def seeds(self, wildcards: Any) -> str:
+        """Parameter of `aggregate` and `report`: a study's seeds as `--seeds` takes them."""
+        return "".join(f"{seed}," for seed in self.studies[wildcards.study].seeds)
+
+    def data_state(self, wildcards: Any) -> str:
+        """Input of `train`: the note on the data set of the pack."""
+        return str(paths.data_state(self.results, self._by_id()[wildcards.pack].runs[0].cell.dataset))
+
+    def gpus(self, wildcards: Any) -> int:
+        """Resource of `train` and `time`: 1 if any network of the pack or timing wants a GPU, else 0."""
+        if hasattr(wildcards, "pack"):
+            cells = [run.cell for run in self._by_id()[wildcards.pack].runs]
+        else:
+            cells = list(self._timing_by_id()[wildcards.timing].cells.values())
+        return int(any(wants_gpu(cell) for cell in cells))
+
+    def run_ids(self, wildcards: Any) -> list[str]:
+        """Parameter of `train`: `key:seed` of each run of a pack."""
+        return [f"{run.cell.key}:{run.seed}" for run in self._by_id()[wildcards.pack].runs]
+
+
+def _outdates(found: float | valid.Row | None, made: float) -> bool:
+    """Return True if a run has no result, or an own record newer than a manifest made at `made`. A record from the
+    future (clock skew) does not count as newer."""
+    return found is None or (isinstance(found, float) and made < found <= time.time())
+
+
+def device(resources: Any, elsewhere: bool) -> str:
+    """Parameter of `train` and `time`: on a cluster, exactly the device that the job requested; no fallback."""
+    if not elsewhere:
+        return "auto"
+    return "cuda" if resources.get("gpu") else "cpu"
+
+
+def beside(workflow: Any, path: str) -> Any:
+    """What `include` needs for a path beside the current Snakefile.
+
+    If that lies in the root of a git repository, as in a module deployed by the workflow catalog, Snakemake 9.27 puts a
+    slash before the path, and no path in a repository begins with one.
+    """
+    found = workflow.current_basedir.join(path)
+    if hasattr(type(found), "ref"):
+        found.path = found.path.lstrip("/")
+    return found
+
+
+def find_commands() -> None:
+    """Put this Python's folder first on PATH, so that jobs call the `bnstudy` of this environment, activated or not."""
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])

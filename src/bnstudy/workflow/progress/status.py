@@ -1,0 +1,193 @@
+"""The progress of studies: a row per study and model, the runs in training, and how long the rest will take.
+
+Durations are those measured on this machine: of runs of the same cell, else of the same network, data and protocol,
+else of runs in training that have a checkpoint. Without a measurement a duration is unknown, unless it is estimated
+from the operation count (`estimate`), which imports torch.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from bnstudy import paths
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import name
+from bnstudy.design.study import Study
+from bnstudy.design.timing import timings
+from bnstudy.results import provenance
+from bnstudy.results.timings.record import stored
+from bnstudy.training.estimate import typical_share
+from bnstudy.workflow.progress.watch import DONE, RUNNING, WAITING, RunState, Watch
+
+Row = dict[str, Any]
+States = Mapping[Run, RunState]
+Seconds = Mapping[Run, float]
+
+LENGTH = ("model", "dataset", "width", "hidden", "dense_layers", "train_size", "epochs", "steps", "batch_size")
+ALIKE: tuple[Callable[[Cell], Any], ...] = (
+    lambda cell: cell.key,
+    lambda cell: (*(getattr(cell, field) for field in LENGTH), cell.norm),
+    lambda cell: tuple(getattr(cell, field) for field in LENGTH),
+)
+"""What two cells share whose runs take about as long, the nearest first."""
+
+
+def machine() -> tuple[str, int | None]:
+    """What a duration depends on: the processor and how many there are."""
+    return provenance.cpu_model(), os.cpu_count()
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One look: a row per study and model (see `rows`), and the same of all their runs, each counted once."""
+
+    rows: list[Row]
+    total: Row
+
+
+class Look:
+    """Looks at studies again and again.
+
+    count   seconds of the runs that were never measured, asked once: they do not change
+    """
+
+    def __init__(self, studies: Sequence[Study], results: Path, count: Callable[[States], Seconds] | None = None):
+        self._studies, self._results = studies, results
+        self._runs = list(dict.fromkeys(run for study in studies for run in study.runs()))
+        self._watch = Watch(results, machine())
+        self._counted: Seconds = count(self._watch.look(self._runs)) if count else {}
+
+    def __call__(self) -> Now:
+        states = self._watch.look(self._runs)
+        seconds = {**self._counted, **remaining(states)}
+        found = rows(self._studies, states, seconds, self._results)
+        return Now(found, _total(found, states, seconds))
+
+
+def rows(studies: Sequence[Study], states: States, seconds: Seconds, results: Path) -> list[Row]:
+    """A row per study and model: study, model, runs = done + running + waiting; of those done, published and diverged;
+    damaged (records that do not verify); hours_left of one process, None if nothing is known of it, and unmeasured,
+    how many runs are not in it; in_training, a row per run.
+
+    seconds   what is left of each unfinished run, as far as known
+    """
+    found = []
+    for study in studies:
+        if study.timing:
+            found += _timed(study, results)
+        for model in dict.fromkeys(cell.model for cell in study.trained):
+            own = {run: states[run] for run in study.runs() if run.cell.model == model}
+            found.append(_row(study.name, model, own, seconds))
+    return found
+
+
+def _total(found: Sequence[Row], states: States, seconds: Seconds) -> Row:
+    """The row of all runs, each counted once, and of all timings."""
+    total = _row("all", "", states, seconds)
+    for row in found:
+        if row["timed"]:
+            total |= {column: total[column] + row[column] for column in ("runs", "done", "published", "waiting")}
+    return total
+
+
+def _row(study: str, model: str, own: States, seconds: Seconds) -> Row:
+    phases = Counter(s.phase for s in own.values())
+    left = [run for run, s in own.items() if s.phase != DONE]
+    known = [seconds[run] for run in left if run in seconds]
+    return {
+        "study": study, "model": model, "timed": False, "runs": len(own),
+        "done": phases[DONE], "published": sum(s.published for s in own.values()),
+        "diverged": sum(s.outcome == "diverged" for s in own.values()),
+        "running": phases[RUNNING], "waiting": phases[WAITING], "damaged": sum(s.damaged for s in own.values()),
+        "hours_left": sum(known) / 3600 if known or not left else None, "unmeasured": len(left) - len(known),
+        "in_training": [_in_training(run, s) for run, s in own.items() if s.phase == RUNNING],
+    }  # fmt: skip
+
+
+def _in_training(run: Run, state: RunState) -> Row:
+    pid, host = state.owner or (None, None)
+    label = {"name": name(run.cell), "key": run.cell.key, "seed": run.seed}
+    return label | {"epoch": state.epoch, "epochs": run.cell.periods, "pid": pid, "host": host}
+
+
+def _timed(study: Study, results: Path) -> list[Row]:
+    """Rows of a study that times epochs and trains nothing: its timings are its runs."""
+    published: set[str] = set()
+    if paths.published(results, "timings").exists():
+        from bnstudy.results.publication.timings import texts
+
+        published = set(texts(results))
+    found = []
+    for model in dict.fromkeys(cell.model for cell in study.cells):
+        asked = timings(cell for cell in study.cells if cell.model == model)
+        own = [timing for timing in asked if any(stored(results, [timing]))]
+        other = [timing for timing in asked if timing not in own and not published.isdisjoint(timing.record_keys())]
+        done = len(own) + len(other)
+        found.append({
+            "study": study.name, "model": model, "timed": True, "runs": len(asked), "done": done,
+            "published": len(other), "diverged": 0, "running": 0, "waiting": len(asked) - done, "damaged": 0,
+            "hours_left": 0.0 if done == len(asked) else None, "unmeasured": 0, "in_training": [],
+        })  # fmt: skip
+    return found
+
+
+# how long
+
+
+def remaining(states: States) -> dict[Run, float]:
+    """Seconds of one process that each unfinished run still takes; runs of which nothing is known are not in it."""
+    measured = _by_likeness((run.cell, s.seconds) for run, s in states.items() if s.seconds is not None)
+    projected = _by_likeness((run.cell, p) for run, s in states.items() if (p := _projected(run.cell, s)))
+    found = {}
+    for run, state in states.items():
+        whole = _nearest(run.cell, measured) or _nearest(run.cell, projected)
+        if whole is not None and state.phase != DONE:
+            found[run] = _rest(whole, state)
+    return found
+
+
+def _projected(cell: Cell, state: RunState) -> float | None:
+    """Seconds that a run with a checkpoint will have taken in the end."""
+    if state.epoch is None or not state.epoch_seconds:
+        return None
+    return max(state.epoch + 1, cell.periods * typical_share(cell)) * state.epoch_seconds
+
+
+def _rest(whole: float, state: RunState) -> float:
+    """What is left of a whole run: at least one epoch of one that has begun."""
+    if state.epoch is None or not state.epoch_seconds:
+        return whole
+    return max(whole - state.epoch * state.epoch_seconds, state.epoch_seconds)
+
+
+def _by_likeness(durations: Iterable[tuple[Cell, float]]) -> list[dict[Any, float]]:
+    """For each of ALIKE, the median duration of each kind of cell."""
+    kinds: list[dict[Any, list[float]]] = [{} for _ in ALIKE]
+    for cell, seconds in durations:
+        for group, alike in zip(kinds, ALIKE, strict=True):
+            group.setdefault(alike(cell), []).append(seconds)
+    return [{kind: median(values) for kind, values in group.items()} for group in kinds]
+
+
+def _nearest(cell: Cell, durations: Sequence[Mapping[Any, float]]) -> float | None:
+    found = (group.get(alike(cell)) for group, alike in zip(durations, ALIKE, strict=True) if group)
+    return next((seconds for seconds in found if seconds is not None), None)
+
+
+def count(states: States, device: str) -> dict[Run, float]:
+    """Seconds of those unfinished runs that were never measured, from their multiplications and this machine's rate."""
+    from bnstudy.training.estimate import estimate
+
+    known = remaining(states)
+    unknown = [run for run, s in states.items() if s.phase != DONE and run not in known]
+    hours = {(e.model, e.dataset): e.typical_hours / e.runs for e in estimate(unknown, device, 1)} if unknown else {}
+    return {run: 3600 * hours[run.cell.model, run.cell.dataset] for run in unknown}
+
+
+def at_work(found: Iterable[Row]) -> int:
+    """How many processes train, each counted once."""
+    return len({(run["pid"], run["host"]) for row in found for run in row["in_training"]})

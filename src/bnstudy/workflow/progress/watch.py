@@ -1,0 +1,70 @@
+"""The state of each run: done, running or waiting, from the files of results alone; changes nothing, takes no lock.
+
+Looking at hundreds of runs must take a moment, so results are read by digest (`standing.by_digest`). A run in training
+is known by its lock, its epoch by the newest checkpoint.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bnstudy import lock, paths
+from bnstudy.design.cell import Run
+from bnstudy.results import store, valid
+
+DONE, RUNNING, WAITING = "done", "running", "waiting"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunState:
+    """The state of a run.
+
+    phase      DONE: it has a result; RUNNING: a living process holds its lock; else WAITING
+    outcome    of a run that is done
+    published  done by a published run, without an own record
+    damaged    it has an own record that does not verify
+    seconds    of training, if its record was made on a machine like this one
+    epoch      of the newest checkpoint of a run in training, and the seconds that this epoch took
+    owner      pid and host of the process that holds its lock
+    """
+
+    phase: str
+    outcome: str = ""
+    published: bool = False
+    damaged: bool = False
+    seconds: float | None = None
+    epoch: int | None = None
+    epoch_seconds: float | None = None
+    owner: tuple[int, str] | None = None
+
+
+class Watch:
+    """Looks at the same results repeatedly; a record that has not changed is read once."""
+
+    def __init__(self, results: Path, machine: tuple[str, int | None]):
+        self._results, self._machine = results, machine
+        self._cache: valid.Cache = {}
+
+    def look(self, runs: Iterable[Run]) -> dict[Run, RunState]:
+        """The state of each of these runs. Raises DataError if the published files cannot be read."""
+        damaged: set[Run] = set()
+        found = valid.by_digest(runs, self._results, self._cache, lambda run, _: damaged.add(run))
+        return {run: self._state(run, result, run in damaged) for run, result in found.items()}
+
+    def _state(self, run: Run, found: valid.Digested | valid.Row | None, damaged: bool) -> RunState:
+        if found is None:
+            return self._unfinished(run, damaged)
+        if isinstance(found, valid.Digested):
+            seconds = found.seconds if found.machine == self._machine else None
+            return RunState(phase=DONE, outcome=found.outcome, seconds=seconds)
+        return RunState(phase=DONE, outcome=found["outcome"], published=True, damaged=damaged)
+
+    def _unfinished(self, run: Run, damaged: bool) -> RunState:
+        owner = lock.holder(paths.run_lock(self._results, run.cell.key, run.seed))
+        if owner is None:
+            return RunState(phase=WAITING, damaged=damaged)
+        newest = next((h["progress"] for h in store.glance(self._results, run) if h.get("progress")), {})
+        return RunState(
+            phase=RUNNING, damaged=damaged, owner=(int(owner["pid"]), str(owner["host"])),
+            epoch=newest.get("epoch"), epoch_seconds=newest.get("epoch_seconds"),
+        )  # fmt: skip

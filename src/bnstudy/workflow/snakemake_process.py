@@ -1,0 +1,208 @@
+"""Snakemake and its jobs as one group of processes: started, followed, told to stop, asked why it failed.
+
+Snakemake's own words go to results/logs/snakemake.log; what people see is one line per finished run, and where a
+job failed its own cause.
+"""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bnstudy import console, disk, lock, paths
+from bnstudy.design.cell import Run
+from bnstudy.design.study import Study
+from bnstudy.errors import (
+    FAILURES,
+    FULL_OR_FORBIDDEN,
+    INTERNAL,
+    TRY_AGAIN,
+    StudyError,
+    TryAgain,
+    UsageError,
+    WriteError,
+)
+from bnstudy.results import rounds, valid
+from bnstudy.results.record import Record
+from bnstudy.training.output import record_line
+
+POLL = 0.5  # seconds between two looks at what is done
+STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a study is read from and written to."""
+
+    config: Path
+    results: Path
+    data: Path
+    reports: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.results / "logs"
+
+
+def workflow_file(config: Path) -> Path:
+    """The Snakefile: beside the config, else here, else the one that comes with the package. Raises UsageError."""
+    for folder in (config.resolve().parent, Path.cwd(), paths.shipped()):
+        if (folder / "Snakefile").is_file():
+            return folder / "Snakefile"
+    raise UsageError(
+        "Snakefile: not found beside the config", "Run this in a checkout, or use `bnstudy train` instead."
+    )
+
+
+def scheduling(processes: int, profile: Path | None) -> list[str]:
+    """Snakemake's words on where and how to run. Raises UsageError if there is no such profile."""
+    if profile is None:
+        return ["--cores", str(processes), "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input"]
+    folder = paths.profile(profile)
+    if not any(folder.glob("config*.yaml")):
+        raise UsageError(f"--profile {profile}: holds no config.yaml", "Name a folder, for instance profiles/slurm.")
+    return ["--workflow-profile", str(folder)]
+
+
+def snakemake(
+    place: Place, study: Study, narrowed: dict[str, str], how: list[str], todo: Sequence[Run],
+    outcomes: dict[Run, str], since: float | None = None,
+) -> None:  # fmt: skip
+    """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
+
+    since   the start of the round of `--fresh`; None outside a round
+
+    Every record is locked by itself and every file appears whole, so Snakemake's own folder lock is replaced
+    by ours, which dies with its owner. Raises TryAgain on a signal, StudyError if a job failed.
+    """
+    given = [f"{key}={value}" for key, value in narrowed.items() if value]
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
+               "--configfile", str(place.config), "--nolock", *how,
+               "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
+    failures, log = place.logs / "failures", place.logs / "snakemake.log"
+    disk.write(failures, b"")
+    environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})
+    ask = signal.SIGINT if "--workflow-profile" in how else signal.SIGTERM
+    with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
+        status = _follow(process, place, todo, outcomes, since or 0.0)
+    if asked():
+        raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
+    if status:
+        raise _failure(study, failures, log, killed=status < 0)
+
+
+def _environment(place: Place, failures: Path) -> dict[str, str]:
+    """The jobs find this environment's programs first, and read the same folders from variables."""
+    return os.environ | {
+        "BNSTUDY_RESULTS": str(place.results),
+        "BNSTUDY_DATA": str(place.data),
+        "BNSTUDY_REPORTS": str(place.reports),
+        FAILURES: str(failures.resolve()),
+        lock.FRONT: socket.gethostname(),
+    }
+
+
+@contextlib.contextmanager
+def _group(
+    command: list[str], environment: dict[str, str], words, ask: signal.Signals
+) -> Iterator[tuple[subprocess.Popen, Callable[[], bool]]]:
+    """Snakemake and its jobs as one process group, which gets our signals: each run stops at its next batch.
+
+    ask   how it gets them: at SIGINT Snakemake also cancels what it gave to a cluster; at SIGTERM it waits for that
+    A second signal kills the group. When the block is left, no process of the group is left.
+    """
+    process = subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=words, stderr=subprocess.STDOUT, process_group=0
+    )
+    asked: list[int] = []
+
+    def forward(number: int, _frame: object) -> None:
+        asked.append(number)
+        if len(asked) == 1:
+            console.say("stopping: runs in training keep their last checkpoint (once more to stop at once)")
+        _signal_group(process.pid, ask if len(asked) == 1 else signal.SIGKILL)
+
+    before = {s: signal.signal(s, forward) for s in STOPPING if signal.getsignal(s) is not signal.SIG_IGN}
+    try:
+        yield process, lambda: bool(asked)
+        while _signal_group(process.pid, 0):
+            time.sleep(POLL / 5)
+    except BaseException:
+        _signal_group(process.pid, signal.SIGTERM)
+        process.wait()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _signal_group(group: int, number: int) -> bool:
+    """Whether there still is a process in the group to send this to."""
+    try:
+        os.killpg(group, number)
+        return True
+    except (ProcessLookupError, PermissionError):  # macOS says the second of a group of zombies
+        return False
+
+
+def _follow(
+    process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str], since: float
+) -> int:
+    """Wait for Snakemake, report each run of `todo` whose record appears, and return the exit status."""
+    pending = list(todo)
+    with console.counting(len(todo), "runs trained") as tell:
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(POLL)
+            there = [run for run, seen in valid.by_stat(pending, place.results, since).items() if seen is not None]
+            for run, found in valid.verified(there, place.results, lambda line: None, since):
+                if isinstance(found, Record):
+                    pending.remove(run)
+                    outcomes[run] = found.outcome
+                    tell(len(todo) - len(pending), record_line(found))
+                    if not pending:
+                        console.say("tables, figures and page follow")
+            if process.returncode is not None:
+                return process.returncode
+
+
+def _told(failures: Path) -> Iterator[dict[str, Any]]:
+    """What jobs wrote on why they failed; a line that was torn, as by two machines at once, is left out."""
+    for line in failures.read_text(errors="replace").splitlines():
+        with contextlib.suppress(ValueError):
+            yield json.loads(line)
+
+
+def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
+    """What the failed jobs said; without a word of theirs, what Snakemake said."""
+    told = list(_told(failures))
+    told.sort(key=lambda each: each["code"] == TRY_AGAIN)  # a job that a cluster stopped and started again is no cause
+    if told:
+        causes = list(dict.fromkeys(each["cause"] for each in told))
+        more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
+        error = StudyError(f"{study.name}: {causes[0]}{more}", f"{told[0]['remedy']} Logs: {log.parent}")
+        error.exit_code = told[0]["code"]
+        return error
+    words = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    if killed or any(line.startswith("Error in rule") for line in words):
+        return TryAgain(
+            f"{study.name}: a process was killed, perhaps for want of memory",
+            f"Run the same command again, perhaps with fewer --cores. Log: {log}",
+        )
+    last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no word")
+    wall = re.search(r"\[Errno (\d+)\] ([^:]+)(: .+)?", last)
+    if wall and int(wall[1]) in FULL_OR_FORBIDDEN:  # Snakemake makes the folders of outputs itself
+        remedy = "Free space or make the folder writable, then run the same command again; nothing finished is lost."
+        return WriteError(f"{study.name}: {wall[2]}{wall[3] or ''}", remedy)
+    error = StudyError(f"{study.name}: Snakemake ended with: {last}", f"All of its words: {log}")
+    error.exit_code = INTERNAL
+    return error

@@ -1,0 +1,101 @@
+"""`bnstudy.load`: the frames that `aggregate` writes, made in memory; and importing bnstudy stays light."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+import bnstudy
+import synthetic
+from bnstudy import paths
+from bnstudy.design.cell import Cell, Run
+from bnstudy.errors import UsageError
+from bnstudy.results import frames, store
+from bnstudy.results.collect import Results
+from bnstudy.results.timings import frame as timing
+from bnstudy.studies.config import load as load_config
+from command_line import ROOT, call, environment
+
+CONFIG = """\
+seeds: 2
+margins: {default: 1.0}
+studies:
+  thesis:
+    question: What is measured?
+    cells:
+      - {dataset: digits, model: mlp, norm: [none, batch]}
+"""
+CELLS = [Cell(dataset="digits", model="mlp", norm=norm) for norm in ("none", "batch")]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    made = tmp_path_factory.mktemp("loading")
+    (made / "config.yaml").write_text(CONFIG)
+    store.open_results(made / "results")
+    for run in [Run(CELLS[0], 0), Run(CELLS[0], 1), Run(CELLS[1], 0)]:
+        store.put_record(made / "results", synthetic.record(run, epochs_run=4))
+    path = paths.record(made / "results", CELLS[0].key, 1)
+    path.write_text(path.read_text().replace('"seed":1', '"seed":9'))
+    return made
+
+
+def load(folder: Path, **options) -> Results:
+    said: list[str] = []
+    found = bnstudy.load(config=folder / "config.yaml", results=folder / "results", say=said.append, **options)
+    assert len(said) == (not options)
+    return found
+
+
+def test_importing_bnstudy_is_light():
+    look = "import sys, bnstudy; print(sorted({'torch', 'pandas', 'numpy', 'pydantic'} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", look], env=environment(ROOT), capture_output=True, text=True)
+    assert done.stdout == "[]\n", done.stderr
+    assert not hasattr(bnstudy, "laod")
+
+
+def test_the_frames_are_those_that_aggregate_writes(folder, capsys, monkeypatch):
+    found = load(folder)
+    assert found.runs[["key", "seed"]].values.tolist() == [[CELLS[1].key, 0], [CELLS[0].key, 0]]
+    assert len(found.missing) == 2
+    words = ["--config", str(folder / "config.yaml"), "--results", str(folder / "results")]
+    ended = call(capsys, "aggregate", *words)
+    assert ended.code == 0
+    assert "thesis: 2 runs (all own), 2 missing" in ended.err
+    written = frames.get(folder / "results", "thesis")
+    for kept in frames.KEPT:
+        pd.testing.assert_frame_equal(getattr(found, kept), getattr(written, kept))
+    pd.testing.assert_frame_equal(found.timings, timing.get(folder / "results", "thesis"))
+
+
+def test_narrowed(folder):
+    assert load(folder, where="norm=batch").runs["norm"].tolist() == ["batch"]
+    assert load(folder, where=["norm=batch", "model=mlp"], seeds=1).missing.empty
+    assert load(folder, seeds=[5]).missing["seed"].tolist() == [5, 5]
+    assert load(folder, seeds="0,").datasets == ("digits",)
+
+
+def test_published_runs_join_own_ones(tmp_path):
+    found = bnstudy.load("thesis", config=ROOT / "config.yaml", results=ROOT / "results", where="model=mlp")
+    assert "published" in set(found.runs["origin"])
+    assert set(found.runs["key"]) >= set(found.layers["key"].cat.categories)
+
+
+def test_where_there_is_no_config_the_one_of_the_package_holds(folder, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("BNSTUDY_RESULTS", str(tmp_path / "results"))
+    assert bnstudy.load("demo").study == load_config(ROOT / "config.yaml").studies["demo"]
+    with pytest.raises(UsageError, match=r"absent\.yaml"):
+        bnstudy.load("demo", config="absent.yaml")
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    with pytest.raises(UsageError, match="demo: no such study"):
+        bnstudy.load("demo")
+
+
+def test_what_is_no_study_is_refused(folder):
+    with pytest.raises(UsageError, match=r"thseis: no such study.*nearest: thesis"):
+        bnstudy.load("thseis", config=folder / "config.yaml")
+    with pytest.raises(UsageError, match="model=cnn"):
+        load(folder, where="model=cnn", seeds=1)
