@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import pages
 import synthetic
 from bnstudy import figures, printed, report
 from bnstudy.claims import REGISTRY, published_support, rows
@@ -123,7 +124,7 @@ def test_all_figures_and_tables_are_drawn_and_nothing_is_empty(whole, tmp_path):
     states = {t.id: t.state for t in shown(planned(THESIS.cells, THESIS.seeds), whole.runs, timings(), MARGINS)}
     assert states == dict.fromkeys(("B.1", "B.2", "B.3", "B.4"), "complete")
     assert set(numbers(THESIS, whole)["verdict"]) == {"reproduced", "broken as published"}
-    text = page.read_text()
+    text = pages.read(page)
     assert len(re.findall(r'<figure id="fig_7_', text)) == 40
     assert len(re.findall(r'<figure id="fig_[236]_', text)) == 14
     assert len(re.findall(r'<figure id="fig_L[12]"', text)) == 2
@@ -145,7 +146,7 @@ def test_a_third_missing_is_marked_and_never_averaged(less, tmp_path):
     kept, built = less
     check_gaps(THESIS, kept, built)
     page = report.write(THESIS, built, timings(), MARGINS, tmp_path)
-    text = page.read_text()
+    text = pages.read(page)
     assert f"{len(THESIS.runs()) - len(kept)} of {len(THESIS.runs())} runs have no record" in text
     assert len(re.findall(r'<figure id="fig_7_', text)) == 40
     assert '<span class="state">partial</span>' in text

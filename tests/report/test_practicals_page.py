@@ -9,6 +9,7 @@ import re
 import pandas as pd
 import pytest
 
+import pages
 import synthetic
 from bnstudy import report, tables
 from bnstudy.claims import REGISTRY as THESIS_CLAIMS
@@ -362,7 +363,7 @@ def test_the_page_of_their_study(share, tmp_path):
     wanted = {"none": [], "some": STUDY.runs()[::3], "all": STUDY.runs()}[share]
     built = frames.build([synthetic.record(run, epochs_run=3) for run in wanted], STUDY.runs())
     page = report.write(STUDY, built, None, DEFAULT, tmp_path)
-    text = page.read_text()
+    text = pages.read(page)
     assert all(f">{row}</th>" in text for row in ROWS)
     assert re.findall(r'id="claim-(P\d\d)"', text) == list(claims.registry())
     assert "all 50,000 training images" in text
@@ -382,6 +383,6 @@ def test_the_page_of_another_study_says_nothing_of_them(tmp_path):
     cells = [Cell(dataset="mnist", model="mlp", norm=n) for n in ("none", "batch")]
     other = Study("small", "?", tuple(cells), (0,))
     page = report.write(other, frames.build([], other.runs()), None, DEFAULT, tmp_path)
-    assert "course report" not in page.read_text().lower()
+    assert "course report" not in pages.read(page).lower()
     assert not list((page.parent / "tables").glob("p*"))
     assert len(pd.read_csv(page.parent / "claims.csv")) == 120

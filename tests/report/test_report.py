@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+import pages
 import synthetic
 from bnstudy import report
 from bnstudy.design.cell import Cell, Run
@@ -68,7 +69,7 @@ def written(tmp_path_factory):
 
 def test_every_file_the_page_refers_to_is_there(written):
     _, path = written
-    page = Page(path.read_text())
+    page = Page(pages.read(path))
     assert path.parts[-2:] == ("small", "index.html")
     for address in page.addresses:
         if address.startswith("#"):
@@ -81,14 +82,14 @@ def test_every_file_the_page_refers_to_is_there(written):
 
 
 def test_no_request_can_leave_the_folder(written):
-    text = written[1].read_text()
+    text = pages.read(written[1])
     assert not re.search(r"https?://|url\(|@import", text)
     assert "script" not in Page(text).tags
     assert "default-src 'none'" in text
 
 
 def test_verdicts_come_first_and_are_right(written):
-    text = written[1].read_text()
+    text = pages.read(written[1])
     assert text.index('id="verdicts"') < text.index('id="tables"') < text.index('id="figures"')
     tally = dict(re.findall(r'<li class="v-([\w-]+)"><strong>(\d+)</strong>', text))
     assert sum(map(int, tally.values())) == 4  # the numbers of its cells
@@ -98,7 +99,7 @@ def test_verdicts_come_first_and_are_right(written):
 
 def test_every_cell_has_its_commands(written):
     study, path = written
-    text = path.read_text()
+    text = pages.read(path)
     for cell in study.cells:
         assert f"bnstudy train {name(cell)}<" in text
     assert "bnstudy try dataset=mnist model=mlp norm=none lr=0.1<" in text
@@ -106,7 +107,7 @@ def test_every_cell_has_its_commands(written):
 
 def test_a_number_of_a_table_leads_to_its_runs(written):
     study, path = written
-    text = path.read_text()
+    text = pages.read(path)
     table = text[text.index('id="table-b1"') :].split("</article>")[0]
     for cell in study.cells:
         assert f'href="#cell-{cell.key}"' in table
@@ -123,7 +124,7 @@ def test_numbers_that_differ_are_named_first(tmp_path):
         for r in study.runs()
         if r.cell.norm == "none"
     ]
-    text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path))
     (said,) = re.findall(r"<p>Printed and ours, where they differ: (.*)</p>", text)
     assert re.findall(r">(MLP, MNIST, vanilla, .*?)</a> ([\d.]+) and ([\d.]+\d)", said) == [
         ("MLP, MNIST, vanilla, ReLU baseline", "98.0", "90.1"),
@@ -201,7 +202,7 @@ def test_hostile_texts_are_inert(tmp_path):
         for r in study.runs()
     ]  # fmt: skip
     built = frames.build(records[:-1], study.runs(), reasons={study.runs()[-1]: HOSTILE})
-    text = report.write(study, built, None, {"default": 1.0, HOSTILE: 2.0}, tmp_path).read_text()
+    text = pages.read(report.write(study, built, None, {"default": 1.0, HOSTILE: 2.0}, tmp_path))
     page = Page(text)
     assert not page.handlers
     assert "script" not in page.tags
@@ -218,7 +219,7 @@ def test_a_third_missing_is_told_and_not_averaged(tmp_path):
     gone = Run(study.cells[0], 0)
     assert gone not in kept
     built = frames_of(study, kept)
-    text = report.write(study, built, None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, built, None, MARGINS, tmp_path))
     assert f"{len(runs) - len(kept)} of {len(runs)} runs have no record" in text
     assert "2 of 3 seeds run" in text
     two = built.runs[built.runs["key"] == study.cells[0].key]["test_accuracy"]
@@ -227,7 +228,7 @@ def test_a_third_missing_is_told_and_not_averaged(tmp_path):
 
 def test_the_commands_on_the_page_are_understood(tmp_path):
     study = study_of(cells_of())
-    text = html.unescape(report.write(study, frames_of(study), None, MARGINS, tmp_path).read_text())
+    text = html.unescape(pages.read(report.write(study, frames_of(study), None, MARGINS, tmp_path)))
     lines = {re.sub(r"<[^>]+>", "", line) for line in re.findall(r"<code>(bnstudy .*?)</code>", text)}
     assert {"bnstudy run --study small", "bnstudy report --study small"} <= lines
     assert {line: left for line in lines if (left := left_over(line))} == {}
@@ -236,14 +237,14 @@ def test_the_commands_on_the_page_are_understood(tmp_path):
 
 def test_nothing_trained_at_all(tmp_path):
     study = study_of(cells_of())
-    text = report.write(study, frames_of(study, []), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames_of(study, []), None, MARGINS, tmp_path))
     assert "No figure has data yet" in text
     assert "Nothing has been trained yet" in text
 
 
 def test_a_study_of_other_data_claims_no_verdict(tmp_path):
     study = study_of(cells_of("digits"))
-    text = report.write(study, frames_of(study), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames_of(study), None, MARGINS, tmp_path))
     assert "No verdict: the thesis printed no number" in text
     assert 'class="tally"' not in text
 
@@ -260,7 +261,7 @@ def test_a_study_of_other_data_claims_no_verdict(tmp_path):
 def test_the_origin_of_the_data_is_told(tmp_path, source, said):
     study = study_of(cells_of("mnist", ("dropout",)), (0, 1))
     origin = {"data_source": source, "data_digest": "ab" * 32, "engine": "reference", "commit": "c0ffee", "dirty": True}
-    text = report.write(study, frames_of(study, provenance=origin), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames_of(study, provenance=origin), None, MARGINS, tmp_path))
     warned = re.findall(r'<p class="warning">(.*?)</p>', text)
     assert [said in w for w in warned] == ([True] if said else [])
     assert "ab" * 32 in text
@@ -270,10 +271,10 @@ def test_the_origin_of_the_data_is_told(tmp_path, source, said):
 def test_the_page_tells_own_records_from_published_ones(tmp_path):
     study = study_of(cells_of("mnist", ("relu", "elu")), (0, 1))
     made = [synthetic.record(run, epochs_run=3) for run in study.runs()]
-    text = report.write(study, frames.build(made[:3], published=made[3:]), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames.build(made[:3], published=made[3:]), None, MARGINS, tmp_path))
     assert "3 own, 5 from results/published" in text
     assert [text.count(f"<small>{said}</small>") for said in ("own", "1 own, 1 published", "published")] == [1, 1, 2]
-    alone = report.write(study, frames.build(made), None, MARGINS, tmp_path / "own").read_text()
+    alone = pages.read(report.write(study, frames.build(made), None, MARGINS, tmp_path / "own"))
     assert "results/published" not in alone
 
 

@@ -6,6 +6,7 @@ import re
 
 import pytest
 
+import pages
 import synthetic
 from bnstudy import report
 from bnstudy.design.cell import Cell, make_cell
@@ -46,13 +47,13 @@ def written(tmp_path_factory):
 
 def test_every_claim_is_on_the_page_and_in_the_file_with_one_verdict(written):
     _, page, _ = written
-    found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-(\w+)"', page.read_text()))
+    found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-(\w+)"', pages.read(page)))
     with page.with_name("claims.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 120
-    assert len(re.findall('<article class="claim ', page.read_text())) == 120
+    assert len(re.findall('<article class="claim ', pages.read(page))) == 120
     assert set(found) == {row["verdict"].replace(" ", "-") for row in rows}
-    tally = dict(re.findall(r'<li class="w-([\w-]+)"><strong>(\d+)</strong>', page.read_text()))
+    tally = dict(re.findall(r'<li class="w-([\w-]+)"><strong>(\d+)</strong>', pages.read(page)))
     assert {v: int(n) for v, n in tally.items()} == {
         v.replace(" ", "-"): sum(row["verdict"] == v for row in rows) for v in claims.VERDICTS
     }
@@ -73,14 +74,13 @@ def test_places_count_claims_asked_of_one_data_set_alone(written):
     found = claims.of_study(planned(study.cells, study.seeds), built, None)
     (place,) = found["places"]
     assert place["title"] == "MLP, CIFAR10"
-    assert place["total"] == sum(place["counts"].values())
     assert place["counts"]["holds"] >= 2
     whole = found["counts"]
     assert place["counts"]["holds"] <= whole["holds"]
 
 
 def test_each_filter_has_its_rule_and_no_script(written):
-    text = written[1].read_text()
+    text = pages.read(written[1])
     ids = re.findall(r'id="(only-[\w-]+)"', text)
     assert len(ids) == 4 + 3 + 2 + 3
     for one in ids:
@@ -89,24 +89,22 @@ def test_each_filter_has_its_rule_and_no_script(written):
 
 
 def test_links_of_claims_lead_to_figures_and_tables_of_the_page(written):
-    text = written[1].read_text()
+    text = pages.read(written[1])
     article = text[text.index('id="claim-M01"') :].split("</article>")[0]
     assert re.findall(r'href="#([\w-]+)"', article) == ["fig_7_1", "table-b1"]
 
 
 def test_a_figure_says_how_its_claims_are_judged(written):
-    text = written[1].read_text()
+    text = pages.read(written[1])
     figure = text[text.index('<figure id="fig_7_1"') :].split("</figure>")[0]
-    assert (
-        '<li class="w-holds"><a href="#claim-M01">M01</a> <strong>holds</strong>: ReLU: batch norm is ahead' in figure
-    )
+    assert '<li class="w-holds"><a href="#claim-M01">M01</a><strong>holds</strong>: ReLU: batch norm is ahead' in figure
     found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-M01"()', text))
     assert list(found) == ["holds"]
     assert "K01" not in figure  # of another figure
 
 
 def test_main_claims_that_fail_are_named_first(written):
-    text = written[1].read_text()
+    text = pages.read(written[1])
     first = text[text.index("Main claims that fail") : text.index('id="tables"')].split("</ul>")[0]
     with written[1].with_name("claims.csv").open() as file:
         failing = [r["id"] for r in csv.DictReader(file) if (r["verdict"], r["priority"]) == ("fails", "1")]
@@ -116,14 +114,14 @@ def test_main_claims_that_fail_are_named_first(written):
 
 def test_a_study_of_other_data_says_that_no_claim_can_be_judged(tmp_path):
     page, _ = page_of(study_of("digits"), tmp_path)
-    text = page.read_text()
+    text = pages.read(page)
     assert "no run they could be judged on" in text
     assert '<article class="claim' not in text
 
 
 def test_reduced_cells_are_judged_as_such_and_said_to_be(tmp_path):
     page, _ = page_of(study_of("cifar10", width=0.25), tmp_path)
-    assert "reduced protocol, which is not the thesis" in page.read_text()
+    assert "reduced protocol, which is not the thesis" in pages.read(page)
 
 
 def test_runs_outside_the_study_are_not_judged(written, tmp_path):
@@ -144,16 +142,17 @@ def test_the_section_of_readings_names_the_closest(tmp_path):
         synthetic.record(r, epochs_run=2, test_accuracy=level[labels(r.cell)[1], r.cell.norm] + 0.05 * r.seed)
         for r in study.runs()
     ]
-    text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path))
     assert "Closer to the printed numbers than the default: code (" in text
     assert '<td class="r-closer">closer</td>' in text
     assert 'class="num">2, 0</td></tr>' in text  # within the margin: both, none
-    told = re.findall(r"<th scope=.row.>MLP, (.*?)</th>.*?<td><strong>(.*?)</strong></td>", text)
-    assert told == [
+    numbers = text[text.index("Numbers that the default does not reproduce") :]
+    found = re.findall(r"<th scope=.row.>MLP, (.*?)</th>.*?<td><strong>(.*?)</strong></td>", numbers)
+    assert found == [
         ("CIFAR10, vanilla, ReLU baseline", "code 50.6"),
         ("CIFAR10, batch norm, ReLU baseline", "code 51.6"),
     ]
-    without = page_of(study_of("cifar10"), tmp_path)[0].read_text()
+    without = pages.read(page_of(study_of("cifar10"), tmp_path)[0])
     assert 'id="readings"' not in without
 
 
@@ -168,7 +167,7 @@ def test_no_reading_is_nearer_to_a_constant_guess(tmp_path):
         synthetic.record(r, epochs_run=2, test_accuracy=49.0 if r.cell.lr < 0.1 else 10.0 + 20 * (not r.seed))
         for r in study.runs()
     ]
-    text = report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path).read_text()
+    text = pages.read(report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path))
     row = ("1", "3", "0.00", "0", "0.60")  # one number, of 49.6, three seeds, all of 49.0 by either: never nearer
     assert "".join(f'<td class="num">{number}</td>' for number in row) in text
     assert "learning rate 0.1</th>" not in text[text.index('id="readings"') : text.index('id="gaps"')]

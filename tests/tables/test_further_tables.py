@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import pages
 import synthetic
 from bnstudy import report, tables
 from bnstudy.design.cell import Cell, Run
@@ -122,7 +123,7 @@ def page(tmp_path_factory):
 
 
 def test_the_page_answers_the_study_of_extras(page):
-    text = page.read_text()
+    text = pages.read(page)
     shown = text[text.index('<section id="tables">') : text.index('<section id="figures">')]
     table = shown[shown.index('id="table-x1"') :]
     for row in ("schedule=exponential", "optimizer=adam lr=0.001", "lr=0.1 grad_clip=1"):
@@ -133,4 +134,4 @@ def test_the_page_answers_the_study_of_extras(page):
 
 
 def test_only_numbers_of_the_study_are_counted_as_not_run(page):
-    assert "2 printed accuracies of the thesis belong to this study. 2 of them have been run." in page.read_text()
+    assert "2 printed accuracies of the thesis belong to this study. 2 of them have been run." in pages.read(page)

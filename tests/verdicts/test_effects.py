@@ -11,6 +11,7 @@ import pytest
 from matplotlib.colors import to_rgb
 from scipy import stats as distributions
 
+import pages
 import synthetic
 from bnstudy import printed, report, tables
 from bnstudy.design.cell import Cell
@@ -271,7 +272,7 @@ def test_the_page_shows_the_effect(tmp_path):
     study = study_of(("relu", "elu", "lr_high"))
     built = run(study)
     page = report.write(study, built, None, {"default": 1.0}, tmp_path)
-    text, found = page.read_text(), effects(built.runs, printed.accuracy())
+    text, found = pages.read(page), effects(built.runs, printed.accuracy())
     shown = text[text.index('id="effect"') : text.index('id="tables"')]
     assert text.index('id="verdicts"') < text.index('id="effect"')
     assert found["learns"].tolist() == [True, True, False]
@@ -304,5 +305,5 @@ def test_a_pair_of_which_runs_are_missing_is_partial():
 def test_a_page_without_printed_pairs_says_nothing_of_effects(tmp_path):
     study = study_of(("relu",), width=0.5)
     page = report.write(study, run(study), None, {"default": 1.0}, tmp_path)
-    assert 'id="effect"' not in page.read_text()
+    assert 'id="effect"' not in pages.read(page)
     assert not list((page.parent / "figures").glob("fig_E1*"))

@@ -143,8 +143,8 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
     table = accuracies.counts(numbers)
     rows = [
         {
-            "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
-            "counts": (counts := {v: int(row[v]) for v in accuracies.VERDICTS}), "total": sum(counts.values()),
+            "title": f"{style.model(row['model'])}, {style.dataset(row['dataset'])}",
+            "counts": {v: int(row[v]) for v in accuracies.VERDICTS},
         }
         for row in table.reset_index().to_dict("records")
     ]  # fmt: skip

@@ -79,7 +79,7 @@ def by_place(found: Sequence[tuple[Claim, ClaimVerdict]], measured: Measured) ->
         counts = _counted(v for claim, whole in found if (v := _alone(claim, whole, place, measured)))
         if sum(counts.values()) > counts[NOT_RUN]:
             title = f"{style.model(place[0])}, {style.dataset(place[1])}"
-            rows.append({"title": title, "counts": counts, "total": sum(counts.values())})
+            rows.append({"title": title, "counts": counts})
     return rows
 
 
