@@ -19,14 +19,10 @@ from bnstudy.cli.options import (
     StudyOption,
     WhereOption,
 )
-from bnstudy.design.study import Study
 from bnstudy.errors import DataError, UsageError, nearest
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from bnstudy.report.findings import Findings
-    from bnstudy.results.frames import Frames
 
 ROW = ("id", "state", "title")
 
@@ -68,10 +64,11 @@ def report(
     """Tables, figures and the page of a study from its frames, without training."""
     from bnstudy import report as page
     from bnstudy.results import frames
+    from bnstudy.results.timings import frame as timing
 
-    kinds = options.formats(formats)
+    kinds, folder = options.formats(formats), paths.results_root(results)
     chosen = options.study(config, study, where, seeds)
-    built, timings = frames.get(paths.results_root(results), study), _timings(results, chosen)
+    built, timings = frames.get(folder, study), timing.get(folder, study)
     path = page.write(chosen, built, timings, _margins(config), paths.reports_root(reports), formats=kinds)
     console.say(f"report: {path.resolve()}")
 
@@ -83,28 +80,15 @@ def _margins(config: Path) -> dict[str, float]:
 
 
 def _findings(study: str, config: Path, results: Path | None) -> "Findings":
-    """The findings of a study from its frames as last aggregated."""
+    """The findings of a study from its frames as last aggregated; from empty ones if there are none yet."""
     from bnstudy.report.findings import Findings
-
-    chosen = options.study(config, study)
-    return Findings.of(chosen, _frames(results, chosen), _timings(results, chosen), _margins(config))
-
-
-def _frames(results: Path | None, chosen: Study) -> "Frames":
-    """The frames of a study as last aggregated; empty ones if there are none yet."""
     from bnstudy.results import frames
+    from bnstudy.results.timings import frame as timing
 
-    folder = paths.results_root(results)
-    if not (paths.frames(folder, chosen.name) / "runs.parquet").exists():
-        return frames.build([], chosen.runs())
-    return frames.get(folder, chosen.name)
-
-
-def _timings(results: Path | None, chosen: Study) -> "pd.DataFrame":
-    """The frame of timings as last aggregated, as far as it is of the study; an empty one if there is none yet."""
-    from bnstudy.results.timings import frame
-
-    return frame.narrowed(frame.get(paths.results_root(results), chosen.name), chosen.cells)
+    chosen, folder = options.study(config, study), paths.results_root(results)
+    aggregated = (paths.frames(folder, study) / "runs.parquet").exists()
+    built = frames.get(folder, study) if aggregated else frames.build([], chosen.runs())
+    return Findings.of(chosen, built, timing.get(folder, study), _margins(config))
 
 
 def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:
@@ -178,7 +162,7 @@ def figure(
     if picture.state(found) == pictures.NOT_RUN:
         raise DataError(
             f"figure {which}: study {study} has no frames with a run it shows",
-            f"Train some: bnstudy run --study {study}; records that stand: bnstudy aggregate --study {study}.",
+            f"Train some: bnstudy run --study {study}; if there are records: bnstudy aggregate --study {study}.",
         )
     _put_paths(write(picture.drawing(found, signed=signed), target))
 

@@ -1,7 +1,7 @@
 """The result figures 7.1 to 7.40, each a function of the frames.
 
-`catalogue` says what each figure shows; `series` picks that from the frames and averages over seeds; one file per kind
-paints a panel of it; `render` puts panels on a page and writes files. Importing this package imports neither pandas
+`catalogue` lists what each figure shows; `series` selects it from the frames and averages over seeds; one file per kind
+draws a panel; `render` puts panels on a page; `writer` writes the files. Importing this package imports neither pandas
 nor matplotlib.
 """
 

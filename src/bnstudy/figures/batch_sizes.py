@@ -14,7 +14,7 @@ from bnstudy.figures.catalogue import Figure
 from bnstudy.figures.series import BY, Selection
 
 LEAST_SPAN = 3.0
-"""Percent that a panel shows at least, so that seed noise does not fill it."""
+"""The least percent that a panel spans, so that seed noise does not fill it."""
 
 
 def subject(figure: Figure) -> str:
@@ -57,7 +57,7 @@ def legend(selection: Selection) -> list[Line2D]:
 
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
-    """Paint one data set. Gives notes to write."""
+    """Draw one data set. Returns notes to write."""
     notes = []
     for side, norm in zip(np.linspace(-0.06, 0.06, len(selection.figure.norms)), selection.figure.norms, strict=True):
         mine, look = here[here["norm"] == norm], style.norm(norm)

@@ -1,4 +1,4 @@
-"""What each figure of chapter 7 shows, and what the thesis says is to be seen in it, in our own words.
+"""What each figure of chapter 7 shows, and what the thesis sees in it, in our own words.
 
 Only data: titles and captions follow from it. The data sets are those of the study that is drawn.
 """
@@ -66,8 +66,8 @@ class Figure:
     """One figure of the thesis: cells of these settings and norms, of one model.
 
     id           its number in the thesis
-    section      where the thesis shows it; empty if it does not
-    observation  what the thesis says is to be seen
+    section      the section of the thesis that shows it; empty if none does
+    observation  what the thesis sees in it
     """
 
     id: str

@@ -37,7 +37,7 @@ def plotted(a: Sequence[Record], b: Sequence[Record]) -> pd.DataFrame:
 
 
 def draw(a: Sequence[Record], b: Sequence[Record], subtitle: str, narrow: bool = False) -> Page:
-    """The page; `subtitle` is what is said of the difference."""
+    """The page; `subtitle` describes the difference."""
     table, cells = plotted(a, b), (a[0].cell, b[0].cell)
     looks = {
         cell.key: Look(f"{letter}: {name(cell)}", *look) for letter, cell, look in zip("AB", cells, LOOKS, strict=True)

@@ -1,7 +1,7 @@
 """Figure E1: the effect of batch norm as the thesis prints it against ours, a point per pair of cells.
 
-A panel holds a model's pairs in which both networks learn, which differ by a few points; an inset holds all, for where
-one network does not learn they differ by up to ninety.
+A panel shows a model's pairs in which both networks learn, whose effects are a few points. An inset shows all pairs:
+where one network does not learn, the effect is up to ninety points.
 """
 
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ INSET = "Inset: all pairs; hollow where a network answers one class."
 WIDE = panels.Layout(2, (4.5, 4.5), (0.8, 0.8), 0.76, 0.3, 0.98, 1.0)
 NARROW = panels.Layout(1, (3.1, 3.1), (0, 0.72), 0.72, 0.28, 1.1, 1.2)
 CORNERS: tuple[panels.Box, ...] = ((0.63, 0.07, 0.34, 0.34), (0.1, 0.63, 0.34, 0.34))
-"""Where the inset may go: below the line or above it."""
+"""Places for the inset: below the line or above it."""
 
 
 def state(table: pd.DataFrame, missing: pd.DataFrame) -> str:
@@ -69,9 +69,9 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     looks = [style.data(name) for name in style.DATA if (table["dataset"] == name).any()]
     legend = [Line2D([], [], color=k.color, marker=k.marker, linestyle="", label=k.label) for k in looks]
     h = table["h"].dropna()
-    said = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
-    said += [INSET] * (not table["learns"].all())
-    words = panels.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(said))
+    footer = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
+    footer += [INSET] * (not table["learns"].all())
+    words = panels.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(footer))
     with matplotlib.rc_context(rc=style.rc(narrow)):
         titles = [style.model(model) for model in models]
         page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
@@ -107,13 +107,17 @@ def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
     for axis, zero in ((ax.xaxis, ax.axvline), (ax.yaxis, ax.axhline)):
         zero(0, color="#A8A8A8", linewidth=0.9, zorder=0.8)
         axis.set_major_locator(MaxNLocator(6 if size > 5 else 3, integer=True))
-        axis.set_major_formatter(FuncFormatter(lambda points, _: f"{points:+.0f}".replace("-", "−") if points else "0"))
+        axis.set_major_formatter(FuncFormatter(_signed))
     ax.grid(color="#ECECEC", linewidth=0.7)
     ax.set_axisbelow(True)
 
 
+def _signed(points: float, _: int) -> str:
+    return f"{points:+.0f}".replace("-", "−") if points else "0"
+
+
 def _within_limits(h: pd.Series) -> pd.Series:
-    """The lengths of bars that the axes make room for: of one that is far longer than most, a part."""
+    """The lengths of bars that the axes make room for: one far longer than most is cut."""
     return h.fillna(0).clip(upper=LONGEST * h.median())
 
 

@@ -1,6 +1,6 @@
-"""What a kind of figure does unless its module says otherwise: what its title names, its notes and its footer.
+"""What kinds of figures have in common: the subject in a title, the notes in a panel, and the footer.
 
-Beside these three, which it may replace, the module of a kind has `plotted`, `legend` and `panel`.
+The module of a kind may define its own `subject`, `notes` and `footer`; it must define `plotted`, `legend` and `panel`.
 """
 
 from collections.abc import Iterator
@@ -22,13 +22,13 @@ def settings(figure: Figure) -> str:
 
 
 def notes(selection: Selection, here: pd.DataFrame) -> Iterator[str]:
-    """What a panel must note of its runs `here`, a curve per norm."""
+    """The notes of a panel whose runs are `here`, with a curve per norm."""
     for norm in selection.figure.norms:
         yield from curve_notes(style.norm(norm).label, here[here["norm"] == norm])
 
 
 def curve_notes(label: str, runs: pd.DataFrame) -> Iterator[str]:
-    """That a curve was not run, which seeds diverged, and how many answer one class while others learn."""
+    """A note if a curve was not run, if seeds diverged, and if some seeds answer one class while others learn."""
     if runs.empty:
         yield f"{label}: not run"
         return
@@ -48,6 +48,6 @@ def footer(selection: Selection) -> str:
 
 
 def averaged(selection: Selection, spread: str) -> str:
-    """Over how many seeds means are; `spread` describes what shows their spread."""
+    """How many seeds a mean is over; `spread` describes how their spread is drawn."""
     count = seeds(selection)
     return {"no runs": "No runs yet.", "1 seed": "One seed."}.get(count, f"Mean of {count}; {spread}.")

@@ -16,7 +16,7 @@ from bnstudy.results.frames import by_epoch
 from bnstudy.verdicts.mean_gradient import mean_gradient
 
 DECADES = 9
-"""A log axis shows so many at most; what is below, zero included, is marked at its foot."""
+"""The most decades that a log axis shows; values below, zero included, are marked at its foot."""
 
 
 def footer(selection: Selection) -> str:
@@ -45,7 +45,7 @@ def legend(selection: Selection) -> list[Line2D]:
 
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
-    """Paint one data set. Gives notes to write."""
+    """Draw one data set. Returns notes to write."""
     panels.epochs_axis(ax, int(selection.runs["epochs_run"].max()))
     notes = []
     if not selection.signed:
@@ -65,7 +65,7 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
 
 
 def _log_axis(ax: Axes, here: pd.DataFrame) -> None:
-    """Around the values; out to whole decades where less than two labels would stand in it."""
+    """A log axis around the values; out to whole decades if it would have fewer than two labels."""
     values = here[["mean", "low", "high"]].to_numpy(float)
     values = values[np.isfinite(values) & (values > 0)]
     high = values.max() if len(values) else 1.0

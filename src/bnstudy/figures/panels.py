@@ -60,7 +60,7 @@ def layout(count: int, narrow: bool) -> Layout:
 
 @dataclass(frozen=True)
 class Words:
-    """What is written around the panels."""
+    """The texts around the panels."""
 
     title: str
     subtitle: str
@@ -68,7 +68,7 @@ class Words:
 
 
 HALF_NARROW, NARROW_TITLE = 20, 34
-"""Letters that a narrow page holds: of a legend's label in half its width, and of a panel's title."""
+"""Letters that fit on a narrow page: of a legend's label in half its width, and of a panel's title."""
 
 
 def page(
@@ -78,7 +78,7 @@ def page(
     narrow: bool,
     plan: Layout | None = None,
 ) -> tuple[Page, list[Axes]]:
-    """An empty page with its titled panels, in the order of `datasets`; `plan`: of other sizes than `layout` gives."""
+    """An empty page with its titled panels, in the order of `datasets`. `plan`: sizes other than those of `layout`."""
     plan = plan or layout(len(datasets), narrow)
     size, small = (11.5, 9.5) if narrow else (13.0, 11.0)
     title = textwrap.fill(words.title, int(plan.size(len(datasets))[0] * 9))
@@ -109,7 +109,7 @@ def page(
 
 
 def empty(ax: Axes, reasons: Sequence[str]) -> None:
-    """A panel of a data set that was not run: labelled, with the reason, and no axes that could be read."""
+    """A panel of a data set that was not run: the reason, and no axes to read values from."""
     ax.set_facecolor(style.PALE)
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
@@ -120,8 +120,8 @@ def empty(ax: Axes, reasons: Sequence[str]) -> None:
 
 
 def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: Any = None, **options) -> None:
-    """A mean over seeds by epoch with its band, broken where a seed leaves the mean, a dot where one ended; a dash
-    where one epoch stands alone, say the first before all seeds diverge."""
+    """Draw a mean over seeds by epoch with its band: broken where a seed leaves the mean, a dot where a seed ended, a
+    dash for a single epoch between gaps, such as the first before all seeds diverge."""
     curve = curve.sort_values("epoch")
     x, y = curve["epoch"].to_numpy(float), curve["mean"].to_numpy(float)
     left = np.flatnonzero(np.diff(curve["seeds"].to_numpy())) + 1
@@ -142,8 +142,8 @@ def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: Any = None, **options)
     ax.plot(x[ends], y[ends], linestyle="none", marker="o", markersize=4, color=look.color, clip_on=False, zorder=6)
 
 
-def say(ax: Axes, lines: Sequence[str]) -> None:
-    """Write notes into a panel where they cover least, on white so that they stay readable."""
+def write_notes(ax: Axes, lines: Sequence[str]) -> None:
+    """Write notes into a panel where they cover the fewest points, on white so that they stay readable."""
     if not lines:
         return
     front = layers(ax)[-1]
@@ -178,7 +178,6 @@ def drawn(ax: Axes) -> np.ndarray:
 
 def emptiest(boxes: Sequence[Box], points: np.ndarray) -> Box:
     """Of these boxes (x, y, width, height), the first that covers the fewest points."""
-
     return min(boxes, key=lambda box: _covered(box, points))
 
 
@@ -196,7 +195,7 @@ def epochs_axis(ax: Axes, last: int) -> None:
 
 
 def name_axis(ax: Axes, label: str) -> None:
-    """Label the left axis at a fixed distance in inches, so that the labels of all panels stand in line."""
+    """Label the left axis at a fixed distance in inches, so that the labels of all panels align."""
     ax.set_ylabel(label)
     ax.yaxis.set_label_coords(-0.47 * ax.figure.dpi / ax.get_window_extent().width, 0.5)
 
@@ -210,20 +209,21 @@ def accuracy_axis(ax: Axes) -> None:
 
 
 CROWDED_ABOVE, CROWDED_WITHIN, LEAST_EPOCHS = 70.0, 12.0, 6
-"""Curves crowd if over the later epochs they are so close together; near the top if all are above so many percent."""
+"""Curves crowd if they lie within CROWDED_WITHIN percent in the later epochs; near the top, if all are above
+CROWDED_ABOVE. Curves of fewer epochs are not magnified."""
 
 INSETS: tuple[Box, ...] = tuple((x, y, 0.64, 0.42) for y in (0.4, 0.34, 0.28, 0.22, 0.16) for x in (0.33, 0.28, 0.22))
 ELSEWHERE: tuple[Box, ...] = tuple(
     (x, y, 0.62, 0.36) for y in (0.62, 0.58, 0.05, 0.1, 0.54, 0.14) for x in (0.33, 0.24, 0.05)
 )
 LABELS = (0.1, 0.09)
-"""Where an inset may go if curves crowd near the top, and if they do elsewhere and it covers none; and the part of it
-that its tick labels take, left and below."""
+"""Places for an inset if curves crowd near the top, and if they crowd elsewhere and the inset covers none; and the
+share of the inset that its tick labels take, left and below."""
 
 
 def magnify(ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]]) -> Axes | None:
-    """An inset over the later epochs, where accuracy curves crowd; None where they do not, or where it would cover a
-    curve that is far from the top."""
+    """An inset that magnifies the later epochs, if accuracy curves crowd there; None if they do not, or if it would
+    cover a curve far from the top."""
     if len(curves) < 2:
         return None
     last = max(curve["epoch"].max() for curve, _ in curves)

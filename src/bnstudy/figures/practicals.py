@@ -1,7 +1,7 @@
 """Figures P.1 to P.3: our runs of each course report's systems against steps, and the accuracies it prints.
 
-One figure per report; its panels hold systems of one kind. A dashed line at the printed accuracy stands over the last
-third of a system's training.
+One figure per report; its panels hold systems of one kind. A dashed line marks the printed accuracy over the last third
+of a system's training.
 """
 
 from collections.abc import Iterable
@@ -28,15 +28,15 @@ LOOKS: tuple[tuple[str, Any], ...] = (
     ("#222222", "solid"), ("#D55E00", "solid"), ("#3D9BD9", DASH_DOT), ("#17A062", DOTTED), ("#7A3E9D", "solid"),
     ("#CC79A7", DOTTED),
 )  # fmt: skip
-"""Colour and line of a panel's systems, in their order; what is as light as another differs in its line, for print."""
+"""Colour and line of a panel's systems, in their order; those that are equally light differ in line, for print."""
 
 PRINTED: Any = style.DASHED
 
 HIGH = 60.0
-"""Percent that an MLP does not get to: panels without more end here."""
+"""Percent that no MLP reaches: panels whose values are all below end here."""
 
 LEAST = 20.0
-"""Where such a panel begins, if each of its systems ends above."""
+"""The lower end of such a panel, if each of its systems ends above."""
 
 GRID = ("batches of 200", "of 600", "of 1,000")
 
@@ -148,7 +148,7 @@ def plotted(figure: ReportFigure, frames: Frames) -> pd.DataFrame:
 
 
 def _homes(rows: Iterable[str]) -> dict[str, str]:
-    """Row -> the row under whose id its cell stands: L6 is K10."""
+    """Row -> the row whose id its cell has in the frames: L6 is K10."""
     cells = {row.id: row.cell.key for row in printed_rows()}
     return {row: homes()[cells[row]] for row in rows}
 
@@ -161,9 +161,8 @@ def draw(figure: ReportFigure, table: pd.DataFrame, narrow: bool = False) -> Pag
             Line2D([], [], color=style.INK, linestyle=PRINTED, linewidth=1.2, label="printed"),
         ]
         most = int(table["seeds"].max())
-        said = f"Mean of up to {most} seeds; band: lowest to highest." if most > 1 else "One seed."
-        said += " A dot ends each run."
-        words = panels.Words(f"Figure {figure.id}   {figure.title}", "", said)
+        seeds = f"Mean of up to {most} seeds; band: lowest to highest." if most > 1 else "One seed."
+        words = panels.Words(f"Figure {figure.id}   {figure.title}", "", f"{seeds} A dot ends each run.")
         page, axes = panels.page([panel.title for panel in figure.panels], words, legend, narrow)
         columns = 1 if narrow else 4
         for i, (ax, panel) in enumerate(zip(axes, figure.panels, strict=True)):
@@ -200,7 +199,7 @@ def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, first: bool) -> None:
               labelspacing=0.25, borderaxespad=0.3)  # fmt: skip
     systems = {row for row, _, _ in panel.systems}
     absent = [row.id for row in printed_rows() if row.id in systems - drawn]
-    panels.say(ax, [f"not run: {', '.join(absent)}"] if absent else [])
+    panels.write_notes(ax, [f"not run: {', '.join(absent)}"] if absent else [])
 
 
 def _system(ax: Axes, curve: pd.DataFrame, look: Look) -> None:

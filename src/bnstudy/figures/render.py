@@ -26,15 +26,15 @@ def draw(selection: Selection, narrow: bool = False) -> Page:
 
 def drawing(selection: Selection) -> Drawing:
     """`fig_7_16`, or `fig_7_16_signed` of signed gradients."""
-    table, said = plotted(selection), notes(selection)
+    table, noted = plotted(selection), notes(selection)
     stem = selection.figure.stem + ("_signed" if selection.signed else "")
     titles = [style.dataset(dataset) for dataset in selection.datasets]
     points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
-    page = partial(_page, selection, table, said)
-    return of_table(stem, table, page, selection.figure, _words(selection), said, selection.datasets, titles, points)
+    page = partial(_page, selection, table, noted)
+    return of_table(stem, table, page, selection.figure, _words(selection), noted, selection.datasets, titles, points)
 
 
-def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) -> Page:
+def _page(selection: Selection, table: pd.DataFrame, noted: Notes, narrow: bool) -> Page:
     kind, datasets = selection.figure.drawn_by, selection.datasets
     with matplotlib.rc_context(rc=style.rc(narrow)):
         page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow)
@@ -43,11 +43,11 @@ def _page(selection: Selection, table: pd.DataFrame, said: Notes, narrow: bool) 
         for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
             here = table[table["dataset"] == dataset]
             if here.empty:
-                panels.empty(ax, said[dataset])
+                panels.empty(ax, noted[dataset])
                 continue
             row = [j for j in drawn if j // per_row == i // per_row]  # an empty panel has no axis to name
             edges = i == row[0], i == row[-1]
-            panels.say(ax, [*said[dataset], *kind.function("panel")(ax, selection, here, edges)])
+            panels.write_notes(ax, [*noted[dataset], *kind.function("panel")(ax, selection, here, edges)])
     return page
 
 
@@ -59,7 +59,7 @@ def _words(selection: Selection) -> panels.Words:
 
 
 def notes(selection: Selection) -> Notes:
-    """The notes of each panel: what diverged, what was not run and why, and whether versions of the data are mixed."""
+    """The notes of each panel: what diverged, what was not run and why, and mixed versions of the data."""
     return {dataset: tuple(_panel_notes(selection, dataset)) for dataset in selection.datasets}
 
 

@@ -84,8 +84,8 @@ def state(selection: Selection) -> str:
 def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     """Mean, smallest and largest `value` over seeds per epoch and curve: columns BY, epoch, SUMMARY.
 
-    `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value;
-    between the epochs a published run has, its curve is straight; what is not finite is left out (see the module's
+    `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value, a
+    published run is interpolated between its epochs, and values that are not finite are left out (see the module's
     text). `seeds` counts the values in the mean.
     """
     curves = [_summary(group, value).assign(**group[BY].iloc[0]) for _, group in rows.groupby(BY)]

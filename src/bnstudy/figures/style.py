@@ -1,7 +1,7 @@
 """How a value looks: its label, colour, line and marker, the same in every figure. Data only.
 
-Colours differ in lightness as well as in hue, and lines or markers differ too, so that they can be told apart in
-print and by colour-blind readers (after Okabe and Ito).
+Colours differ in lightness as well as in hue, and in line or marker, for print and for colour-blind readers (after
+Okabe and Ito).
 """
 
 from typing import Any, NamedTuple
@@ -10,7 +10,7 @@ from bnstudy import datasets
 
 
 class Look(NamedTuple):
-    """A value's label and colour; its dash pattern where lines of one quantity are compared; its marker."""
+    """The label, colour, dash pattern and marker of a value."""
 
     label: str
     color: str
@@ -49,7 +49,7 @@ SETTINGS: dict[str, Look] = {
 MODELS = {"mlp": "MLP", "cnn": "CNN"}
 
 DATA = {"mnist": ("#222222", "o"), "svhn": ("#3D9BD9", "s"), "cifar10": ("#D55E00", "^"), "cifar100": ("#7A3E9D", "D")}
-"""Colour and marker of a data set whose points stand in one panel with another's."""
+"""Colour and marker of a data set that shares a panel with others."""
 
 INK, GREY, PALE, WARNING = "#222222", "#6B6B6B", "#F1F1F1", "#A03000"
 
@@ -87,7 +87,7 @@ def rc(narrow: bool) -> dict[Any, Any]:
 
 
 def norm(value: str) -> Look:
-    """How a norm looks; one that no palette names yet gets its own name and grey."""
+    """How a norm looks; one without an entry is grey and has its own name as label."""
     return NORMS.get(value, Look(value, GREY, marker="D"))
 
 

@@ -10,7 +10,8 @@ from bnstudy.figures import panels, style
 from bnstudy.figures.series import BY, Selection, over_seeds
 
 EXPLODED = 3.0
-"""A loss exploded if it is above this multiple of the calmest curve's largest and above twice a uniform guess's."""
+"""A loss has exploded if it is above this multiple of the calmest curve's maximum and above twice that of a uniform
+guess."""
 
 
 def plotted(selection: Selection) -> pd.DataFrame:
@@ -35,7 +36,7 @@ def legend(selection: Selection) -> list[Line2D]:
 
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
-    """Paint one data set; `edges` says if the panel is the first and the last of its row. Gives notes to write."""
+    """Draw one data set. `edges`: is the panel the first, and the last, of its row? Returns notes to write."""
     loss, accuracy = (here[here["quantity"] == q] for q in ("loss", "validation_accuracy"))
     right = ax.twinx()
     panels.epochs_axis(ax, int(selection.runs["epochs_run"].max()))
@@ -65,7 +66,7 @@ def _guess(selection: Selection, here: pd.DataFrame) -> float:
 
 
 def loss_top(loss: pd.DataFrame, guess: float) -> float:
-    """The top of the loss axis: the largest value drawn, but that of an exploded curve must not squash the others."""
+    """The top of the loss axis: the largest value, except those of an exploded curve, which would squash the others."""
     tops = loss.groupby("norm")["high"].max().dropna()
     if tops.empty:
         return 2 * guess
@@ -75,7 +76,7 @@ def loss_top(loss: pd.DataFrame, guess: float) -> float:
 
 
 def _clipped(ax: Axes, curve: pd.DataFrame, look: style.Look, top: float) -> list[str]:
-    """Mark the epochs whose mean is above the axis by triangles at its top; says how far it goes."""
+    """Mark the epochs whose mean is above the axis by triangles at its top. Returns a note with the largest mean."""
     above = curve[curve["mean"] > top]
     if above.empty:
         return []
@@ -85,6 +86,6 @@ def _clipped(ax: Axes, curve: pd.DataFrame, look: style.Look, top: float) -> lis
 
 
 def _plain(value: float) -> str:
-    """Two digits, without an exponent where it can be read: 2,100 or 3.4e+12."""
+    """Two digits, with an exponent only below 10 and from a million on: 2,100 or 3.4e+12."""
     rounded = float(f"{value:.2g}")
     return f"{rounded:,.0f}" if 10 <= rounded < 1e6 else f"{value:.2g}"

@@ -17,7 +17,7 @@ def subject(figure: Figure) -> str:
 
 
 def notes(selection: Selection, here: pd.DataFrame) -> Iterator[str]:
-    """What must be noted of each setting's curve, by its label."""
+    """The notes of each setting's curve, by its label."""
     for setting in selection.figure.settings:
         for norm in selection.figure.norms:
             mine = here[(here["norm"] == norm) & (here["setting"] == setting)]
@@ -35,7 +35,7 @@ def legend(selection: Selection) -> list[Line2D]:
 
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
-    """Paint one data set."""
+    """Draw one data set."""
     panels.epochs_axis(ax, int(selection.runs["epochs_run"].max()))
     panels.accuracy_axis(ax)
     looks = {s: style.setting(s) for s in selection.figure.settings}

@@ -1,7 +1,6 @@
 """The figures of chapters 2, 3 and 6 that software can compute: real iterates, real layers, real samples.
 
-This catalogue is data alone; each entry names the file of this folder and the function in it that draws it:
-`draw(narrow) -> matplotlib Figure`. `render` writes them. Importing this imports neither matplotlib nor torch.
+Only data: `render` draws them. Importing this imports neither matplotlib nor torch.
 """
 
 from dataclasses import dataclass
@@ -9,8 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """A figure of the thesis that shows no result; `seen` is what is to be seen in it. `id` is its number there;
-    `wide`: it has several panels; `table`: the function, if any, in its file that gives the plotted data."""
+    """A figure of the thesis that shows no result.
+
+    id        its number in the thesis
+    topic     the file of this folder that draws it, with `function`
+    seen      what is to be seen in it
+    wide      True if it has several panels
+    table     the function in that file that gives the plotted data; empty if there is none
+    of_data   True if it shows images of the data sets on this machine
+    """
 
     id: str
     topic: str
@@ -20,6 +26,7 @@ class Background:
     wide: bool = True
     kind: str = "background"
     table: str = ""
+    of_data: bool = False
 
     @property
     def stem(self) -> str:
@@ -68,7 +75,7 @@ _ALL = (
                "vanilla network; to the scale and shift of batch norm, standardized, where it cannot drift."),
     Background("6.1", "data", "samples", "Samples of the data sets",
                "The first training images of ten classes each, of those of the thesis's data sets that are on this "
-               "machine (of the embedded digits if none is)."),
+               "machine (of the embedded digits if none is).", of_data=True),
 )  # fmt: skip
 
 REGISTRY: dict[str, Background] = {one.id: one for one in _ALL}

@@ -80,7 +80,7 @@ def _clouds(one: Background, shown: dict[str, np.ndarray], narrow: bool) -> Page
 
 
 def samples(one: Background, narrow: bool) -> Page:
-    """The first images of ten classes each, of those of the thesis's data sets that are here."""
+    """The first images of ten classes of each of the thesis's data sets that is on this machine."""
     found = dict(_present()) or {"digits": datasets.load("digits")}
     fig, axes = page(one, [style.dataset(name) for name in found], narrow)
     for ax, arrays in zip(axes, found.values(), strict=True):

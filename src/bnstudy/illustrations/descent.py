@@ -21,7 +21,7 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def iterates(loss: Loss, start: tuple[float, ...], steps: int, rule: str, lr: float, **fields: float) -> np.ndarray:
-    """(steps + 1, weights): where an update rule of this project goes from `start` on `loss`."""
+    """The iterates of an update rule of this project from `start` on `loss`: (steps + 1, weights)."""
     cell = Cell(dataset="digits", model="mlp", norm="none", optimizer=rule, lr=lr, **fields)  # type: ignore[arg-type]
     weights = torch.nn.Parameter(torch.tensor(start))
     optimizer = optimizers.REGISTRY[rule]([weights], cell)

@@ -1,4 +1,4 @@
-"""L1 and L2: what section 3.3 says of one layer with batch norm, as measured."""
+"""L1 and L2: measurements of what section 3.3 states about one layer with batch norm."""
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,7 @@ QUANTITIES = {
 }
 INITS = {"1": (ORANGE, 5.0), "kaiming": ("#222222", 3.4), "0.1": ("#E5C100", 2.2), "0.01": ("#3D9BD9", 1.0),
          "0.0001": ("#CC79A7", 1.8)}  # fmt: skip
-"""Colour and width: thinner over thicker, so that lines which coincide are all seen."""
+"""Colour and width: thinner over thicker, so that lines that coincide are all visible."""
 LAYERS = {
     "vanilla": ("none", "relu"),
     "batch norm": ("batch", "relu"),

@@ -19,9 +19,9 @@ COLOUR = ImageShape(3, 32, 32, 10)
 
 
 def shapes(model: str) -> list[tuple[str, tuple[int, ...]]]:
-    """(layer, shape of what it hands on) of a network of this project for one colour image; pools included.
+    """(layer, shape of its output) of a network of this project for one colour image; pools included.
 
-    Pools are no modules: they are seen by what the next layer takes, which may be flattened.
+    Pools are no modules: the input of the next layer, which may be flattened, reveals them.
     """
     network = build(Cell(dataset="cifar10", model=model, norm="none"), COLOUR).eval()
     found: list[tuple[str, tuple[int, ...]]] = [("input", (3, 32, 32))]
@@ -65,7 +65,7 @@ MOST = 9
 
 
 def connected(one: Background, narrow: bool) -> Page:
-    """The layers of the MLP: at most MOST units of each are drawn, all its connections between those."""
+    """The layers of the MLP: at most MOST units of each, and all connections between those."""
     fig, (ax,) = page(one, ["input, three hidden layers, output"], narrow)
     layers = [int(np.prod(shape)) for _, shape in shapes("mlp")]
     columns = [_column(units) for units in layers]
@@ -82,7 +82,7 @@ def connected(one: Background, narrow: bool) -> Page:
 
 
 def _column(units: int) -> np.ndarray:
-    """Heights of the units drawn; in the middle a gap stands for those that are not."""
+    """Heights of the units drawn; a gap in the middle replaces the others."""
     heights = np.linspace(1, -1, min(units, MOST))
     return np.delete(heights, len(heights) // 2) if units > MOST else heights
 

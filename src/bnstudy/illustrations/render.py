@@ -22,8 +22,8 @@ def draw(one: Background, narrow: bool = False) -> Page:
 
 
 def drawing(one: Background) -> Drawing:
-    """`fig_2_5`; that of samples depends on the data sets on this machine too."""
-    here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.function == "samples" else []
+    """`fig_2_5`."""
+    here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.of_data else []
     return Drawing(one.stem, (one, here), partial(draw, one), partial(_table, one) if one.table else None)
 
 

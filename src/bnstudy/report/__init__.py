@@ -1,6 +1,6 @@
-"""The report of a study: one static page with its tables and figures beside it, readable offline and without scripts.
+"""The report of a study: one static page beside its tables and figures, readable offline and without scripts.
 
-The same frames give the same bytes: no clock, no host, nothing but what the records hold.
+The same frames give the same bytes: no clock, no host, only what the records hold.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -47,12 +47,13 @@ def write(
     reports_root: Path,
     formats: Sequence[str] = ("svg",),
 ) -> Path:
-    """Write reports/<study>/: tables/, figures/, claims.csv, index.html last, each file whole or not at all; the page.
+    """Write reports/<study>/: tables/, figures/, claims.csv and last index.html, each file whole or not at all. Returns
+    the path of the page.
 
-    frames   what is of no cell or seed of the study is on no part of the page
+    frames   rows of other cells and seeds than the study's are ignored
     timings  timing.TIMING_COLUMNS, or None: not timed
     margins  points of test accuracy by data set, `default` for the others (config.yaml)
-    formats  of the figures; svg is always drawn, for the page shows it
+    formats  of the figures; svg is always drawn, because the page shows it
     Raises WriteError, and UsageError on a format that cannot be drawn.
     """
     page = paths.report(reports_root, study.name)
@@ -117,7 +118,7 @@ def figure_context(drawn: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 def claim_context(
     judged: Mapping[str, Any], found: Sequence[Shown], drawn: Iterable[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """The claims, and where on the page the figures and tables are that show them."""
+    """The claims, and the places on the page of the figures and tables that show them."""
     tables_at = {one.id: f"table-{one.stem}" for one in found if one.planned}
     figures_at = {p["figure"].id: p["figure"].stem for p in drawn if p["files"]}
     beside = [one for one in found if one.table.id not in tables.CATALOGUE]
@@ -153,7 +154,7 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
 
 
 def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
-    """The numbers that differ: of which cell, what is printed, and ours."""
+    """The numbers that differ: the cell, the printed number, and ours."""
     return [
         {
             "key": n.key, "published": f"{n.published:.1f}", "own": half_up(n.mean),
@@ -183,7 +184,7 @@ def sections(drawn: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def html(values: Mapping[str, Any]) -> str:
-    """The page. Every value is escaped; only the tables' own markup, escaped where it is made, passes as it is."""
+    """The page. Every value is escaped, except the markup of tables, whose texts are escaped when it is made."""
     environment = templates("bnstudy.report")
     environment.filters["duration"] = run_lists.duration
     source = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""

@@ -1,4 +1,4 @@
-"""What the page says of the thesis's claims: verdicts, evidence, counts by model and data set; and claims.csv."""
+"""The section on claims: verdicts, evidence, counts by model and data set; and claims.csv."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -43,10 +43,10 @@ CHAPTERS = {
 
 
 def of_study(plan: pd.DataFrame, frames: Frames, timings: pd.DataFrame | None) -> dict[str, Any]:
-    """What the page shows of claims: `judged` says if any claim that needs training could be asked at all.
+    """What the page shows of claims: judged, reduced, counts by verdict, priorities (the number of each), places
+    (counts by model and data set), claims (one row each), and failing (those of priority 1 that fail).
 
-    Gives judged, reduced, counts by verdict, priorities (how many of each), places (counts by model and data set) and
-    claims, one row each; failing: those of priority 1 that fail.
+    `judged` is true if any claim that needs training could be judged.
     """
     reading = reading_of(plan)
     measured = measure(frames, timings, reading)
@@ -69,9 +69,9 @@ def _counted(verdicts: Iterable[str]) -> dict[str, int]:
 
 
 def by_place(found: Sequence[tuple[Claim, ClaimVerdict]], measured: Measured) -> list[dict[str, Any]]:
-    """Verdicts by model and data set: each claim asked of that place alone.
+    """Verdicts by model and data set: each claim judged on that place alone.
 
-    A claim that cannot be asked of one place (it compares data sets, or models) is in none of them.
+    A claim that compares data sets or models cannot be judged on one place and is in no row.
     """
     places = sorted({place for claim, _ in found for place in claim.places}, key=_rank)
     rows = []
@@ -88,7 +88,7 @@ def _rank(place: Place) -> tuple[bool, int]:
 
 
 def _alone(claim: Claim, whole: ClaimVerdict, place: Place, measured: Measured) -> str:
-    """The verdict of a claim on one place; empty where it does not speak of it, or not of it alone."""
+    """The verdict of a claim on one place; empty if the claim is not about it, or not about it alone."""
     if place not in claim.places:
         return ""
     found = verdict(replace(claim, places=(place,)), measured)
@@ -107,13 +107,13 @@ def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
 
 
 def page_row(claim: Claim, found: ClaimVerdict, published: str, left: str) -> dict[str, Any]:
-    """A claim as the page shows it and claims.csv lists it; `left`: what it speaks of and was not judged on."""
+    """A claim as the page shows it and claims.csv lists it. `left`: places it is about and was not judged on."""
     row = listing.row(claim, found, published)
     return row | {"left": left, "text": row["evidence"]["text"], "parts": [part_row(part) for part in found.parts]}
 
 
 def by_figure(claims: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
-    """Figure -> the claims that it shows and that were judged: what ours shows of what the thesis sees."""
+    """Figure -> the claims about it that were judged."""
     found: dict[str, list[Mapping[str, Any]]] = {}
     for claim in claims:
         for figure in claim["figures"] if claim["verdict"] != NOT_RUN else ():
@@ -136,7 +136,7 @@ def group(section: str) -> str:
 
 
 def left_out(claim: Claim, found: ClaimVerdict) -> str:
-    """The models and data sets that a partly judged claim speaks of and was not judged on."""
+    """The models and data sets that a partly judged claim is about and was not judged on."""
     if not found.places:
         return ""
     words = []

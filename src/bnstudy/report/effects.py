@@ -12,7 +12,7 @@ from bnstudy.verdicts.effects import conclusion
 
 
 def of_page(found: Findings) -> dict[str, Any]:
-    """What the section shows beside its figure; empty where no pair of printed numbers has been run."""
+    """What the section shows beside its figure; empty if no pair of printed numbers has been run."""
     table = found.effects
     if table.empty:
         return {}
@@ -42,7 +42,7 @@ def _means(pairs: pd.DataFrame) -> list[str]:
 
 
 def _outside(pair: Any) -> dict[str, str]:
-    """A pair whose printed effect our runs do not give: where, printed, ours and h."""
+    """A pair whose printed effect is outside our interval: its labels, both effects and h."""
     where = (style.model(pair.model), style.dataset(pair.dataset), style.setting(pair.setting).label)
     return {
         "what": ", ".join(where), "published": signed(pair.published), "own": signed(pair.own), "h": f"{pair.h:.1f}",

@@ -1,7 +1,7 @@
 """All figures in one list: of the course reports, of the thesis, E1, and those that show no result.
 
-The verbs `figures` and `figure` and the page loop over it. Each entry says which studies have it, how much of it a
-study has run, and draws it.
+The verbs `figures` and `figure` and the page loop over it. Each entry knows which studies list it, reports how much of
+it a study has run, and draws it.
 """
 
 import subprocess
@@ -57,11 +57,11 @@ class Picture:
         raise NotImplementedError
 
     def drawing(self, found: Findings, signed: bool = False) -> Drawing:
-        """signed: signed mean gradients, where the figure shows gradients."""
+        """What to write. `signed`: signed mean gradients, if the figure shows gradients."""
         raise NotImplementedError
 
     def words(self, found: Findings) -> dict[str, Any]:
-        """What the page shows beside it, if its catalogue does not hold it."""
+        """What the page shows beside it, in addition to its catalogue entry."""
         return {}
 
     def row(self, found: Findings) -> dict[str, str]:

@@ -53,7 +53,7 @@ def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:
 
 
 def _numbers(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
-    """Each printed number that the default does not reproduce, and what the other readings give for it."""
+    """Each printed number that the default does not reproduce, with the means of the other readings."""
     for _, group in table.groupby(SLOT, sort=False):
         number = next(each(group))
         where = (style.model(number.model), style.dataset(number.dataset), style.norm(number.norm).label,

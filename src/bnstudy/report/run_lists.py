@@ -1,4 +1,4 @@
-"""What the page says of cells, runs and their origin: plain values from frames."""
+"""The sections on cells, runs and their origin, as plain values from frames."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -75,7 +75,7 @@ def _outcome(runs: pd.DataFrame, seeds: int) -> dict[str, Any]:
 
 
 def _origin(origin: pd.Series) -> str:
-    """own, published, or how many of each."""
+    """`own`, `published`, or the number of each."""
     counts = origin.value_counts().sort_index()
     return str(counts.index[0]) if len(counts) == 1 else ", ".join(f"{n} {what}" for what, n in counts.items())
 
@@ -97,7 +97,7 @@ def gaps(missing: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Cells whose training loss was not finite at some step, with how many seeds and where it first stood."""
+    """Cells whose training loss was not finite at some step: how many seeds, and the epoch and layer of the first."""
     found = runs[runs["outcome"] == "diverged"]
     total = runs.groupby("key", observed=True).size()
     out = []
@@ -108,7 +108,7 @@ def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def data(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each data set used: digest, origin in words, terms; `mixed` if runs of one data set saw different data."""
+    """Each data set used: digest, origin, terms; `mixed` if runs saw different versions of it."""
     out = []
     for name in in_order(runs["dataset"]):
         part, spec = runs[runs["dataset"] == name], datasets.REGISTRY.get(name)
@@ -125,7 +125,7 @@ def data(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def unofficial(runs: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """(what is to be said of it, titles) of data sets that are neither the official files nor embedded real data."""
+    """(origin, titles) of data sets that are neither the official files nor embedded real data."""
     found: dict[str, list[str]] = {}
     for dataset in in_order(runs["dataset"]):
         for source in sorted(set(runs[runs["dataset"] == dataset]["data_source"]) - {"official", "embedded"}):

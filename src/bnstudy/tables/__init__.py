@@ -25,7 +25,7 @@ FORMATS = {"csv": "CSV", "md": "Markdown", "tex": "LaTeX", "html": "HTML"}
 
 
 class Written(Protocol):
-    """What can be written in every format: a table of the thesis (`Shown`) or of a course report."""
+    """A table that can be written in every format: of the thesis (`Shown`) or of a course report."""
 
     @property
     def stem(self) -> str: ...
@@ -35,7 +35,7 @@ class Written(Protocol):
 
 @dataclass(frozen=True)
 class Shown:
-    """A table filled from a study. `planned`: the study asks for it; else it is empty beside the printed numbers."""
+    """A table filled from a study. `planned`: the study asks for it; if not, it shows only printed numbers."""
 
     id: str
     table: Table
@@ -75,8 +75,8 @@ def shown(
     timings: pd.DataFrame | None = None,
     margins: Mapping[str, float] | None = None,
 ) -> list[Shown]:
-    """Every table of a study with cells `plan` (see `planned`): B.1 to B.4, each followed by its reduced cells' own,
-    and those of cells that have no place in them.
+    """Every table of a study with cells `plan` (see `planned`): B.1 to B.4, each followed by the tables of its reduced
+    cells, then X.1, ... of cells that have no place in them.
 
     runs      the frame `runs`; only cells of the plan count
     timings   TIMING_COLUMNS; empty or None: not timed
@@ -100,7 +100,7 @@ def shown(
 
 
 def numbers(found: Iterable[Shown]) -> pd.DataFrame:
-    """The accuracies that the thesis prints for a study's data sets, as its tables B.1 and B.2 judge them.
+    """The printed accuracies that tables B.1 and B.2 of a study hold, with their verdicts.
 
     `model` and content.ACCURACY_COLUMNS, one row per number in the order of the thesis's tables; `seeds` is 0 where
     the study does not ask for the cell.
@@ -110,7 +110,7 @@ def numbers(found: Iterable[Shown]) -> pd.DataFrame:
 
 
 def write(found: Iterable[Written], folder: Path) -> list[Path]:
-    """Write each table in every format into `folder`; the paths. Raises WriteError."""
+    """Write each table in every format into `folder`. Returns the paths. Raises WriteError."""
     written = []
     for one in found:
         for ending, text in one.texts().items():
@@ -120,7 +120,7 @@ def write(found: Iterable[Written], folder: Path) -> list[Path]:
 
 
 def _of(plan: pd.DataFrame, table: Table, reading: str) -> pd.DataFrame:
-    """The cells of a study that stand in a table: of its model, of this reading, and of a setting with a row."""
+    """The cells of a study that belong in a table: of its model, of this reading, of a setting with a row."""
     rows = [setting for _, setting, _ in SETTING_ROWS]
     return plan[(plan["model"] == table.model) & (plan["reading"] == reading) & plan["setting"].isin(rows)]
 
@@ -147,7 +147,7 @@ def _remark(cells: pd.DataFrame, names: list[str], reading: str) -> str:
 
 
 def _mixed(runs: pd.DataFrame) -> str:
-    """Of which data sets cells have runs of different images, as of the official files and of imported ones."""
+    """A remark on data sets whose cells have runs on different images, such as official and imported files."""
     if "data_digest" not in runs:
         return ""
     digests = runs.groupby(["dataset", "key"])["data_digest"].nunique()
@@ -156,7 +156,7 @@ def _mixed(runs: pd.DataFrame) -> str:
 
 
 def _reduced(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
-    """(suffix of the id, cells) of each size; cells of different sizes never share a table."""
+    """(suffix of the id, cells) of each size: cells of different sizes never share a table."""
     groups = [group for _, group in cells.groupby(list(SIZE), dropna=False)] if len(cells) else []
     for i, group in enumerate(groups, 1):
         yield ("" if len(groups) == 1 else f" {i}"), group
@@ -169,7 +169,7 @@ def _size(cells: pd.DataFrame) -> str:
 
 
 def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
-    """One table per machine; that of the one whose times are judged has the plain id."""
+    """One table per machine; that of the machine whose times are judged has the plain id."""
     rows = list(accuracies.each(shown_seconds(table, timings)))
     taken: Counter[str] = Counter()
     found = []
@@ -184,6 +184,6 @@ def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
 
 
 def _numbered(name: str, taken: Counter[str]) -> str:
-    """The name, with a number from the second time on."""
+    """The name; with a number, if it was taken before."""
     taken[name] += 1
     return name if taken[name] == 1 else f"{name} {taken[name]}"

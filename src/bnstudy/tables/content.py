@@ -1,4 +1,4 @@
-"""What stands in a table: tidy frames, one row per number in full precision."""
+"""The content of tables B.1 to B.4: tidy frames, one row per number in full precision."""
 
 from collections.abc import Mapping, Sequence
 
@@ -29,10 +29,11 @@ def accuracy(
 ) -> pd.DataFrame:
     """ACCURACY_COLUMNS for every setting, data set and norm of B.1 or B.2.
 
-    `planned` (dataset, norm, setting, key, seeds: a list) says which cell stands where, and how many seeds the study
-    asks for; 0 and no key: not part of it.
-    Only the reading `default` is held against the printed numbers; another has only the settings planned. A number
-    that is not printed has the verdict "" once it was run.
+    planned   the cells of the study: dataset, norm, setting, key, seeds (a list)
+
+    `seeds` is how many seeds the study asks for; it is 0, and there is no key, where the study has no such cell. Only
+    the reading `default` is compared with the printed numbers; other readings have only the settings planned. A number
+    that is not printed has the verdict "" if it was run.
     """
     kept = [(p, s) for p, s, _ in SETTING_ROWS if reading == "default" or (planned["setting"] == s).any()]
     slots = pd.DataFrame(
@@ -57,11 +58,11 @@ def shown_seconds(table: Table, timings: pd.DataFrame) -> pd.DataFrame:
 
 
 def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
-    """SECONDS_COLUMNS of B.3 or B.4: seconds per data set and norm, then the mean overhead per batch size, beside the
-    printed one where it is of the same four data sets.
+    """SECONDS_COLUMNS of B.3 or B.4: seconds per data set and norm, then the mean overhead per batch size, with the
+    printed one if it is over the same four data sets.
 
     `timings` holds `shown_seconds` of one machine. Own seconds are medians; low and high bound the ratio's interval;
-    `timed_images` is given where so few images were timed and the seconds scaled to a full epoch.
+    `timed_images` is set if only so many images were timed and the seconds scaled to a full epoch.
     """
     by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in accuracies.each(timings)}
     by_cell = printed.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()

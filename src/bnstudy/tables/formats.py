@@ -69,14 +69,14 @@ def latex(grid: Grid) -> str:
 
 
 def html(grid: Grid, linked: Collection[str] = ()) -> str:
-    """A <table> fragment, every text escaped. `linked`: keys of cells that the page it goes into has a `#cell-KEY` of;
-    our numbers of these are links there."""
+    """A <table> fragment, every text escaped. `linked`: keys of cells for which the page has an id `cell-KEY`; our
+    numbers of these cells link there."""
     template = templates("bnstudy.tables").get_template("table.html.j2")
     return template.render(grid=grid, groups=_grouped(grid), linked=linked)
 
 
 def lines(grid: Grid, row: Row, words: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """(what, texts) of each line a row takes: published only where some number is printed, and so on."""
+    """(what, texts) of each line of a row: published, ours and difference, as far as the table has them."""
     out = [("published", [e.published for e in row.entries])] if grid.compared else []
     out.append(("ours", [e.own for e in row.entries]))
     if grid.judged:
@@ -96,7 +96,7 @@ def _spread(grid: Grid) -> list[str]:
 
 
 def templates(package: str) -> Environment:
-    """The templates of this package. What they show is escaped, unless it is markup already."""
+    """The templates of this package. Values are escaped unless they are markup already."""
     return Environment(
         loader=PackageLoader(package, "."), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True,
@@ -109,12 +109,12 @@ def pipe(cells: list[str]) -> str:
 
 
 def md(text: str) -> str:
-    """A text on one line of Markdown, nothing in it taken for a sign."""
+    """A text on one line of Markdown, escaped."""
     return " ".join(text.translate(MARKDOWN).split())
 
 
 def tex(text: str) -> str:
-    """A text in LaTeX, nothing in it taken for a command."""
+    """A text in LaTeX, escaped."""
     return text.translate(LATEX)
 
 

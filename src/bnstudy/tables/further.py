@@ -1,7 +1,7 @@
 """Tables X.1 (MLP), X.2 (CNN), X.3, ...: cells that no table or figure of the thesis has a place for.
 
 Another norm, optimizer or model, a user's own grid: each row names what its cells change of the baseline, as
-`bnstudy try` takes it, and the baseline stands first where the study has it.
+`bnstudy try` takes it. The baseline is first if the study has it.
 """
 
 import pandas as pd
@@ -15,7 +15,7 @@ from bnstudy.tables.content import ACCURACY_COLUMNS
 from bnstudy.tables.layout import Entry, Grid, Row, accuracy_entry, accuracy_notes
 from bnstudy.verdicts import accuracies
 
-UNSAID = ("dataset", "model", "norm", "recipe")
+UNNAMED = ("dataset", "model", "norm", "recipe")
 """Fields that no row names: a table is of one model, and data set and norm are its columns."""
 
 BASELINE, GROUP = "baseline", "Changes of the baseline"
@@ -28,8 +28,8 @@ CAPTION = (
 def tables_of(plan: pd.DataFrame) -> list[tuple[Table, pd.DataFrame]]:
     """A table and its cells for each model of a study (see `tables.planned`) that has further cells.
 
-    The cells are the further ones, those of the same rows, and the baselines of the same size. Rows of the course
-    reports are none of them: they have tables of their own.
+    The cells are the further ones, those of the same rows, and the baselines of the same size. Cells of the course
+    reports are left out: they have tables P.1 to P.3.
     """
     known = plan["model"].isin(style.MODELS) & plan["norm"].isin(NORMS) & plan["setting"].isin(ALL_SETTINGS)
     known &= plan["reading"] != "adhoc"
@@ -74,7 +74,7 @@ def _table(number: int, model: str, plan: pd.DataFrame) -> Table:
 
 
 def _shown(own: pd.DataFrame, further: pd.Series) -> pd.DataFrame:
-    """The cells of one model that stand in its table, with their `row`; baselines first."""
+    """The cells of one model's table, with their `row`; baselines first."""
     own = own.assign(row=_rows(own), size=[str(size) for size in own[list(SIZE)].itertuples(index=False, name=None)])
     asked = own[own["key"].isin(further)]
     is_baseline = (own["setting"] == "relu") & own["reading"].isin(["default", "reduced"])
@@ -83,17 +83,17 @@ def _shown(own: pd.DataFrame, further: pd.Series) -> pd.DataFrame:
 
 
 def _rows(cells: pd.DataFrame) -> list[str]:
-    """What each cell changes, in words; not the size, where it is that of all."""
-    unsaid = {*UNSAID, *(() if _sizes(cells) > 1 else SIZE)}
-    told = [{f: v for f, v in changed(row).items() if f not in unsaid} for row in cells.to_dict("records")]
-    return [" ".join(f"{f}={v}" for f, v in words.items()) or BASELINE for words in told]
+    """What each cell changes, as `field=value`; without the size if all cells have the same."""
+    unnamed = {*UNNAMED, *(() if _sizes(cells) > 1 else SIZE)}
+    changes = [{f: v for f, v in changed(row).items() if f not in unnamed} for row in cells.to_dict("records")]
+    return [" ".join(f"{f}={v}" for f, v in fields.items()) or BASELINE for fields in changes]
 
 
 def _size(cells: pd.DataFrame) -> str:
-    """The size of all cells, where it is one and not the thesis's."""
+    """A remark on the size of the cells, if it is the same for all and not the thesis's."""
     first = changed(cells.iloc[0].to_dict())
-    told = ", ".join(f"{f}={first[f]}" for f in SIZE if f in first)
-    return f" All with {told}, which is not the thesis's protocol." if told and _sizes(cells) == 1 else ""
+    size = ", ".join(f"{f}={first[f]}" for f in SIZE if f in first)
+    return f" All with {size}, which is not the thesis's protocol." if size and _sizes(cells) == 1 else ""
 
 
 def _sizes(cells: pd.DataFrame) -> int:

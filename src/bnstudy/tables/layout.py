@@ -17,8 +17,7 @@ NOT_RUN = "–"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One cell of a table as text: the printed number, ours, published - ours, the verdict; `key` of the cell it is
-    of."""
+    """One number of a table as text: printed, ours, published - ours, the verdict, and the `key` of its cell."""
 
     published: str = ""
     own: str = NOT_RUN
@@ -50,7 +49,7 @@ class Grid:
 
     @property
     def compared(self) -> bool:
-        """Whether any printed number stands beside ours."""
+        """True if the table has any printed number."""
         return any(entry.published for row in self.rows for entry in row.entries)
 
     @property
@@ -59,7 +58,7 @@ class Grid:
 
 
 def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") -> Grid:
-    """The layout of B.1 and B.2; `extra` says what is special about the cells of this table."""
+    """The layout of B.1 and B.2; `extra` is added to the caption."""
     names = list(dict.fromkeys(content["dataset"]))
     by_slot = {(r.setting, r.dataset, r.norm): r for r in accuracies.each(content)}
     rows = [
@@ -96,7 +95,7 @@ def _hint(number) -> str:
 
 
 def accuracy_notes(content: pd.DataFrame) -> list[str]:
-    """What must be known to read a table of `content.ACCURACY_COLUMNS`."""
+    """The notes below a table of `content.ACCURACY_COLUMNS`."""
     notes, ran = [], content[content["n"] > 0]
     if len(ran):
         low, high = ran["n"].min(), ran["n"].max()
@@ -138,7 +137,7 @@ def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
 
 
 def _as_printed(content: pd.DataFrame) -> pd.Series:
-    """The printed numbers as texts: all of one quantity with a decimal, as 3.0 beside 2.5, if any has one."""
+    """The printed numbers as texts: if any number of a quantity has a decimal, all have one, as 3.0 beside 2.5."""
     tenths = content.groupby("quantity")["published"].transform(lambda numbers: (numbers % 1 > 0).any())
     return pd.Series(
         [
@@ -202,7 +201,7 @@ def half_up(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """+0.3, −0.1, 0.0: with the sign a reader looks for."""
+    """+0.3, −0.1 or 0.0."""
     text = f"{value:+.1f}".replace("-", MINUS)
     return "0.0" if text[1:] == "0.0" else text
 

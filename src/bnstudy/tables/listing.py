@@ -8,8 +8,7 @@ from bnstudy.tables.formats import md, pipe, templates, tex
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `cells` are texts, as many as the listing has columns; `verdict` colours it; `key` of the cell that our
-    number is of."""
+    """One line: a text per column, the verdict, which colours it, and the `key` of its cell."""
 
     cells: tuple[str, ...]
     verdict: str = ""
@@ -19,7 +18,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """A table as it is shown. `columns` holds (title, whether its texts are numbers)."""
+    """A table as it is shown. `columns` holds (title, True if its texts are numbers)."""
 
     id: str
     title: str
@@ -39,7 +38,7 @@ def markdown(listing: Listing) -> str:
 
 
 def latex(listing: Listing) -> str:
-    """A `longtable` environment, with ragged columns where texts are words; needs longtable, array and booktabs."""
+    """A `longtable` environment, with ragged columns of words; needs longtable, array and booktabs."""
     words = sum(not number for _, number in listing.columns[1:])
     wide = rf">{{\raggedright\arraybackslash}}p{{{0.6 / max(1, words):.2f}\linewidth}}"
     kinds = "l" + "".join("r" if number else wide for _, number in listing.columns[1:])
@@ -57,6 +56,6 @@ def latex(listing: Listing) -> str:
 
 
 def html(listing: Listing, linked: Collection[str] = ()) -> str:
-    """A <table> fragment, every text escaped. `linked`: keys of cells that the page it goes into has a `#cell-KEY` of;
-    the first number of their lines is a link there."""
+    """A <table> fragment, every text escaped. `linked`: keys of cells for which the page has an id `cell-KEY`; our
+    numbers of these cells link there."""
     return templates("bnstudy.tables").get_template("listing.html.j2").render(listing=listing, linked=linked)

@@ -1,7 +1,8 @@
 """Tables P.1 to P.3: every row of the three course reports beside our own runs of it, with the rule of table B.1.
 
-Two things differ from B.1, and the tables say so. A number printed as `about` counts as rounded, and one of few
-images has its standard error: both widen its margin. A row without a number is told in words on either side.
+Two things differ from B.1, and notes below the tables explain them. A number printed as `about` counts as rounded, and
+one measured on few images has a standard error: both widen its margin. A row without a number is described in words, on
+the report's side and on ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -34,10 +35,10 @@ CONTENT = [
 ]  # fmt: skip
 BESIDE = {"K2": ("K1", "P01"), "K3a": ("K2", "P03"), "K3b": ("K2", "P04"), "K4": ("K2", "P05"), "K5": ("K2", "P06"),
           "K6": ("K2", "P07")}  # fmt: skip
-"""Rows that have only words -> the row that these words compare them with, and the claim that judges the words."""
+"""Rows without a number -> the row that the report compares them with, and the claim that judges the comparison."""
 
 UNKNOWN = "not known"
-"""Where no row of those that are pooled has two seeds."""
+"""Shown if no row of the pool has two seeds."""
 
 SPELLED = {"sgd": "SGD", "adam": "Adam", "relu": "ReLU", "elu": "ELU", "leaky_relu": "leaky ReLU"}
 
@@ -85,8 +86,9 @@ def shown(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float] |
 
 
 def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float] | None = None) -> pd.DataFrame:
-    """CONTENT for each of the 42 rows. Their deviations are pooled by model and `pool`, over all reports. A row without
-    a printed number has the verdict "" once it was run, and `seen` in words; `seeds` is how many the study asks for."""
+    """CONTENT for each of the 42 rows. Deviations are pooled by model and `pool`, over all reports. A row without a
+    printed number has the verdict "" if it was run, and the description `seen`; `seeds` is how many the study asks for.
+    """
     mine = placed(runs[runs["key"].isin(plan["key"])])
     found = accuracies.number_verdicts(mine, _printed(), margins)
     found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
@@ -100,7 +102,7 @@ def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]
 
 
 def _printed() -> pd.DataFrame:
-    """The rows as `stats.number_verdicts` asks for printed numbers."""
+    """The rows in the form that `stats.number_verdicts` takes printed numbers."""
     return pd.DataFrame(
         {
             "row": row.id, "report": row.report, "section": row.section, "what": row.what, "settings": settings(row),
@@ -114,35 +116,35 @@ def _printed() -> pd.DataFrame:
 
 
 def settings(row: Row) -> str:
-    """What a row trained, in words; in brackets what is assumed for it, because its report does not give it."""
+    """What a row trained; in brackets what is assumed, because its report does not state it."""
     cell, words = row.cell, []
 
-    def say(text: str, *fields: str) -> None:
+    def add(text: str, *fields: str) -> None:
         words.append(f"[{text}]" if row.assumed.keys() & set(fields) else text)
 
     if cell.hidden:
-        say("hidden " + "-".join(map(str, cell.hidden)), "hidden")
+        add("hidden " + "-".join(map(str, cell.hidden)), "hidden")
     elif cell.model == "numpy_mlp":
-        say("hidden 100", "hidden")
+        add("hidden 100", "hidden")
     if cell.norm != "none":
         where = " before each linear layer" if cell.norm_placement == "pre_linear" else ""
-        say(style.norm(cell.norm).label + where, "norm")
+        add(style.norm(cell.norm).label + where, "norm")
     if cell.model in ("mlp", "numpy_mlp"):
-        say(SPELLED.get(cell.activation, cell.activation), "activation")
+        add(SPELLED.get(cell.activation, cell.activation), "activation")
     if cell.activation == "leaky_relu":
-        say(f"slope {cell.negative_slope:g}", "negative_slope")
-    say(SPELLED.get(cell.optimizer, cell.optimizer), "optimizer")
-    say(f"rate {cell.lr:f}".rstrip("0"), "lr")
-    say(f"batches of {cell.batch_size:,}", "batch_size")
-    say(f"{cell.steps:,} steps", "steps")
+        add(f"slope {cell.negative_slope:g}", "negative_slope")
+    add(SPELLED.get(cell.optimizer, cell.optimizer), "optimizer")
+    add(f"rate {cell.lr:f}".rstrip("0"), "lr")
+    add(f"batches of {cell.batch_size:,}", "batch_size")
+    add(f"{cell.steps:,} steps", "steps")
     if "eval_every" in row.assumed:
-        say(f"tested every {cell.eval_every}", "eval_every")
+        add(f"tested every {cell.eval_every}", "eval_every")
     return ", ".join(words)
 
 
 def _seen(one: Any, means: Mapping[str, float]) -> str:
-    """What ours shows of a row whose report has only words: how far it is from the row it is compared with, and where
-    those words are judged."""
+    """What our runs show of a row without a printed number: its distance from the row that the report compares it with,
+    and the claim that judges the comparison."""
     if not np.isnan(one.published) or not one.n:
         return ""
     parts = [f"{one.diverged} of {one.n} seeds diverged"] * bool(one.diverged)
@@ -186,7 +188,7 @@ def _reported(one: Any) -> str:
 
 
 def _notes(content: pd.DataFrame) -> list[str]:
-    """How to read the table, and the margin of each number that has another than the rest."""
+    """How to read the table, and the margins of its numbers."""
     ran = content[content["n"] > 0]
     notes = []
     if len(ran):
@@ -211,7 +213,7 @@ ONE_RUN = (
 
 
 def _margins(content: pd.DataFrame) -> str:
-    """What margin each number has, and why."""
+    """The margin of the numbers, and the wider ones with their reason."""
     own = dict(zip(content["row"], content["margin"], strict=True))
     plain = min(own.values())
     known = [row for row in rows() if row.id in own and row.published is not None]

@@ -13,7 +13,7 @@ NUMBER_COLUMNS = [
 ]  # fmt: skip
 CLOSER, FARTHER, UNDECIDED = "closer", "farther", "undecided"
 UNREAD = ("default", "adhoc", "reduced")
-"""What cells may have in place of a reading beside the default."""
+"""Values of `reading` that are no reading beside the default."""
 
 LEVEL = 0.95
 """Probability that all intervals of a table hold together (Bonferroni)."""
@@ -24,12 +24,13 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
     runs        SLOT, reading, key, seed, test_accuracy (percent), one row per run
     published   SLOT, published (percent)
-    A reading is compared on the printed numbers for which it has a cell of its own and the default has one too:
-    `moved` is its accuracy less the default's, in points, `deviation` and `default` are their mean absolute deviations
-    from the printed numbers, and `difference` is the first of these less the second, so that below zero is closer;
-    `nearer` counts the numbers for which it is, `seeds` is the fewest that a cell of the reading has. `half_width` is
-    of the interval around the difference, after Welch and Satterthwaite, for cells do not spread alike; all of a
-    table's hold together with probability LEVEL. NaN, and `undecided`, where a cell has one seed.
+
+    A reading is compared on the printed numbers for which both it and the default have a cell. `moved` is its accuracy
+    less the default's, in points. `deviation` and `default` are their mean absolute deviations from the printed
+    numbers, and `difference` is the first less the second: below zero is closer. `nearer` counts the numbers for which
+    the reading is closer, `seeds` is the fewest that one of its cells has. `half_width` is that of the interval around
+    the difference, after Welch and Satterthwaite, because cells do not spread alike; all intervals of a table hold
+    together with probability LEVEL. It is NaN, and the verdict `undecided`, if a cell has one seed.
     """
     both = compared(runs, published)
     if both.empty:
@@ -40,9 +41,11 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """A row per reading and printed number for which both it and the default have a cell: SLOT, reading, and of the
-    cell, and of the default's by the same names with `_default`: `accuracy`, `off` (mean absolute deviation from the
-    printed number, points), `variance` of the latter over seeds and `n`, how many these are."""
+    """A row per reading and printed number for which both it and the default have a cell.
+
+    SLOT, reading, `accuracy` (percent), `off` (mean absolute deviation from the printed number, points), `variance` of
+    that deviation over seeds, and `n` seeds; those of the default have the suffix `_default`.
+    """
     known = runs.merge(published[[*SLOT, "published"]], on=SLOT)
     known = known.assign(off=(known["test_accuracy"] - known["published"]).abs())
     cells = known.groupby([*SLOT, "reading"], sort=False, observed=True).agg(
@@ -88,8 +91,8 @@ def _row(reading: str, numbers: pd.DataFrame, tail: float) -> dict[str, object]:
 
 
 def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
-    """Of the interval around a sum of independent means with these squared standard errors, each estimated with this
-    freedom (Satterthwaite); `tail` is the probability beyond either end."""
+    """Half-width of the interval around a sum of independent means with these squared standard errors, each estimated
+    with this freedom (Satterthwaite); `tail` is the probability beyond either end."""
     total = errors.sum()
     if np.isnan(total) or not total:  # a mean of one seed; or all seeds agree to the last digit
         return float(total)
@@ -97,26 +100,26 @@ def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
 
 
 def verdict(difference: float, half_width: float) -> str:
-    """closer or farther where the interval excludes zero; undecided otherwise, and where no spread is known."""
+    """closer or farther if the interval excludes zero; undecided if it does not, or if no spread is known."""
     if np.isnan(half_width) or abs(difference) <= half_width:
         return UNDECIDED
     return CLOSER if difference < 0 else FARTHER
 
 
 def conclusion(table: pd.DataFrame) -> str:
-    """What `closeness` says, in a sentence or two."""
+    """What `closeness` shows, in a sentence or two."""
     closer = table[table["verdict"] == CLOSER]
     farther = int((table["verdict"] == FARTHER).sum())
     if closer.empty:
         first = table.iloc[0]
-        told = (
+        closest = (
             f"No reading is closer to the printed numbers than the default by more than the seeds explain; the "
             f"nearest, {first['reading']}, differs by {signed(first['difference'])} points."
         )
     else:
         names = ", ".join(f"{r.reading} ({signed(r.difference)} ± {r.half_width:.2f} points)" for r in each(closer))
-        told = f"Closer to the printed numbers than the default: {names}."
-    return f"{told} Farther: {farther}. Undecided: {len(table) - len(closer) - farther}."
+        closest = f"Closer to the printed numbers than the default: {names}."
+    return f"{closest} Farther: {farther}. Undecided: {len(table) - len(closer) - farther}."
 
 
 def signed(value: float) -> str:
