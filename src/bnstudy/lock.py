@@ -19,6 +19,7 @@ from bnstudy.errors import TryAgain, WriteError
 UNKNOWN = "an unknown process"
 FRONT = "BNSTUDY_FRONT"
 """Variable naming the machine whose `bnstudy run` has started a job and holds the lock `run` meanwhile."""
+PATIENCE = 24 * 3600.0  # seconds a process waits for another that trains or times
 MOST = 1000  # bytes of a lock file that are read; an identity has about 150
 
 

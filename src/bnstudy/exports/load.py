@@ -1,13 +1,12 @@
 """`bnstudy.load("thesis")`: the results of a study as pandas frames, for notebooks and scripts."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from bnstudy import console, paths
+from bnstudy.console import Say
 from bnstudy.results.collect import Results, collect
 from bnstudy.studies import selection
-
-Say = Callable[[str], None]
 
 
 def load(

@@ -1,20 +1,18 @@
 """The results of a study as pandas frames, from its valid records, own or published."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from bnstudy import datasets
+from bnstudy.console import Say
 from bnstudy.design.study import Study
 from bnstudy.results import frames, valid
 from bnstudy.results.frames import Frames
 from bnstudy.results.publication.rows import Published, restore
 from bnstudy.results.publication.timings import collect as collect_timings
 from bnstudy.results.record import Record
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bnstudy import disk, lock, paths
+from bnstudy.console import Say
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import name
 from bnstudy.errors import DataError, TryAgain, Unreadable
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from bnstudy.results.publication.rows import Published
 
 Row = dict[str, Any]
-Say = Callable[[str], None]
 Damaged = Callable[[Run, DataError], object]
 """Called with each run whose own record is there but does not verify, and with the reason."""
 

@@ -20,7 +20,6 @@ FOLDER = "BNSTUDY_DEVICE_LOCKS"
 """Environment variable that names the folder of locks, for machines where /tmp differs between users."""
 PLACE = "/tmp/bnstudy-devices"
 SHARES = 2  # while one process reads data or writes a record, the other keeps the GPU busy
-PATIENCE = 24 * 3600.0
 POLL = 0.5
 THREADS = 1  # of a training process
 
@@ -105,9 +104,9 @@ def words(device: str, processes: int) -> str:
 @contextlib.contextmanager
 def _shared(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Iterator[str]:
     """Hold one share of a GPU: the first shares of all GPUs are taken before the second ones."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + lock.PATIENCE
     places = sorted((turn, each, path) for each, paths in shares.items() for turn, path in enumerate(paths))
-    said = False
+    reported = False
     while True:
         for _, device, path in places:
             with contextlib.ExitStack() as stack:
@@ -119,9 +118,9 @@ def _shared(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Iter
                 return
         if stopping() or time.monotonic() > deadline:
             raise _busy(shares)
-        if not said:
+        if not reported:
             say(f"{_busy(shares).cause}; waiting")
-            said = True
+            reported = True
         time.sleep(POLL)
 
 
@@ -136,7 +135,7 @@ def _alone(shares: dict[str, list[Path]], say: Say, stopping: Stopping) -> Itera
                 stack.enter_context(lock.held(path, device))
             except TryAgain as busy:
                 say(f"{busy.cause}; waiting")
-                stack.enter_context(lock.held(path, device, PATIENCE, POLL, stopping))
+                stack.enter_context(lock.held(path, device, lock.PATIENCE, POLL, stopping))
         yield device
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnstudy import console, datasets, lock, optional, paths
+from bnstudy.console import Say
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import run_name
 from bnstudy.errors import DataError, TryAgain, WriteError
@@ -27,10 +28,6 @@ if TYPE_CHECKING:
     from bnstudy.datasets import Arrays
     from bnstudy.results.publication.rows import Published
     from bnstudy.training.engine.contract import Engine
-
-PATIENCE_FOR_LOCKS = 24 * 3600.0
-
-Say = Callable[[str], None]
 
 
 @dataclass(slots=True)
@@ -198,7 +195,7 @@ def _locked(runs: Sequence[Run], results: Path, wait: bool, asked: Callable[[], 
     """Hold the locks of all these runs, taken in a fixed order so that two processes cannot deadlock."""
     with contextlib.ExitStack() as stack:
         for run in sorted(runs, key=lambda r: (r.cell.key, r.seed)):
-            path, patience = paths.run_lock(results, run.cell.key, run.seed), PATIENCE_FOR_LOCKS if wait else 0.0
+            path, patience = paths.run_lock(results, run.cell.key, run.seed), lock.PATIENCE if wait else 0.0
             stack.enter_context(lock.held(path, run_name(run), patience, stopping=asked))
         yield
 

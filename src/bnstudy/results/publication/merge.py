@@ -3,12 +3,13 @@
 Nothing is written unless everything can be: a set of published runs is one statement.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from bnstudy import disk, lock, paths
+from bnstudy.console import Say
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import run_name
 from bnstudy.errors import DataError
@@ -18,8 +19,6 @@ from bnstudy.results.publication import files, rows, timings
 from bnstudy.results.publication.rows import Published
 from bnstudy.results.record import Record
 from bnstudy.results.timings import record as timing_record
-
-Say = Callable[[str], None]
 
 
 @dataclass(slots=True)

@@ -15,8 +15,6 @@ from bnstudy.results import provenance, rounds
 from bnstudy.results.timings import record
 from bnstudy.training import devices
 
-PATIENCE_FOR_OTHERS = 24 * 3600.0
-
 
 def time(
     timings: Sequence[Timing], results: Path, data_root: Path, say: Say, device: str = "auto", fresh: bool = False
@@ -28,7 +26,7 @@ def time(
     """
     made = []
     alone = devices.on_device(device, say, alone=True)
-    with alone as device, lock.held(paths.lock(results, "timing"), f"{results}: timing", PATIENCE_FOR_OTHERS):
+    with alone as device, lock.held(paths.lock(results, "timing"), f"{results}: timing", lock.PATIENCE):
         for timing in timings:
             for engine in engines(timing, device):
                 path = paths.timing(results, timing.key(engine, device))

@@ -4,11 +4,12 @@ The reasons have the order in which `training.train` meets them. torch is import
 """
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from bnstudy import datasets, lock, paths
+from bnstudy.console import Say
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import labels, name
 from bnstudy.design.study import Study
@@ -17,7 +18,6 @@ from bnstudy.results import publication, store, valid
 from bnstudy.results.record import Record
 
 Row = dict[str, Any]
-Say = Callable[[str], None]
 
 NO_RECORD = "no own record"
 
