@@ -1,19 +1,19 @@
 """The data sets: one file each, which declares it. A new file here is a new data set.
 
-Importing this imports neither torch nor numpy. The modules whose names start with an underscore are no data sets:
-`_spec` says what one declares, `_files` reads and writes the array files, `_obtain` fetches and imports them.
+Importing this imports neither torch nor numpy. The modules whose names start with an underscore are not data sets:
+`_spec` defines what a data set declares, `_registry` collects the declarations, `_files` reads and writes the array
+files, `_obtain` downloads and imports them.
 """
 
 import contextlib
 import json
 from importlib import import_module
 from pathlib import Path
-from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from bnstudy import paths
+from bnstudy.datasets._registry import REGISTRY, spec_of
 from bnstudy.datasets._spec import MEMBERS, SIDE, Archive, Arrays, DatasetSpec
-from bnstudy.errors import UsageError, nearest
 
 if TYPE_CHECKING:
     from bnstudy.datasets._files import load
@@ -27,24 +27,8 @@ __all__ = [
 ]  # fmt: skip
 
 
-def _declared() -> dict[str, DatasetSpec]:
-    names = [module.name for module in iter_modules(__path__) if not module.name.startswith("_")]
-    specs: list[DatasetSpec] = [import_module(f"{__name__}.{name}").SPEC for name in names]
-    return {spec.name: spec for spec in sorted(specs, key=lambda spec: (spec.rank, spec.name))}
-
-
-REGISTRY: dict[str, DatasetSpec] = _declared()
-
-
-def spec_of(name: str) -> DatasetSpec:
-    """The data set of this name. Raises UsageError naming the nearest."""
-    if name not in REGISTRY:
-        raise UsageError(f"{name}: no such data set{nearest(name, REGISTRY)}", f"Data sets: {', '.join(REGISTRY)}.")
-    return REGISTRY[name]
-
-
 def noted(results: Path) -> dict[str, str]:
-    """The data sets that the last run of a study noted as not to be had (`data fetch --note`), each with why."""
+    """Return the data sets noted as unavailable by the last run of a study (`data fetch --note`), with reasons."""
     found = {}
     for name in REGISTRY:
         with contextlib.suppress(OSError, ValueError):
@@ -55,7 +39,7 @@ def noted(results: Path) -> dict[str, str]:
 
 
 def __getattr__(name: str):
-    """The functions that need numpy, imported at their first use."""
+    """Import the functions that need numpy at their first use."""
     if name in _ELSEWHERE:
         return getattr(import_module(f"{__name__}.{_ELSEWHERE[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

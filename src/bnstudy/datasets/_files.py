@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy import datasets, disk, paths
+from bnstudy import disk, paths
+from bnstudy.datasets._registry import spec_of
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import DataError
 
 FACTS = "facts"
-LEAST_SHARE = 0.9  # an imported file may lack a few images (re-packagings do), not a tenth of them
+LEAST_SHARE = 0.9  # an imported file may lack a few images, as some re-packagings do, but not a tenth of them
 
 
 def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
@@ -33,11 +34,11 @@ def digest_of(arrays: Mapping[str, np.ndarray]) -> str:
 
 
 def load(name: str, root: str | os.PathLike | None = None) -> Arrays:
-    """The data set, its digest verified.
+    """Return the data set, its digest verified.
 
-    Raises DataError where its file is absent, damaged, altered or another data set's; UsageError on an unknown name.
+    Raises DataError if its file is absent, damaged, altered or another data set's; UsageError on an unknown name.
     """
-    spec = datasets.spec_of(name)
+    spec = spec_of(name)
     if spec.kind == "embedded":
         arrays = _embedded(spec)
         return _in_memory(arrays, digest_of(arrays), "embedded")
@@ -47,7 +48,7 @@ def load(name: str, root: str | os.PathLike | None = None) -> Arrays:
 
 
 def _embedded(spec: DatasetSpec) -> dict[str, np.ndarray]:
-    """The arrays that a data set brings itself. Raises DataError where they are not what it declares."""
+    """Return the arrays of an embedded data set. Raises DataError if they do not match its declaration."""
     remedy = "Correct the `read` that its DatasetSpec names."
     try:
         arrays = {name: np.asarray(array) for name, array in spec.read(Path()).items()}
@@ -69,7 +70,7 @@ def _in_memory(arrays: Mapping[str, np.ndarray], digest: str, source: str) -> Ar
 
 
 def _verified(path: Path, spec: DatasetSpec, members: Mapping[str, np.ndarray]) -> tuple[str, str]:
-    """(digest, source) of a canonical file, if it is what it says. Raises DataError."""
+    """Return (digest, source) of a canonical file whose contents match its facts. Raises DataError."""
     again = _again(spec.name)
     facts = facts_of(members)
     if facts is None:
@@ -85,7 +86,7 @@ def _verified(path: Path, spec: DatasetSpec, members: Mapping[str, np.ndarray]) 
 
 
 def facts_of(members: Mapping[str, np.ndarray]) -> dict[str, str] | None:
-    """Name, source and digest that a canonical file states, or None where it states none."""
+    """Return name, source and digest that a canonical file states, or None if it states none."""
     try:
         facts = json.loads(str(members[FACTS]))
         return {key: str(facts[key]) for key in ("name", "source", "digest")}
@@ -94,9 +95,9 @@ def facts_of(members: Mapping[str, np.ndarray]) -> dict[str, str] | None:
 
 
 def write_npz(path: Path, spec: DatasetSpec, arrays: Mapping[str, np.ndarray], source: str) -> None:
-    """Put these canonical arrays at `path`, whole or not at all. Raises DataError on a fault, WriteError."""
+    """Write canonical arrays to `path` atomically. Raises DataError if they are illegal, WriteError."""
     if fault := fault_of(spec, arrays, official=source == "official"):
-        raise DataError(f"{spec.name}: {fault}", "Nothing was written; take the arrays of the official files.")
+        raise DataError(f"{spec.name}: {fault}", "Nothing was written; give the arrays of the official files.")
     facts = json.dumps({"name": spec.name, "source": source, "digest": digest_of(arrays)})
     buffer = io.BytesIO()
     members: dict[str, Any] = {name: arrays[name] for name in MEMBERS} | {FACTS: np.array(facts)}
@@ -105,9 +106,9 @@ def write_npz(path: Path, spec: DatasetSpec, arrays: Mapping[str, np.ndarray], s
 
 
 def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray]:
-    """The four arrays, and the facts if there are any, of an .npz file; nothing in it is ever unpickled.
+    """Return the four arrays of an .npz file, and its facts if it has any; nothing is unpickled.
 
-    Raises DataError where it is no .npz file, damaged, or lacks one of the four.
+    Raises DataError if it is not an .npz file, is damaged, or lacks one of the four.
     """
     try:
         if not path.exists():
@@ -142,7 +143,7 @@ def _kind(path: Path) -> str:
 
 
 def fault_of(spec: DatasetSpec, arrays: Mapping[str, np.ndarray], official: bool) -> str:
-    """What is wrong with these arrays as canonical arrays of the data set, or an empty string."""
+    """Return what is wrong with the canonical arrays of a data set, or an empty string."""
     for part, most in (("train", spec.train), ("test", spec.test)):
         images, labels = arrays[f"{part}_images"], arrays[f"{part}_labels"]
         expected = (spec.channels, SIDE, SIDE)

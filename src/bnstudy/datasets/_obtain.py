@@ -1,4 +1,4 @@
-"""How a data set comes onto this machine: by its official download, or from a user's array file."""
+"""Get a data set onto this machine: by its official download, or from a user's array file."""
 
 import contextlib
 import hashlib
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from bnstudy import lock, paths
-from bnstudy.datasets import spec_of
 from bnstudy.datasets._files import FACTS, facts_of, load, read_npz, write_npz
+from bnstudy.datasets._registry import spec_of
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import FULL_OR_FORBIDDEN, DataError, UsageError, WriteError
 
@@ -28,9 +28,9 @@ Root = str | os.PathLike | None
 
 
 def check(name: str, root: Root = None) -> dict[str, Any]:
-    """One row: name, title, state (`present`, `embedded`, `absent`, `damaged`), problem, source, digest, counts, path.
+    """Return one row: name, title, state (`present`, `embedded`, `absent`, `damaged`), problem, source, digest, path.
 
-    `train` and `test` count images; `complete` says whether they are as many as the official set has.
+    `train` and `test` count images; `complete` is true if they are as many as in the official set.
     """
     spec, path = spec_of(name), paths.dataset(paths.data_root(root), name)
     try:
@@ -58,9 +58,9 @@ def _row(spec: DatasetSpec, path: Path, arrays: Arrays) -> dict[str, Any]:
 
 
 def ensure(name: str, root: Root = None) -> dict[str, Any]:
-    """The row of `check` for a data set that is here; one that is absent is fetched first.
+    """Return the row of `check` for a data set; download it first if it is absent.
 
-    Raises DataError where it cannot be had, or where its file is damaged.
+    Raises DataError if it is unavailable or its file is damaged.
     """
     spec, path = spec_of(name), paths.dataset(paths.data_root(root), name)
     if spec.kind == "download" and not path.exists():
@@ -69,10 +69,10 @@ def ensure(name: str, root: Root = None) -> dict[str, Any]:
 
 
 def fetch(name: str, root: Root = None, progress: bool = True) -> dict[str, Any]:
-    """Download the official files and write the array file; nothing else stays. Gives the row of `check`.
+    """Download the official files, write the array file, remove the rest, and return the row of `check`.
 
-    A file that is here and verifies is kept, whatever its source. Official files in `<root>/raw/<name>/` are taken
-    from there instead of the network. Raises DataError (no network, or not the official files), WriteError.
+    An array file that verifies is kept, whatever its source. Official files in `<root>/raw/<name>/` are used instead of
+    the network. Raises DataError (no network, or not the official files), WriteError.
     """
     spec, folder = spec_of(name), paths.data_root(root)
     path = paths.dataset(folder, name)
@@ -82,7 +82,7 @@ def fetch(name: str, root: Root = None, progress: bool = True) -> dict[str, Any]
         row = check(name, root)
         if row["state"] == "present":
             return row
-        for left in folder.glob(f".{name}-*"):  # of a download that was killed; the lock says nobody uses it
+        for left in folder.glob(f".{name}-*"):  # of a killed download; since we hold the lock, nobody uses it
             shutil.rmtree(left, ignore_errors=True)
         with _scratch(folder, name) as scratch:
             given = folder / "raw" / name
@@ -102,7 +102,7 @@ def _scratch(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _take(spec: DatasetSpec, given: Path, scratch: Path) -> None:
-    """Link the official files that the user has put into `given`. Raises DataError where one is another file."""
+    """Link the official files that the user has put into `given`. Raises DataError if one is a different file."""
     for archive in spec.archives:
         file = given / archive.file
         if not file.exists():
@@ -112,13 +112,13 @@ def _take(spec: DatasetSpec, given: Path, scratch: Path) -> None:
         if found != archive.md5:
             raise DataError(
                 f"{file}: not the official file, expected MD5 {archive.md5}, found {found}",
-                f"Replace it by {archive.url}, or delete it so that it is downloaded.",
+                f"Replace it by {archive.url}, or delete it to download it again.",
             )
         (scratch / archive.file).symlink_to(file.resolve())
 
 
 def _official(spec: DatasetSpec, scratch: Path, given: Path, progress: bool) -> Mapping[str, np.ndarray]:
-    """The canonical arrays from the official files. Raises DataError naming them if they cannot be had."""
+    """Return the canonical arrays from the official files. Raises DataError naming them if they are unavailable."""
     quiet = contextlib.nullcontext() if progress else contextlib.redirect_stderr(io.StringIO())
     silence = socket.getdefaulttimeout()
     socket.setdefaulttimeout(SILENCE)
@@ -131,7 +131,7 @@ def _official(spec: DatasetSpec, scratch: Path, given: Path, progress: bool) -> 
             raise WriteError(f"{scratch.parent}: cannot be written ({reason})", "Free space, or use --data.") from error
         files = ", ".join(archive.url for archive in spec.archives)
         raise DataError(
-            f"{spec.name}: the official files cannot be had ({reason})",
+            f"{spec.name}: the official files are unavailable ({reason})",
             f"Put {files} into {given}/ and run this again, or `bnstudy data import {spec.name} FILE.npz`.",
         ) from error
     finally:
@@ -139,11 +139,11 @@ def _official(spec: DatasetSpec, scratch: Path, given: Path, progress: bool) -> 
 
 
 def import_npz(name: str, file: str | os.PathLike, root: Root = None) -> dict[str, Any]:
-    """Make the array file from a user's .npz with MEMBERS; other members are ignored. Gives the row of `check`.
+    """Make the array file from a user's .npz with MEMBERS, ignore other members, and return the row of `check`.
 
     Images are uint8 (n, H, W), (n, H, W, channels) or (n, channels, H, W) of 32x32, for mnist also 28x28; labels are
-    whole numbers (n,). A few images may be missing, as in some re-packagings. Raises DataError naming what does not
-    fit, UsageError for an embedded set.
+    whole numbers (n,). A few images may be missing, as in some re-packagings. Raises DataError naming what is
+    wrong, UsageError for an embedded set.
     """
     spec, source = spec_of(name), Path(file)
     if spec.kind == "embedded":
@@ -165,7 +165,7 @@ def import_npz(name: str, file: str | os.PathLike, root: Root = None) -> dict[st
 
 
 def _images(spec: DatasetSpec, member: str, images: np.ndarray) -> np.ndarray:
-    """As canonical images. Raises ValueError saying what was expected and found."""
+    """Return canonical images. Raises ValueError with what was expected and found."""
     sides = {SIDE, 28} if spec.native == 28 else {SIDE}
     found = images
     if found.ndim == 3 and spec.channels == 1:
@@ -186,7 +186,7 @@ def _images(spec: DatasetSpec, member: str, images: np.ndarray) -> np.ndarray:
 
 
 def _labels(spec: DatasetSpec, member: str, labels: np.ndarray) -> np.ndarray:
-    """As canonical labels. Raises ValueError saying what was expected and found."""
+    """Return canonical labels. Raises ValueError with what was expected and found."""
     if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise ValueError(f"{member}: expected whole numbers (n,), found {labels.dtype} {labels.shape}")
     top = spec.classes - (spec.relabel is None)

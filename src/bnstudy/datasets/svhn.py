@@ -28,8 +28,8 @@ def _from_digits(digits):
 def relabel(labels):
     """Class indices from the labels of an imported file, which may count in any of three ways.
 
-    Digit 1 is by far the most frequent (18.9 % of the training images), which tells digits (as torchvision gives
-    them) from class indices. Raises ValueError where neither 0 nor 1 is the most frequent label.
+    Digit 1 is by far the most frequent (18.9 % of the training images), which distinguishes digits (as in
+    torchvision) from class indices. Raises ValueError if neither 0 nor 1 is the most frequent label.
     """
     import numpy as np
 
