@@ -93,7 +93,7 @@ def hours(value: float) -> str:
 
 @contextlib.contextmanager
 def counting(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
-    """Yield `tell(done, line)`, which prints the line and, on a terminal, moves a bar of `total` steps."""
+    """Yield `report(done, line)`, which prints the line and, on a terminal, moves a bar of `total` steps."""
     if not total or not sys.stderr.isatty():
         yield lambda done, line: say(f"{done} of {total}  {line}")
         return
@@ -104,8 +104,8 @@ def counting(total: int, what: str) -> Iterator[Callable[[int, str], None]]:
     with Progress(*columns, console=Console(stderr=True), redirect_stdout=False) as bars:
         task = bars.add_task(what, total=total)
 
-        def tell(done: int, line: str) -> None:
+        def report(done: int, line: str) -> None:
             bars.console.print(line, markup=False, highlight=False)
             bars.update(task, completed=done)
 
-        yield tell
+        yield report

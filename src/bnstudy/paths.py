@@ -12,34 +12,34 @@ KEY_PATTERN = r"[0-9a-f]{12}"
 
 
 def shipped() -> Path:
-    """The folder of Snakefile, config.yaml and profiles: in an installed package, else the checkout it stands in."""
+    """Return the folder of Snakefile, config.yaml and profiles: in an installed package, else its checkout."""
     package = Path(__file__).parent
     return package / "shipped" if (package / "shipped").is_dir() else package.parents[1]
 
 
 def config_file(given: str | os.PathLike = "config.yaml") -> Path:
-    """The studies: the file given; where there is no config.yaml, as outside a checkout, the one of the package."""
+    """Return the given file of studies; if config.yaml does not exist, as outside a checkout, the package's."""
     path, own = Path(given), shipped() / "config.yaml"
     return own if path == Path("config.yaml") and not path.exists() and own.exists() else path
 
 
 def profile(given: Path) -> Path:
-    """A Snakemake profile: the folder given; where there is none, as outside a checkout, that of the package."""
+    """Return the given folder of a Snakemake profile; if it does not exist, as outside a checkout, the package's."""
     return given if given.exists() else shipped() / given
 
 
 def results_root(given: str | os.PathLike | None = None) -> Path:
-    """The folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
+    """Return the folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
     return Path(given or os.environ.get("BNSTUDY_RESULTS") or "results")
 
 
 def reports_root(given: str | os.PathLike | None = None) -> Path:
-    """The folder of reports: the argument, else BNSTUDY_REPORTS, else ./reports."""
+    """Return the folder of reports: the argument, else BNSTUDY_REPORTS, else ./reports."""
     return Path(given or os.environ.get("BNSTUDY_REPORTS") or "reports")
 
 
 def data_root(given: str | os.PathLike | None = None) -> Path:
-    """The folder of data sets: the argument, else BNSTUDY_DATA, else the platform's cache folder."""
+    """Return the folder of data sets: the argument, else BNSTUDY_DATA, else the platform's cache folder."""
     chosen = given or os.environ.get("BNSTUDY_DATA")
     if chosen:
         return Path(chosen)
@@ -56,7 +56,7 @@ def record(results: Path, key: str, seed: int) -> Path:
 
 
 def weights(results: Path, key: str, seed: int) -> Path:
-    """The final weights of a run, kept on request."""
+    """The file of a run's final weights, which are kept on request."""
     return results / "weights" / key / f"{seed:d}.safetensors"
 
 
@@ -71,12 +71,12 @@ def lock(results: Path, name: str) -> Path:
 
 
 def run_lock(results: Path, key: str, seed: int) -> Path:
-    """Who holds it trains this run."""
+    """The lock of a run; its owner trains it."""
     return lock(results, f"{key}-{seed:d}")
 
 
 def round(results: Path, study: str) -> Path:
-    """What a round of `bnstudy run --fresh` asks for; its time is when the round began."""
+    """The runs of a round of `bnstudy run --fresh`; its modification time is when the round began."""
     return results / "fresh" / f"{study}.json"
 
 
@@ -94,7 +94,7 @@ def timing(results: Path, key: str) -> Path:
 
 
 def timed(results: Path, timing: str) -> Path:
-    """What the DAG waits for: names the records of one timing."""
+    """The names of one timing's records, an output of the DAG."""
     return results / "timed" / f"{timing}.json"
 
 
@@ -103,7 +103,7 @@ def dataset(data: Path, name: str) -> Path:
 
 
 def published(results: Path, name: str) -> Path:
-    """One file of what is published: runs, epochs, layers, timings."""
+    """One file of the published records: runs, epochs, layers, timings."""
     return results / "published" / f"{name}.parquet"
 
 

@@ -129,7 +129,7 @@ def test_without_network_one_error_says_what_is_needed_and_nothing_stays(name, o
     (site / files[-1]).unlink()  # the earlier files of MNIST and SVHN do arrive
     with pytest.raises(DataError) as error:
         datasets.fetch(name, tmp_path / "data", progress=False)
-    assert error.value.cause.startswith(f"{name}: the official files cannot be had")
+    assert error.value.cause.startswith(f"{name}: the official files are unavailable")
     assert all(file in error.value.remedy for file in files)
     assert f"{tmp_path}/data/raw/{name}/" in error.value.remedy
     assert "\n" not in error.value.cause + error.value.remedy

@@ -223,7 +223,7 @@ def test_offline_without_data(mnist):
     assert "bnstudy data fetch mnist" in process.err
     fetched = mnist.server.run("data", "fetch", "mnist", "--data", mnist.folder / "data", before=SHRINK)
     invariants.told_in_two_lines(fetched, BAD_DATA)
-    assert "cannot be had" in fetched.err
+    assert "are unavailable" in fetched.err
     assert "train-images-idx3-ubyte.gz" in fetched.err  # it says which files to bring
 
 

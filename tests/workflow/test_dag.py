@@ -245,8 +245,8 @@ def test_an_absent_data_set_leaves_the_rest(folder, more_seeds, mixed):
     assert "mixed: 1 of 2 runs trained" in mixed.ended.err
     missing = pd.read_parquet(folder / "results" / "frames" / "mixed" / "missing.parquet")
     assert list(missing["dataset"]) == ["mnist"]
-    assert "official files cannot be had" in missing["reason"][0]
-    assert "official files cannot be had" in (folder / "reports" / "mixed" / "index.html").read_text()
+    assert "official files are unavailable" in missing["reason"][0]
+    assert "official files are unavailable" in (folder / "reports" / "mixed" / "index.html").read_text()
 
 
 def test_nothing_but_absent_data_is_exit_65(folder, mixed):

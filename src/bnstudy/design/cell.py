@@ -1,9 +1,7 @@
-"""The identity of what is trained: `Cell` (one point of the design) and `Run` (a cell with a seed).
+"""The identity of a training: `Cell` (one point of the design) and `Run` (a cell with a seed). Stdlib only.
 
-Stdlib only: the Snakefile, the command line and the tests read this without torch.
-
-A cell's key is a hash of its non-default fields. So a field added later, with a default that changes
-nothing, moves no old result; and a change of training semantics bumps `recipe`, which moves them all.
+A cell's key is a hash of its non-default fields. So a field added later, with a default that changes nothing,
+invalidates no result; a change of training semantics bumps `recipe`, which invalidates all of them.
 """
 
 import hashlib
@@ -30,12 +28,12 @@ class Cell(Fields):
         check(self, self.non_default())
 
     def non_default(self) -> dict[str, Any]:
-        """The fields that make this cell what it is: the three without default, and every other that differs."""
+        """Return the fields that identify this cell: those without default, and those not at their default."""
         return {s.name: getattr(self, s.name) for s in fields(self) if getattr(self, s.name) != s.default}
 
     @property
     def periods(self) -> int:
-        """Evaluations of a full training: its epochs, or its periods of `eval_every` steps, the last maybe shorter."""
+        """Evaluations in a full training: epochs, or periods of `eval_every` steps, the last of them maybe shorter."""
         return self.epochs if self.steps is None else -(-self.steps // self.eval_every)
 
     @property
@@ -57,7 +55,7 @@ class Run(NamedTuple):
 
 
 def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) -> Cell:
-    """The cell with these field values, and with those reading `switches` that have an effect in it.
+    """Return the cell with these field values, and with those of a reading's `switches` that have an effect in it.
 
     Raises UsageError on an unknown field (naming the nearest) and on everything `Cell` refuses.
     """
@@ -66,7 +64,7 @@ def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) ->
             raise UsageError(f"{name}: no such field{nearest(name, FIELDS)}", f"Fields: {', '.join(FIELDS)}.")
     for name in ("dataset", "model", "norm"):
         if name not in values:
-            raise UsageError(f"{name}: missing", f"Say {name}=..., for instance model=mlp dataset=mnist norm=batch.")
+            raise UsageError(f"{name}: missing", f"Give {name}=..., for instance model=mlp dataset=mnist norm=batch.")
     cell = Cell(**values)
     acting = {n: v for n, v in (switches or {}).items() if not inert(cell, n, checked(n, v))}
     return Cell(**{**values, **acting}) if acting else cell

@@ -31,31 +31,33 @@ class Fields:
     # the design's axes
     norm_placement: Literal["pre_activation", "post_activation", "pre_linear"] = _f(
         "pre_activation",
-        "normalize before or after the nonlinearity (7.1.1); pre_linear: mlp, before each linear layer, the first "
-        "and the output layer too (Soons 2.1)",
+        "normalize before or after the nonlinearity (7.1.1); pre_linear: mlp, before each linear layer, including "
+        "the first and the output layer (Soons 2.1)",
     )
     activation: str = _f("relu", "nonlinearity (2.10)")
     negative_slope: float = _f(0.01, "slope of leaky_relu below zero (2.10.2); Knigge's is 0.02", low=0, high=1)
-    hidden: tuple[int, ...] = _f((), "widths of the hidden layers; none given: the model's own", low=1, high=65536)
-    pretrained: bool = _f(False, "start from weights trained on ImageNet, but for the output layer (Soons 4b)")
-    init: str = _f("kaiming", "weight initialization (2.4); biases start at zero, but for torch_default")
+    hidden: tuple[int, ...] = _f((), "widths of the hidden layers; by default the model's own", low=1, high=65536)
+    pretrained: bool = _f(False, "start from weights trained on ImageNet, except the output layer (Soons 4b)")
+    init: str = _f("kaiming", "weight initialization (2.4); biases start at zero, except with torch_default")
     init_std: float | None = _f(None, "standard deviation of `init: normal` (7.1.3)", above=0)
     dropout: float = _f(0.0, "probability of dropping a unit (2.12.3)", low=0, high=0.95)
     dropconnect: float = _f(
-        0.0, "probability of dropping a weight in a step, of all layers (2.12.3); biases stay", low=0, high=0.95
+        0.0, "probability of dropping a weight in a step, in all layers (2.12.3); biases are kept", low=0, high=0.95
     )
     augment: str = _f(
         "none",
-        "random changes of training images (2.12.4), joined as flip_crop. flip: half of them mirrored; crop: padded by "
-        "4 black pixels, then cut to size anywhere; rotation: by up to 15 degrees; color_jitter: brightness, contrast "
-        "and saturation times 0.8 to 1.2",
+        "random changes of training images (2.12.4); several are joined as in flip_crop. flip: half of them are "
+        "mirrored; crop: padded by 4 black pixels, then cropped at a random place; rotation: by up to 15 degrees; "
+        "color_jitter: brightness, contrast and saturation are multiplied by 0.8 to 1.2",
     )
     loss: str = _f(
         "cross_entropy",
-        "what is minimized (2.11). hinge: by how much the right logit is not 1 above each wrong one, mean over the "
-        "classes; squared_hinge: each of these squared",
+        "what is minimized (2.11). hinge: max(0, 1 + wrong logit - right logit), summed over the wrong classes and "
+        "divided by the number of classes; squared_hinge: the same with each term squared",
     )
-    penalty: str = _f("none", "term added to the loss (2.12.2): sum of |w| (l1), of w^2 (l2), of both (elastic_net)")
+    penalty: str = _f(
+        "none", "term added to the loss (2.12.2): the sum of |w| (l1), of w^2 (l2), or of both (elastic_net)"
+    )
     penalty_strength: float = _f(0.0, "lambda of the penalty (equation 2.41)", low=0)
     optimizer: str = _f("nesterov", "update rule (2.7)")
     momentum: float = _f(0.9, "momentum mu (equation 2.15)", low=0, high=0.9999)
@@ -63,9 +65,9 @@ class Fields:
     schedule: str = _f("adaptive", "how the learning rate falls (2.8)")
     batch_size: int = _f(64, "images in a training batch", low=1, high=65536)
     epochs: int = _f(100, "epochs at most", low=1, high=100_000)
-    steps: int | None = _f(None, "train exactly so many steps, instead of epochs", low=1, high=100_000_000)
+    steps: int | None = _f(None, "train this many steps, instead of epochs", low=1, high=100_000_000)
     eval_every: int = _f(
-        100, "in a training by steps: steps between evaluations; this period stands for an epoch everywhere", low=1
+        100, "in a training by steps: steps between evaluations; everywhere else this period counts as an epoch", low=1
     )
     grad_clip: float = _f(0.0, "clip the gradient's norm to this (equation 7.1); 0 = no clipping", low=0)
 
@@ -75,37 +77,37 @@ class Fields:
     decay_patience: int = _f(5, "epochs without improvement before lr falls", low=1)
     decay_counter: Literal["restart", "plateau"] = _f(
         "restart",
-        "restart: counts anew after an improvement and after a decay, which decays at 5, 10, 15 since the best "
-        "just as a single counter would; plateau: as PyTorch's ReduceLROnPlateau, at the sixth bad epoch",
+        "restart: count from zero after an improvement and after a decay, so that lr falls 5, 10, 15 epochs after the "
+        "best; plateau: as PyTorch's ReduceLROnPlateau, at the sixth epoch without improvement",
     )
     improvement: Literal["strict", "equal", "previous"] = _f(
-        "strict", "what improves: above the best, at or above the best, above the previous epoch"
+        "strict", "what counts as an improvement: above the best, at or above the best, above the previous epoch"
     )
     lr_min: float = _f(1e-4, "lr never falls below this (author's code)", low=0)
     decay_rate: float = _f(0.05, "rate of a schedule that is a formula: linear, exponential, power (2.8.1)", above=0)
     stop_patience: int = _f(20, "stop after this many epochs without improvement; 0 = never", low=0)
     tested_weights: Literal["last", "best"] = _f("last", "weights whose test accuracy is reported (B.1)")
-    on_nan: Literal["continue", "stop"] = _f("continue", "when the loss is no number")
+    on_nan: Literal["continue", "stop"] = _f("continue", "what to do when the loss is NaN")
 
     # size of the study; other than the full protocol is the reading `reduced`
-    width: float = _f(1.0, "factor on the number of units and feature maps", above=0, high=8)
-    train_size: int | None = _f(None, "use only so many training images (before the split)", low=10)
+    width: float = _f(1.0, "factor for the number of units and feature maps", above=0, high=8)
+    train_size: int | None = _f(None, "use only this many training images (before the split)", low=10)
 
     # readings: one switch per sentence that can be understood in several ways
     standardization: Literal["scalar", "channel", "dimension", "mean_image", "pca"] = _f(
         "scalar",
         "mean and deviation over all values, per channel, or per input dimension (6.2); mean_image: pixels 0 to 255 "
-        "less the mean image, not divided (the course's); pca: whitened, the axes of their covariance in place of "
-        "pixels (2.3.2)",
+        "minus the mean image, not divided (as in the course); pca: whitened, with the axes of the covariance in place "
+        "of pixels (2.3.2)",
     )
     standardization_from: Literal["train_part", "train_set", "all"] = _f(
-        "train_part", "images the mean and deviation are taken from"
+        "train_part", "images from which mean and deviation are computed"
     )
     split: Literal["random", "last", "stratified"] = _f("random", "which images are held out (6.1)")
     split_seed: Literal["fixed", "run"] = _f("fixed", "one split for all runs, or one per seed")
     validation_fraction: float = _f(
         0.1,
-        "share of the training set held out (6.1); 0: none, the test images are watched and nothing is chosen by them",
+        "share of the training set held out (6.1); 0: none, the test images are evaluated instead and decide nothing",
         low=0,
         high=0.9,
     )
@@ -115,7 +117,9 @@ class Fields:
     svhn_labels: Literal["original", "digit"] = _f("original", "class index 0 is digit 1 as in the files, or digit 0")
     kaiming_gain: Literal[1, 2] = _f(2, "kaiming variance = gain / n_in; the author's code has 1")
     init_distribution: Literal["normal", "uniform"] = _f("normal", "distribution of kaiming, xavier and lecun (2.4)")
-    fan: Literal["receptive", "channels"] = _f("receptive", "whether a convolution's fans count its 3x3 window")
+    fan: Literal["receptive", "channels"] = _f(
+        "receptive", "receptive: a convolution's fans count its window; channels: they do not"
+    )
     init_std_on: Literal["all", "hidden"] = _f(
         "all", "layers that init_std applies to; hidden leaves kaiming on the output"
     )
@@ -123,9 +127,9 @@ class Fields:
     norm_eps: float = _f(1e-5, "epsilon of the normalization", above=0)
     norm_momentum: float = _f(0.1, "weight of a new batch in the running averages", above=0, high=1)
     population: Literal["running", "exact"] = _f(
-        "running", "test statistics: running averages, or over the training part"
+        "running", "statistics in tests: running averages, or those of the training part"
     )
-    norm_bias: bool = _f(True, "layers before a norm keep their bias (3.3 allows to drop it)")
+    norm_bias: bool = _f(True, "layers before a norm keep their bias (3.3 allows dropping it)")
     output_norm: bool = _f(False, "normalize the output layer too")
     dense_layers: Literal[1, 2] = _f(2, "dense layers of the cnn before its output layer (author's code: 1)")
     dropout_at: Literal["default", "last", "pairs", "every"] = _f(
@@ -158,7 +162,7 @@ class Fields:
 
 
 class Form(NamedTuple):
-    """What a field holds: values of one type, a list of them, or, if it is optional, None."""
+    """What a field holds: a value of one type, a list of them, or, if it is optional, None."""
 
     type: type
     is_list: bool
@@ -166,7 +170,7 @@ class Form(NamedTuple):
 
 
 def _form(hint: Any) -> Form:
-    """By its annotation; of a Literal, the type of its values."""
+    """Read the form of a field from its annotation; a Literal has the type of its values."""
     parts = [part for part in get_args(hint) or (hint,) if part is not Ellipsis]
     types = {part if isinstance(part, type) else type(part) for part in parts}
     (of_values,) = types - {type(None)}
@@ -181,7 +185,7 @@ FORMS = {name: _form(hint) for name, hint in HINTS.items()}
 
 
 def checked(name: str, value: Any) -> Any:
-    """`value` as field `name` holds it (1 becomes 1.0 in a float field). Raises UsageError where it may not be."""
+    """Return `value` as field `name` holds it (1 becomes 1.0 in a float field). Raises UsageError if it is illegal."""
     hint, form = HINTS[name], FORMS[name]
     if value is None:
         if form.optional:

@@ -1,4 +1,4 @@
-"""What a cell is called: its setting (a row of the tables), its reading, its name.
+"""The names of a cell: its setting (a row of the tables), its reading, and its name for people.
 
 `SETTINGS` are the rows of tables B.1 and B.2 plus the other batch sizes (7.1.5) and the norm after the
 nonlinearity (7.1.1). `READINGS` are the ways to understand a sentence of the source: each flips one point
@@ -30,7 +30,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 
 ALL_SETTINGS = tuple(name for name in SETTINGS if name != "relu_norm_after")
-"""What `setting: all` means; an extension's settings are no part of it."""
+"""The settings of `setting: all`; it does not include those of extensions."""
 
 READINGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -68,35 +68,35 @@ READINGS: dict[str, dict[str, Any]] = {
     "no_stop": {"stop_patience": 0},
     "best_weights": {"tested_weights": "best"},
     "nan_stop": {"on_nan": "stop"},
-    # bundles last: where all but one of their switches are without effect, the cell is that flip's
+    # bundles last: if only one of their switches has an effect in a cell, the cell belongs to that switch's reading
     "text": {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"},
     "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
 }
 
 THESIS_DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
-"""By difficulty, as the thesis orders them (6.1)."""
+"""In order of difficulty, as in the thesis (6.1)."""
 NORMS = ("none", "batch")
-"""What the thesis compares: vanilla and batch norm."""
+"""The norms that the thesis compares: vanilla and batch norm."""
 BATCH_SIZES = (32, 64, 128, 256, 512, 1024)
-"""Of section 7.1.5, and the rows of tables B.3 and B.4."""
+"""The batch sizes of section 7.1.5, which are the rows of tables B.3 and B.4."""
 
 IDENTITY = ("dataset", "model", "norm", "recipe")
 SIZE = ("width", "epochs", "train_size")
 
 
 def switches() -> set[str]:
-    """The fields that some reading flips, of this package or of an extension."""
+    """Return the fields that a reading changes, of this package or of an extension."""
     return {field for flips in READINGS.values() for field in flips}
 
 
 def axes() -> tuple[str, ...]:
-    """The fields that settings are made of: all that are no identity, size or switch."""
+    """Return the fields that settings consist of: all but identity, size and switches."""
     others = {*IDENTITY, *SIZE, *switches()}
     return tuple(field for field in FIELDS if field not in others)
 
 
 def labels(cell: Cell) -> tuple[str, str]:
-    """(setting, reading) of a cell; `adhoc` where no row or no reading fits exactly.
+    """Return (setting, reading) of a cell; `adhoc` if no row or no reading fits exactly.
 
     The setting follows from the axis fields alone, the reading from the switches; a cell smaller than the
     full protocol has the reading `reduced`, and `adhoc` with a switch, so that it never enters the thesis's own tables.
@@ -113,7 +113,7 @@ def labels(cell: Cell) -> tuple[str, str]:
 
 
 def acting(cell: Cell, switches: dict[str, Any]) -> dict[str, Any]:
-    """The switches of a reading that have an effect in this cell."""
+    """Return the switches of a reading that have an effect in this cell."""
     return {n: v for n, v in switches.items() if not inert(cell, n, v)}
 
 

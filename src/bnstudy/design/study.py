@@ -1,7 +1,7 @@
-"""`Study` (a named set of cells that answers a question), its cells as rows, and packs.
+"""Studies (named sets of cells that answer a question), cells as rows, and packs. Stdlib only.
 
-Stdlib only. A pack is a list of runs that one process trains side by side; packs are planned from the
-study alone, so that every process plans the same ones.
+A pack is a list of runs that one process trains. Packs are planned from the study alone, so every process plans the
+same ones.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class Study:
 
     @property
     def trained(self) -> tuple[Cell, ...]:
-        """The cells it trains."""
+        """The cells that are trained: none in a study of timing."""
         return () if self.timing else self.cells
 
     def runs(self) -> list[Run]:
@@ -49,20 +49,20 @@ class Pack:
 
 
 def describe(cell: Cell, seeds: Iterable[int] = ()) -> dict[str, Any]:
-    """A cell as one flat row: labels first, then every field."""
+    """Return a cell as one flat row: labels first, then every field."""
     setting, reading = labels(cell)
     row = {"name": name(cell), "key": cell.key, "model": cell.model, "dataset": cell.dataset, "norm": cell.norm}
     return row | {"setting": setting, "reading": reading, "seeds": list(seeds)} | asdict(cell)
 
 
 def changed(row: Mapping[Any, Any]) -> dict[str, str]:
-    """The fields of a described cell that are not at their default, as `bnstudy try` takes them."""
+    """Return the fields of a described cell that differ from their default, as words for `bnstudy try`."""
     values = {f: plain(row[f]) for f in FIELDS}
     return {f: _said(values[f]) for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))}
 
 
 def _same(value: Any, default: Any) -> bool:
-    """A frame has NaN for None."""
+    """Compare with a default; a frame has NaN for None."""
     return value == default or (default is None and value != value)
 
 
@@ -71,9 +71,9 @@ def _said(value: Any) -> str:
 
 
 def plan(runs: Sequence[Run]) -> list[Pack]:
-    """Packs for these runs: one data set and model each, cells of the same shape next to each other.
+    """Divide runs into packs of one data set and model each, sorted by shape, key and seed.
 
-    Neighbours in a pack share what an engine needs equal to train cells side by side, then the seed.
+    So runs that an engine can train side by side are neighbours in a pack.
     """
     groups: dict[tuple[str, str], list[Run]] = {}
     for run in dict.fromkeys(runs):
@@ -93,7 +93,7 @@ def wants_gpu(cell: Cell) -> bool:
 
 
 def shape(cell: Cell) -> str:
-    """What cells must share to be trained in one stack: all but lr, init, penalty and their like."""
+    """Return the fields that cells must share to be trained in one stack: all but lr, init, penalty and the like."""
     free = ("lr", "init", "init_std", "penalty", "penalty_strength", "penalty_factor", "penalty_on", "kaiming_gain",
             "init_distribution", "init_std_on", "gamma_init", "fan")  # fmt: skip
     return json.dumps({k: v for k, v in cell.non_default().items() if k not in free}, sort_keys=True)

@@ -11,17 +11,17 @@ WIDTHS = "[0-9]{1,9}(-[0-9]{1,9})*"
 
 
 def plain(value: Any) -> Any:
-    """A field's value where a list cannot stand, in frames and on the command line: widths as `900-500`."""
+    """Return a field's value as frames hold it: a list as one word, widths as `900-500`; other values as they are."""
     return "-".join(map(str, value)) if isinstance(value, tuple) else value
 
 
 def as_word(value: Any) -> str:
-    """A field's value as it is typed and shown: true, 0.001, 900-500."""
+    """Return a field's value as it is typed and printed: true, 0.001, 900-500."""
     return str(value).lower() if isinstance(value, bool) else str(plain(value))
 
 
 def fields_of(words: Iterable[str]) -> dict[str, Any]:
-    """The fields that `key=value` words give, each as the type of its field."""
+    """Read `key=value` words as fields, each value in the type of its field. Raises UsageError."""
     given: dict[str, Any] = {}
     for word in words:
         key, sign, value = word.partition("=")
@@ -36,7 +36,7 @@ def fields_of(words: Iterable[str]) -> dict[str, Any]:
 
 
 def _typed(key: str, text: str) -> Any:
-    """A word as the type of its field; what does not fit stays text, for `Cell` to refuse with its reason."""
+    """Convert a word to the type of its field; a word that does not fit stays text, which `Cell` refuses."""
     form = FORMS.get(key)
     if form is None or text == "null":
         return None if text == "null" else text

@@ -1,4 +1,4 @@
-"""The names a cell's fields may have: what the registries hold. Importing this imports no torch."""
+"""The names that a cell's fields may have: the entries of the registries. Importing this imports no torch."""
 
 from bnstudy import datasets
 from bnstudy.design.cell import Cell
@@ -21,7 +21,7 @@ REGISTRIES = {
 
 
 def check_name(field: str, value: str) -> str:
-    """The value, if it is registered for this field. Raises UsageError naming the nearest."""
+    """Return the value if it is registered for this field. Raises UsageError naming the nearest."""
     registry = REGISTRIES.get(field, {value})
     if value not in registry:
         allowed = ", ".join(registry)
@@ -30,9 +30,9 @@ def check_name(field: str, value: str) -> str:
 
 
 def check(cell: Cell) -> Cell:
-    """The cell, if every name in it is registered and its data set has images for its batches.
+    """Return the cell if every name in it is registered and its data set has enough images for its batches.
 
-    Raises UsageError naming the field, with the nearest name or what to give.
+    Raises UsageError naming the field, with the nearest name or a legal value.
     """
     for field in REGISTRIES:
         check_name(field, getattr(cell, field))
@@ -41,7 +41,7 @@ def check(cell: Cell) -> Cell:
 
 
 def _check_batches(cell: Cell) -> None:
-    """Raises UsageError where an epoch has no batch, or one whose only image batch norm would have to average."""
+    """Raise UsageError if an epoch has no batch, or a batch of one image, over which batch norm cannot average."""
     there = datasets.REGISTRY[cell.dataset].train
     if (cell.train_size or 0) > there:
         raise UsageError(f"train_size: {cell.train_size} of {there} training images", f"Give at most {there}.")

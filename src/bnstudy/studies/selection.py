@@ -1,4 +1,4 @@
-"""What a command line asks for, as cells and runs: names, key=value words, files of cells. Stdlib only."""
+"""Cells and runs from a command line: by name, by key=value words, from files of cells. Stdlib only."""
 
 import json
 import re
@@ -16,16 +16,16 @@ from bnstudy.design.words import as_word, fields_of
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
 
-SEED = "[0-9]{1,9}"  # no other digits that Unicode has, and all below 2^31
+SEED = "[0-9]{1,9}"  # ASCII digits only, and below 2^31
 SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
 
 
 def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
-    """The cells that meet every condition. Several values of one key are alternatives, and may be given as
-    `key=a,b` or as `key=a` and `key=b`.
+    """Return the cells that meet every condition. Several values of one key, `key=a,b` or `key=a` and `key=b`, are
+    alternatives.
 
-    Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key or on a value
-    that no cell of these has, naming the nearest.
+    Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key and on a value that none
+    of the cells has, naming the nearest.
     """
     wanted: dict[str, set[str]] = {}
     for condition in conditions:
@@ -47,7 +47,7 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
 
 
 def _asked(key: str, typed: str) -> str:
-    """What was typed, as `as_word` writes it: 1e-3 and 0.0010 are 0.001 in a field that holds decimals."""
+    """Return a typed value as `as_word` writes it: in a field of decimals 1e-3 and 0.0010 become 0.001."""
     if key in FORMS and FORMS[key].type is float:
         with suppress(ValueError):
             return as_word(float(typed))
@@ -55,7 +55,7 @@ def _asked(key: str, typed: str) -> str:
 
 
 def find(cells: Iterable[Cell], wanted: str) -> Cell:
-    """The cell with this name or key. Raises UsageError naming the nearest."""
+    """Return the cell with this name or key. Raises UsageError naming the nearest."""
     cells = list(cells)
     for cell in cells:
         if wanted in (cell.key, name(cell)):
@@ -66,7 +66,7 @@ def find(cells: Iterable[Cell], wanted: str) -> Cell:
 
 
 def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
-    """The part of a study that meets `conditions` (text or a sequence of key=value), with these seeds."""
+    """Return the part of a study that meets `conditions` (text or a sequence of key=value), with these seeds."""
     if conditions:
         words = conditions.split() if isinstance(conditions, str) else conditions
         study = replace(study, cells=where(study.cells, words))
@@ -76,7 +76,7 @@ def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
 
 
 def parse_seeds(text: Any) -> tuple[int, ...]:
-    """`3` is the count 0, 1, 2; `0,4,5` is a list, and so is `4,`. Raises UsageError."""
+    """Read seeds: `3` is a count, for 0, 1, 2; `0,4,5` is a list, and so is `4,`. Raises UsageError."""
     compact = str(text).replace(" ", "")
     words = compact.removesuffix(",").split(",")
     seeds = [int(word) for word in words if re.fullmatch(SEED, word)]
@@ -93,7 +93,7 @@ def parse_seeds(text: Any) -> tuple[int, ...]:
 
 
 def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None) -> list[Run]:
-    """The runs that NAME[:SEED] words name, among the cells of these studies. Raises UsageError naming the nearest."""
+    """Return the runs that NAME[:SEED] words name among the cells of these studies. Raises UsageError."""
     known = {cell.key: (cell, study.seeds) for study in reversed(list(studies)) for cell in study.cells}
     runs = []
     for word in names:
@@ -111,13 +111,13 @@ def _seed(text: str, word: str) -> int:
 
 
 def meeting(runs: Sequence[Run], conditions: Sequence[str] | None) -> list[Run]:
-    """Those of these runs whose cells meet the `--where` conditions. Raises UsageError."""
+    """Return the runs whose cells meet the `--where` conditions. Raises UsageError."""
     chosen = set(where(tuple(dict.fromkeys(run.cell for run in runs)), conditions or ()))
     return [run for run in runs if run.cell in chosen]
 
 
 def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> list[Run]:
-    """The runs in a file of rows as `bnstudy cells --json` prints them. Raises UsageError naming the row."""
+    """Return the runs in a file of rows as `bnstudy cells --json` prints them. Raises UsageError naming the row."""
     anew = "Write it with `bnstudy cells --json`."
     try:
         rows = json.loads(file.read_text())
@@ -131,7 +131,7 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
         except UsageError as error:
             raise UsageError(f"{file}: row {index}: {error.cause}", error.remedy) from error
         if key not in (None, cell.key):
-            raise UsageError(f"{file}: row {index} says key {key}, its fields give {cell.key}", anew)
+            raise UsageError(f"{file}: row {index} has key {key}, but its fields give {cell.key}", anew)
         if not all(type(seed) is int and seed >= 0 for seed in row_seeds):
             raise UsageError(f"{file}: row {index}: {row_seeds} are not seeds", "Seeds are whole numbers from 0.")
         runs += [Run(cell, s) for s in (parse_seeds(seeds) if seeds else row_seeds)]
@@ -139,7 +139,7 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
 
 
 def cell_of(words: list[str]) -> Cell:
-    """The cell that `key=value` words describe; `setting` and `reading` stand for their fields."""
+    """Return the cell that `key=value` words describe; `setting` and `reading` are short for their fields."""
     given = fields_of(words)
     fields: dict[str, Any] = {}
     switches: dict[str, Any] = {}
@@ -153,7 +153,7 @@ def cell_of(words: list[str]) -> Cell:
 
 
 def spread_where(words: list[str]) -> list[str]:
-    """`--where a=b c=d` as `--where a=b --where c=d`: an option takes one word, people write several."""
+    """Rewrite `--where a=b c=d` as `--where a=b --where c=d`: an option takes one word, but people write several."""
     out: list[str] = []
     inside = False
     for word in words:

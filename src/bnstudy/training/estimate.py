@@ -1,7 +1,7 @@
-"""How long a training takes on this machine, before it starts: multiplications counted, the machine's rate measured.
+"""Estimate how long a training takes on this machine before it starts: multiplications times the machine's rate.
 
-A network is counted on torch's meta device (shapes without values); the rate is that of a matrix product,
-timed for a moment. What is printed are hours, not promises: an early stop more than halves most runs.
+Multiplications are counted on torch's meta device (shapes without values); the rate is that of a matrix product,
+timed briefly. The hours are approximate: an early stop more than halves most runs.
 """
 
 import time
@@ -14,7 +14,7 @@ from bnstudy.design.model_facts import facts_of
 from bnstudy.lazy import torch
 from bnstudy.networks import model_summary
 
-TYPICAL_SHARE = 0.5  # of the 100 epochs: the published MLPs ended after 55 on MNIST and 43 on CIFAR10, in the mean
+TYPICAL_SHARE = 0.5  # of 100 epochs: on average our published MLPs stopped after 55 on MNIST and 43 on CIFAR10
 TYPICAL_EFFICIENCY = 0.3  # of a network that declares none
 
 
@@ -30,14 +30,14 @@ class Estimate:
 
 
 def flops_per_image(cell: Cell) -> float:
-    """Floating-point operations of training on one image: forward, and twice as much backward less the first layer's
-    input gradient, which nobody needs."""
+    """Return the floating-point operations of training on one image: forward, and twice as many backward, without the
+    gradient of the first layer's input, which is not computed."""
     counted = [layer.multiply_adds for layer in model_summary.layers(cell) if layer.multiply_adds]
     return 2.0 * (3 * sum(counted) - counted[0])
 
 
 def matmul_rate(device: str) -> float:
-    """Floating-point operations a second of a 1024 x 1024 product on one thread or one GPU, as training computes it."""
+    """Measure floating-point operations per second of a 1024 x 1024 product, on one thread or GPU as in training."""
     from bnstudy.training.engine import numerics
 
     numerics.settle(device, "default")
@@ -54,12 +54,12 @@ def matmul_rate(device: str) -> float:
 
 
 def typical_share(cell: Cell) -> float:
-    """How much of a full training its early stop usually leaves."""
+    """Return the share of a full training that remains with a typical early stop."""
     return TYPICAL_SHARE if cell.stops_early and cell.epochs >= 50 else 1.0
 
 
 def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]:
-    """One row per model and data set, for `processes` training processes at a time."""
+    """Return one row per model and data set, for `processes` processes that train at the same time."""
     kind = device.partition(":")[0]
     rate = matmul_rate(device)
     per_image: dict[tuple[object, ...], float] = {}

@@ -15,12 +15,12 @@ from bnstudy.networks import byhand
 
 
 class ByHand(torch.autograd.Function):
-    """A by-hand module in torch's graph: input and the module's parameters, in their order, to output."""
+    """A by-hand module in torch's graph: from input and the module's parameters, in their order, to output."""
 
     @staticmethod
     def forward(ctx: Any, module: byhand.Module, x: Tensor, *_parameters: Tensor) -> Tensor:
         ctx.module = module
-        with np.errstate(all="ignore"):  # a network that diverges is an outcome, and no warning
+        with np.errstate(all="ignore"):  # divergence is a result, not a warning
             return tensor(module.forward(array(x)), x)
 
     @staticmethod
@@ -32,7 +32,7 @@ class ByHand(torch.autograd.Function):
 
 
 def array(values: Tensor) -> byhand.Array:
-    """The values as numpy sees them, without a copy on a CPU; zeros where there are none (networks.model_summary)."""
+    """Return the values as a numpy array, without a copy on a CPU; zeros on the meta device (networks.model_summary)."""
     if values.is_meta:
         return np.zeros(values.shape, np.float32)
     return values.detach().cpu().numpy()
@@ -42,7 +42,7 @@ def tensor(values: byhand.Array, like: Tensor) -> Tensor:
     return torch.from_numpy(np.asarray(values)).to(like.device)
 
 
-# Each part is torch's, which keeps its parameters under torch's names, and makes its by-hand module anew for each pass.
+# Each part is a torch module, which keeps its parameters under torch's names and makes a by-hand module for each pass.
 
 
 class Linear(nn.Linear):
@@ -70,7 +70,7 @@ class BatchNorm(_BatchNorm):
         return output  # type: ignore[return-value]
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """torch asks this of its own forward."""
+        """torch calls this in its own forward pass."""
 
 
 class LayerNorm(nn.LayerNorm):
@@ -104,9 +104,9 @@ PLAIN = {
 
 
 def by_hand(part: nn.Module) -> nn.Module:
-    """The by-hand twin of a part, with parameters of its own; a part that has no twin stays torch's.
+    """Return the by-hand twin of a part, with new parameters; a part without a twin is returned as it is.
 
-    Those are the identity, and the norms that are no more than another way to compute the same (`networks.norms`).
+    Parts without a twin are the identity, and the `_autograd` and `_manual` norms, which compute the same functions.
     """
     match part:
         case nn.Linear():

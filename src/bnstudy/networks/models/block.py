@@ -1,4 +1,4 @@
-"""What networks are made of: one weight layer with its norm, nonlinearity and dropout."""
+"""The parts of networks: a weight layer with its norm, nonlinearity and dropout."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, cast
@@ -27,7 +27,7 @@ def mask_shape(shape: Sequence[int], kind: str) -> tuple[int, ...]:
 
 
 class Dropped(nn.Module):
-    """What drops with probability p, by a mask that is a function of seed, layer and step, all set by `set_step`."""
+    """Drops with probability p, by a mask that is a function of seed, layer and step; `set_step` sets seed and step."""
 
     def __init__(self, layer: str, p: float):
         super().__init__()
@@ -56,8 +56,8 @@ Weighted = nn.Linear | nn.Conv2d
 
 
 class DropConnect(Dropped):
-    """Dropconnect (2.12.3), inverted as dropout is: in training a layer works with its weights times a mask, one mask
-    for all images of a step; biases stay."""
+    """Dropconnect (2.12.3), inverted like dropout: in training a layer's weights are multiplied by a mask, the same for
+    all images of a step; biases are kept."""
 
     def forward(self, layer: Weighted, x: Tensor) -> Tensor:
         if not self.training:
@@ -72,13 +72,13 @@ class DropConnect(Dropped):
 
 
 def set_step(model: "Network", seed: int, step: int) -> None:
-    """Tell all that drops in the model which training step comes next (counted over all epochs)."""
+    """Set seed and number of the next training step (counted over all epochs) in all parts that drop."""
     for part in _dropping(model):
         part.seed, part.step = seed, step
 
 
 def without_dropout(model: "Network") -> None:
-    """Let nothing of the model drop until `model.train()`."""
+    """Switch dropout and dropconnect off until `model.train()`."""
     for part in _dropping(model):
         part.eval()
 
@@ -97,9 +97,9 @@ PLACEMENTS = {
 
 
 class Block(nn.Module):
-    """A weight layer with its norm, nonlinearity and dropout, in the order that `placement` says (PLACEMENTS).
+    """A weight layer with its norm, nonlinearity and dropout, in the order of its `placement` (PLACEMENTS).
 
-    `name` is the layer's name everywhere: in streams, statistics and records. Those of its parts that are
+    `name` is the layer's name everywhere: in streams, statistics and records. The parts listed in
     `given` ("layer", "norm") keep their weights when a model is initialized.
     """
 
@@ -126,7 +126,7 @@ class Block(nn.Module):
 
 
 class Network(nn.Module):
-    """A module from images (N, C, H, W) to logits (N, classes): weight layers, and the way of images through them.
+    """A module from images (N, C, H, W) to logits (N, classes): weight layers, and a function that applies them.
 
     `blocks` are its weight layers in forward order; the last is named `output`. `parts`, if given, are the named
     modules that own the weights; the blocks are then views of them.
@@ -146,7 +146,7 @@ class Network(nn.Module):
 
 
 class Layer(NamedTuple):
-    """A weight layer to be made: `make(bias)`, its inputs, its units or maps, and the dims of its norm (norms.py)."""
+    """The plan of a weight layer: `make(bias)`, its inputs, its units or maps, and the dims of its norm (`norms`)."""
 
     make: Callable[[bool], Weighted]
     inputs: int
@@ -164,7 +164,7 @@ def conv3x3(inputs: int, maps: int) -> Layer:
 
 
 def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
-    """A hidden layer with the cell's norm and nonlinearity, and with its dropout if `dropped`."""
+    """Make a hidden layer with the cell's norm and nonlinearity, and with its dropout if `dropped`."""
     bias = cell.norm_bias or cell.norm == "none" or cell.norm_placement != "pre_activation"
     return Block(
         name,
@@ -178,7 +178,7 @@ def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
 
 
 def output(layer: Layer, cell: Cell) -> Block:
-    """The last layer: no nonlinearity, no dropout, a norm only by cell.output_norm or before every linear layer."""
+    """Make the last layer: no nonlinearity, no dropout; a norm only with `output_norm` or `pre_linear`."""
     placement = "pre_linear" if cell.norm_placement == "pre_linear" else "pre_activation"
     norm = cell.norm if cell.output_norm or placement == "pre_linear" else "none"
     bias = cell.norm_bias or norm == "none"
@@ -187,6 +187,6 @@ def output(layer: Layer, cell: Cell) -> Block:
 
 
 def _norm(layer: Layer, cell: Cell, norm: str) -> nn.Module:
-    """The norm of what comes out of the layer, or with `pre_linear` of what goes in."""
+    """Make the norm of the layer's output, or with `pre_linear` of its input."""
     features = layer.inputs if cell.norm_placement == "pre_linear" else layer.features
     return norms.REGISTRY[norm](features, layer.dims, cell)

@@ -1,8 +1,8 @@
-"""DenseNet-121 as torchvision has it, with an output layer of its own: transfer learning, fine-tuned whole (Soons 4b).
+"""DenseNet-121 as torchvision has it, with another output layer: transfer learning, all layers fine-tuned (Soons 4b).
 
 `pretrained: true` starts from torchvision's official ImageNet weights: the file that BNSTUDY_DENSENET121 names, else
 `FILE` in the folder of data sets (BNSTUDY_DATA, or the cache folder), where it is downloaded to if it can be. Those
-weights were trained on images of mean 0 and deviation 1 per channel: say `standardization: channel` with them.
+weights were trained on images of mean 0 and deviation 1 per channel: use `standardization: channel` with them.
 torchvision is imported when the network is built, and nowhere else in training. A step on 32 images of 32x32 takes
 about 0.3 s on one core.
 """
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bnstudy.networks.models.block import Block, Network
 
 FILE = "densenet121-a639ec97.pth"
-DIGEST = "a639ec97"  # the official file's SHA-256 begins so, as its name says
+DIGEST = "a639ec97"  # the official file's SHA-256 begins with this, as in its name
 VARIABLE = "BNSTUDY_DENSENET121"
 SMALLEST = 32  # pixels a side that five halvings leave something of
 
