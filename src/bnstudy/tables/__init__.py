@@ -80,7 +80,7 @@ def shown(
 
     runs      the frame `runs`; only cells of the plan count
     timings   TIMING_COLUMNS; empty or None: not timed
-    margins   as for `stats.number_verdicts`
+    margins   as for `accuracies.number_verdicts`
     """
     runs = runs[runs["key"].isin(plan["key"])]
     timings = pd.DataFrame(columns=TIMING_COLUMNS) if timings is None else timings

@@ -102,7 +102,7 @@ def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]
 
 
 def _printed() -> pd.DataFrame:
-    """The rows in the form that `stats.number_verdicts` takes printed numbers."""
+    """The rows in the form that `accuracies.number_verdicts` takes printed numbers."""
     return pd.DataFrame(
         {
             "row": row.id, "report": row.report, "section": row.section, "what": row.what, "settings": settings(row),

@@ -59,7 +59,7 @@ def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 def by_number(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     """NUMBER_COLUMNS: what each printed number is under the default and under each reading beside it.
 
-    numbers   printed numbers with the verdicts of the default reading (see `stats.number_verdicts`)
+    numbers   printed numbers with the verdicts of the default reading (see `accuracies.number_verdicts`)
     runs      as for `stats.cell_means`
 
     One row per number and reading, in the order of `numbers`, the nearest reading first: `verdict` is the default's,

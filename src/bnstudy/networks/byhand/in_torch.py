@@ -32,7 +32,7 @@ class ByHand(torch.autograd.Function):
 
 
 def array(values: Tensor) -> byhand.Array:
-    """Return the values as a numpy array, without a copy on a CPU; zeros on the meta device (networks.model_summary)."""
+    """Return the values as a numpy array, uncopied on a CPU; zeros on the meta device (networks.model_summary)."""
     if values.is_meta:
         return np.zeros(values.shape, np.float32)
     return values.detach().cpu().numpy()
