@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,15 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from bnstudy import lock
-with lock.held(Path(sys.argv[1]), "x", wait=20):
+printed = []
+def waits():
+    if not printed:
+        print("waits", flush=True)
+        printed.append(True)
+    return False
+with lock.held(Path(sys.argv[1]), "x", wait=200, stopping=waits):
     print("held", flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -79,7 +84,7 @@ def test_waiting_ends_when_the_owner_dies(path, holder):
     with pytest.raises(TryAgain), lock.held(path, "the run", wait=0.3, poll=0.05):
         pass
     process.kill()
-    with lock.held(path, "the run", wait=20, poll=0.01):
+    with lock.held(path, "the run", wait=200, poll=0.01):
         pass
 
 
@@ -98,7 +103,7 @@ def test_a_removed_lock_file_cannot_give_two_owners(path, holder):
     """A process that waits on a file that is gone must not take it for the lock: somebody may hold the new one."""
     first = holder(path)
     waiting = holder(path, read=False)
-    time.sleep(0.5)
+    assert waiting.stdout.readline() == "waits\n"
     path.unlink()
     with lock.held(path, "the run"):  # a new file, free
         first.kill()

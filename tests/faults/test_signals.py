@@ -51,8 +51,8 @@ def test_a_stop_before_the_first_batch(one, calm):
     """Asked while it waits for a lock: no waiting for hours."""
     holder = one.start(before="faults.test_signals:hold", given=[str(one.results), one.runs[0].cell.key])
     holder.wait_for("holding")
-    process = one.start("--wait")
-    time.sleep(1)
+    process = one.start("--wait", before="faults.test_signals:announce")
+    process.wait_for("taken")
     assert not process.ended
     process.kill(TERM)
     assert process.wait() == TRY_AGAIN
@@ -72,6 +72,21 @@ def hold(results: str, key: str) -> None:
     with lock.held(paths.lock(Path(results), f"{key}-0"), "x"):
         print("holding", file=sys.stderr, flush=True)
         time.sleep(600)
+
+
+def announce() -> None:
+    """Print a line whenever a lock is taken."""
+    from bnstudy import lock
+
+    take = lock._take
+
+    def take_and_print(path):
+        descriptor = take(path)
+        if descriptor is None:
+            print("taken", file=sys.stderr, flush=True)
+        return descriptor
+
+    lock._take = take_and_print
 
 
 def ignore_hup() -> None:
