@@ -227,7 +227,7 @@ def test_a_missing_seed_of_a_cell_of_no_table_makes_a_verdict_partial():
     frames = runs({c: [90.0, 90.2] for c in study})
     assert verdict(REGISTRY["M23"], Measured(frames)).state == "complete"
     gone = frames.runs.iloc[[0]].assign(setting="adhoc", reason="not run yet", seed=2)
-    frames = type(frames)(frames.runs, frames.epochs, frames.layers, gone[list(frames.missing.columns)])
+    frames = replace(frames, missing=gone[list(frames.missing.columns)])
     assert verdict(REGISTRY["M23"], Measured(frames)).state == "partial"
 
 
