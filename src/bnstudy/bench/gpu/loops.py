@@ -8,6 +8,7 @@ from bnstudy.bench.gpu.parts import make, random_inputs
 from bnstudy.bench.subject import Subject, clock
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import NORMS
+from bnstudy.training.engine import numerics
 from bnstudy.training.timing.epochs import Pass
 
 WARM, STEPS = 30, 60  # before a measurement, and in it
@@ -18,8 +19,7 @@ def usual(device: str) -> dict[str, float]:
     from bnstudy.bench.plain import plain, tensor_loader  # imports torchvision
 
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = False, False
-    torch.backends.cuda.matmul.fp32_precision = "ieee"
-    torch.backends.cudnn.conv.fp32_precision = "tf32"  # type: ignore[attr-defined]
+    numerics.set_tf32(products=False, convolutions=True)
     out = {}
     for model in ("cnn", "mlp"):
         for norm in NORMS:

@@ -18,21 +18,33 @@ def settle(device: str, precision: str) -> None:
         return
     fix_workspace()
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    products = "ieee" if precision == "fp32" else "tf32"
-    torch.backends.cuda.matmul.fp32_precision = products
-    torch.backends.cudnn.conv.fp32_precision = products  # type: ignore[attr-defined]
+    in_tf32 = precision != "fp32"
+    set_tf32(products=in_tf32, convolutions=in_tf32)
+
+
+def set_tf32(products: bool, convolutions: bool) -> None:
+    """Switch TF32 on or off on CUDA devices, for matrix products and for cuDNN (convolutions, recurrent layers).
+
+    torch has an old and a new interface to these switches and raises wherever it reads one after the other was set
+    differently: in `torch.get_float32_matmul_precision`, `cudnn.flags`, inductor. So both are set here: the old one
+    first, since it also resets the new one, to a value that follows `torch.backends.fp32_precision`.
+    """
+    torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = products, convolutions
+    torch.backends.cuda.matmul.fp32_precision = "tf32" if products else "ieee"
+    torch.backends.cudnn.conv.fp32_precision = "tf32" if convolutions else "ieee"  # type: ignore[attr-defined]
+    torch.backends.cudnn.rnn.fp32_precision = "tf32" if convolutions else "ieee"  # type: ignore[attr-defined]
 
 
 def fix_workspace() -> None:
-    """Give cuBLAS a fixed workspace, unless it has one. It reads this once, at the first product on a GPU."""
+    """Give cuBLAS a fixed workspace unless one is set. cuBLAS reads this once, at the first product on a GPU."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
 
 
 def layout(model: nn.Module) -> torch.memory_format:
-    """Where weights lie in memory: channels last in a network with convolutions, on every device.
+    """Memory layout of the weights: channels last for a network with convolutions, on every device.
 
-    Images may come in either layout, a convolution follows its weights. On a CPU the step of the CNN is shorter by a
-    quarter at a quarter of its width and by 5 % at full width (docs/performance.md); on a GPU it is what TF32 wants.
+    Images may have either layout; a convolution uses that of its weights. On a CPU this shortens the CNN's step by a
+    quarter at width 1/4 and by 5 % at full width (docs/performance.md); on a GPU it is the layout that TF32 needs.
     """
     convolves = any(isinstance(module, nn.Conv2d) for module in model.modules())
     return torch.channels_last if convolves else torch.contiguous_format
