@@ -20,7 +20,8 @@ class Keeper:
         """The state of the newest epoch boundary of this run (tensors and plain values), or None."""
 
     def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
-        """Called at every epoch boundary with the epoch's row; `state()` is what `restore` gives back."""
+        """Called at every epoch boundary with the epoch's row, whose `weights_digest` may be a Future; `state()` is
+        what `restore` gives back."""
 
     def finished(self, run: Run, weights: Callable[[], dict[str, Any]]) -> None:
         """Called once when a run has ended, before it is yielded; `weights()` are those that its cell's reading tests,

@@ -6,6 +6,7 @@ diverged.
 
 import math
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,8 @@ class History:
     def add_epoch(self, row: Mapping[str, Any], loss_was_finite: bool = True, bad_step: int | None = None) -> None:
         """Add the row of one epoch: EPOCH_COLUMNS. `loss_was_finite`: at every training step of the epoch; if not,
         `bad_step` is the number (from 1, over the whole training) of the first step at which it was not.
+
+        `weights_digest` may be a Future; `epochs` and `state` wait for it and raise its error.
 
         An epoch's layer columns must be added before its row: they show in which layer a divergence began.
         """
@@ -58,6 +61,7 @@ class History:
 
     def epochs(self) -> dict[str, list[Any]]:
         """`Record.epochs`."""
+        self._await_digests()
         return {name: [row[name] for row in self._rows] for name in EPOCH_COLUMNS}
 
     def layers(self) -> dict[str, Any]:
@@ -68,6 +72,7 @@ class History:
 
     def state(self) -> dict[str, Any]:
         """Plain values for a checkpoint; `restore` takes them back."""
+        self._await_digests()
         return {"rows": [dict(r) for r in self._rows], "layers": list(self._layers), "diverged_at": self.diverged_at,
                 "early": self.early}  # fmt: skip
 
@@ -78,6 +83,11 @@ class History:
 
 def _early_values(values: Tensor) -> list[Any]:
     return values.tolist() if values.dim() == 1 else [shortest(row) for row in values]
+
+    def _await_digests(self) -> None:
+        for row in self._rows:
+            if isinstance(digest := row["weights_digest"], Future):
+                row["weights_digest"] = digest.result()
 
 
 def shortest(values: Tensor) -> list[float]:

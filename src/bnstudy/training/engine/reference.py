@@ -7,6 +7,7 @@ statistical oracle of the faster engines. Data are resident, batches are gathere
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from itertools import chain, count, islice
 from typing import Any
 
@@ -116,7 +117,7 @@ class Training:
                 self._exact_population()
             accuracy, loss, _ = evaluate(self.model, *self.validation, self.cell.loss)
             row |= {"validation_accuracy": accuracy, "validation_loss": loss}
-            row["weights_digest"] = weights_digest(self.model.state_dict())
+            row["weights_digest"] = self._digest(self.model.state_dict())
             finite = math.isfinite(row["data_loss"] + row["penalty"])
             bad_step = None if finite else self.step - self.period + self.finite_steps + 1
             if self.protocol.after_epoch(self.cell, accuracy, finite):
@@ -244,7 +245,7 @@ class Training:
         return {
             "epoch": 0, "data_loss": loss, "penalty": penalty, "train_accuracy": 100 * share,
             "validation_accuracy": accuracy, "validation_loss": validation_loss, "lr": self.protocol.lr,
-            "seconds": 0.0, "weights_digest": weights_digest(before),
+            "seconds": 0.0, "weights_digest": self._digest(before),
         }  # fmt: skip
 
     @torch.no_grad()
@@ -263,6 +264,9 @@ class Training:
             self.model(self._images(chosen))
         for m, value in zip(norms, momentum, strict=True):
             m.momentum = value
+
+    def _digest(self, state: State) -> str | Future[str]:
+        return weights_digest(state)
 
     # the end, and the state in between
 

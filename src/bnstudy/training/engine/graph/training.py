@@ -3,6 +3,7 @@
 import contextlib
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from bnstudy.design.cell import Run
 from bnstudy.networks import optimizers, random_streams
 from bnstudy.training.engine import numerics, reference
 from bnstudy.training.engine.contract import Trained
+from bnstudy.training.engine.digests import Beside
 from bnstudy.training.engine.graph import lanes
 from bnstudy.training.engine.graph.capture import Step, capture
 from bnstudy.training.engine.graph.dropout import draw_on_device
@@ -30,6 +32,7 @@ class Training(reference.Training):
 
     def __init__(self, run: Run, resident: Resident, device: str):
         self.run, self.cell, self.device, self.resident = run, run.cell, device, resident
+        self._beside = Beside()
         self.stream = lanes.lend(self, device)
         self._pool = torch.cuda.graph_pool_handle() if self.stream else None
         with self._on_stream():
@@ -146,6 +149,9 @@ class Training(reference.Training):
             optimizers.rescale_velocity(self.optimizer, self.rate, self.protocol.lr)
             self.rate = self.protocol.lr
             set_rate(self.optimizer, self.rate)
+
+    def _digest(self, state: State) -> Future[str]:
+        return self._beside.digest(state)
 
     # the end, and the state in between
 
