@@ -18,7 +18,7 @@ COLUMNS = [
 def effects(numbers: pd.DataFrame) -> pd.DataFrame:
     """COLUMNS, one row per pair of printed numbers of which both norms have runs, in the order of `numbers`.
 
-    numbers   printed numbers with their verdicts: SLOT, published, mean, n, h, broken (see `accuracies.number_verdicts`)
+    numbers   printed numbers with their verdicts: SLOT, published, mean, n, h, broken (`accuracies.number_verdicts`)
 
     `published` and `own` are in points, batch norm less vanilla; `own` is the difference of the means over n_none and
     n_batch seeds. `published_broken`: one of the two printed networks is broken; `broken`: one of ours is; `learns`:

@@ -8,7 +8,7 @@ import torch
 from bnstudy import datasets
 from bnstudy.design.cell import Cell, Run
 from bnstudy.errors import TryAgain
-from bnstudy.networks import optimizers
+from bnstudy.networks import models, optimizers
 from bnstudy.networks.models.block import Dropout
 from bnstudy.training.engine import graph
 from bnstudy.training.engine.contract import Keeper, Trained
@@ -230,19 +230,31 @@ def test_images_that_are_no_bytes_stay_as_they_are():
     assert torch.equal(resident.batch(torch.arange(9), False), half.train_images[:9])
 
 
-def test_masks_are_a_function_of_seed_layer_and_step():
-    """Two networks of one seed, with different layers behind the same dropouts, drop the same units."""
-    assert torch.equal(*(drawn(0) for _ in range(2)))
-    assert not torch.equal(drawn(0), drawn(1))
+def test_masks_depend_on_the_seed_and_the_shapes_of_masks_alone():
+    """Cells of one seed that differ in anything else drop the same units; a higher `p` drops more of them."""
     masks = drawn(0)
-    assert not torch.equal(masks[0], masks[1])
+    for fields in ({"norm": "none"}, {"activation": "elu"}, {"optimizer": "sgd", "lr": 1.0}):
+        assert torch.equal(drawn(0, **fields), masks)
+    assert not torch.equal(drawn(1), masks)
+    assert not torch.equal(drawn(0, images=32)[:, :, :32], masks[:, :, :32])
+    more = drawn(0, dropout=0.5)
+    assert set(more[masks == 0].tolist()) == {0.0}
+    assert (more == 0).sum() > 2 * (masks == 0).sum()
+
+
+def test_masks_are_inverted_and_differ_by_step_and_layer():
+    masks = drawn(0).flatten(0, 1)
+    assert not any(torch.equal(a, b) for i, a in enumerate(masks) for b in masks[:i])
     assert set(masks.unique().tolist()) == {0.0, 1.25}
     assert masks.mean().item() == pytest.approx(1, abs=0.02)
 
 
-def drawn(seed: int, steps: int = 5) -> torch.Tensor:
-    dropout = DrawnDropout(Dropout("a", 0.2, "units"), torch.Generator().manual_seed(seed))
-    return torch.stack([dropout(torch.ones(64, 100)) for _ in range(steps)])
+def drawn(seed: int, images: int = 64, **fields) -> torch.Tensor:
+    """Masks of a network's three dropouts in its first five steps: (steps, layers, images, units)."""
+    model = models.build(make(**{"dropout": 0.2, **fields}), models.ImageShape(1, 32, 32, 10))
+    draw_on_device(model, seed, "cpu")
+    blocks, ones = model.train().blocks[:-1], torch.ones(images, 100)
+    return torch.stack([torch.stack([block.dropout(ones) for block in blocks]) for _ in range(5)])
 
 
 def test_whole_maps_are_dropped():

@@ -80,14 +80,14 @@ class History:
         self._rows, self._layers = [dict(r) for r in state["rows"]], list(state["layers"])
         self.diverged_at, self.early = state["diverged_at"], state["early"]
 
-
-def _early_values(values: Tensor) -> list[Any]:
-    return values.tolist() if values.dim() == 1 else [shortest(row) for row in values]
-
     def _await_digests(self) -> None:
         for row in self._rows:
             if isinstance(digest := row["weights_digest"], Future):
                 row["weights_digest"] = digest.result()
+
+
+def _early_values(values: Tensor) -> list[Any]:
+    return values.tolist() if values.dim() == 1 else [shortest(row) for row in values]
 
 
 def shortest(values: Tensor) -> list[float]:

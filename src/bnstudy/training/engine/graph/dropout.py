@@ -1,9 +1,18 @@
-"""Dropout whose masks are drawn on the device: a graph cannot hold masks that come from the host.
+"""Dropout with masks drawn on the device: a graph cannot hold masks that come from the host.
 
-One generator per run is seeded by ("dropout", seed) and serves the layers in forward order, step by step. Its
-counter (Philox) advances by the same amount at every step, so a mask still is a function of seed, layer and
-step alone, and the counter is all a checkpoint needs. The bits differ from `models.block.dropout_mask` on
-the CPU; the two agree statistically.
+One generator per run, seeded by ("dropout", seed), draws the masks of all layers in forward order, step after step. A
+mask depends on the seed and on how many numbers are drawn before it and in which order a kernel writes them:
+
+- the step, and the shapes of all masks so far: width, `batch_size`, `last_batch`, `dropout_at`, `dropout_kind`;
+- memory layout, the GPU's number of multiprocessors, and torch's kernels.
+
+It depends on nothing else: not on the norm, the activation, the rate, or runs side by side; `p` only sets the threshold
+for the same numbers. So cells of one seed are paired if their masks have the same shapes. Validation draws nothing, and
+measuring or capturing a step moves no mask. A checkpoint needs only the generator's state, and is continued only on the
+same model of GPU.
+
+Masks of `models.block.dropout_mask`, which the reference engine uses on every device, depend on seed, layer and step
+alone. They have other bits and the same distribution.
 """
 
 import torch
@@ -29,7 +38,7 @@ class DrawnDropout(Dropout):
 
 
 def draw_on_device(model: Network, seed: int, device: str) -> torch.Generator:
-    """Replace the dropouts of all blocks, in place; the generator they share."""
+    """Replace the dropouts of all blocks, in place; return the generator they share."""
     generator = torch.Generator(device).manual_seed(random_streams.stream_seed("dropout", int(seed)))
     for block in model.blocks:
         if isinstance(block.dropout, Dropout):
