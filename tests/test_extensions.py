@@ -167,20 +167,23 @@ def test_the_thesis_stays_as_it_is(folder):
     assert with_it.out == process(folder, *words).out
 
 
+NORMS, FIGURES, LABELS = (f"from bnstudy.extend import {module}\n" for module in ("norms", "figures", "labels"))
+
+
 @pytest.mark.parametrize(
     ("name", "text", "said"),
     [
         ("a.py", "import bnstudy\n1 / 0\n", "a.py:2: ZeroDivisionError"),
         ("a.py", "def f(:\n", "a.py:1: SyntaxError"),
-        ("a.py", "from bnstudy import norms\nnorms.REGISTRY['batch'] = norms.no_norm\n", "replaces the norm 'batch'"),
-        ("a.py", "from bnstudy import figures\nfigures.REGISTRY['E1'] = 1\n", "'E1' cannot be the id of a figure"),
-        ("a.py", "from bnstudy import figures\nfigures.REGISTRY['7.41'] = 1\n", "'7.41' cannot be the id of a figure"),
-        ("a.py", "from bnstudy import norms\nnorms.REGISTRY['My-norm'] = norms.no_norm\n", "'My-norm' cannot be the"),
+        ("a.py", NORMS + "norms.REGISTRY['batch'] = norms.no_norm\n", "replaces the norm 'batch'"),
+        ("a.py", FIGURES + "figures.REGISTRY['E1'] = 1\n", "'E1' cannot be the id of a figure"),
+        ("a.py", FIGURES + "figures.REGISTRY['7.41'] = 1\n", "'7.41' cannot be the id of a figure"),
+        ("a.py", NORMS + "norms.REGISTRY['My-norm'] = norms.no_norm\n", "'My-norm' cannot be the"),
         ("a.py", "from bnstudy.figures import *\nREGISTRY['X'] = REGISTRY['7.1']\n", "figure 'X' has another id"),
-        ("a.py", "from bnstudy import labels\nlabels.READINGS['fast'] = {'lr': 0.1}\n", "the reading 'fast' has lr"),
-        ("a.py", "from bnstudy import labels\nlabels.SETTINGS['wide'] = {'width': 2.0}\n", "setting 'wide' has width"),
-        ("a.py", "from bnstudy import labels\nlabels.SETTINGS['eps'] = {'gamma_init': 'ones'}\n", "has gamma_init"),
-        ("a.py", "from bnstudy import labels\nlabels.SETTINGS['typo'] = {'lrr': 1.0}\n", "lrr: no such field"),
+        ("a.py", LABELS + "labels.READINGS['fast'] = {'lr': 0.1}\n", "the reading 'fast' has lr"),
+        ("a.py", LABELS + "labels.SETTINGS['wide'] = {'width': 2.0}\n", "setting 'wide' has width"),
+        ("a.py", LABELS + "labels.SETTINGS['eps'] = {'gamma_init': 'ones'}\n", "has gamma_init"),
+        ("a.py", LABELS + "labels.SETTINGS['typo'] = {'lrr': 1.0}\n", "lrr: no such field"),
         ("config.yaml", "studies: {demo: {question: Why not, cells: [{dataset: toy, model: mlp, norm: none}]}}\n",
          "the study demo stands in"),
         ("config.yaml", "studies: {a: {question: Why not, cells: [{dataset: toy, model: mlp, norm: mine}]}}\n",

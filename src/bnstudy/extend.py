@@ -1,9 +1,9 @@
 """A user's own folder that adds data sets, norms, activations, figures, studies, ... without touching the package.
 
 Each `*.py` of the folder whose name does not begin with `_` is imported once, in the order of the names, and enters
-what it adds into the registries:
+what it adds into the registries, which this module offers (`__all__`):
 
-    from bnstudy import norms
+    from bnstudy.extend import norms
     norms.REGISTRY["mine"] = build_mine
 
 A `config.yaml` in the folder adds its studies to those of the config in use, whose margins hold for them. Folders are
@@ -23,14 +23,22 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from bnstudy import figures
+from bnstudy import datasets, figures
 from bnstudy.design import labels
 from bnstudy.design.fields import FIELDS
 from bnstudy.design.model_facts import MODELS
 from bnstudy.errors import StudyError, UsageError, nearest
 from bnstudy.extensions import LOADED, Extension
+from bnstudy.figures import style
+from bnstudy.lazy import torch
+from bnstudy.networks import activations, augmentations, inits, losses, models, norms, optimizers, penalties, schedules
 from bnstudy.results import provenance
 from bnstudy.studies import choices
+
+__all__ = [
+    "UsageError", "activations", "augmentations", "datasets", "figures", "inits", "labels", "load", "losses", "models",
+    "norms", "optimizers", "penalties", "schedules", "style", "torch",
+]  # fmt: skip
 
 VARIABLE = "BNSTUDY_EXTENSIONS"
 GROUP = "bnstudy.extensions"

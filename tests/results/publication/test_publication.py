@@ -531,9 +531,9 @@ PLACE = {"cpu": "abacus", "threads": 1, "torch": "2"}
 
 def test_nothing_is_imported_where_nothing_is_published(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from bnstudy import standing;"
+        "import sys; from pathlib import Path; from bnstudy.results import valid;"
         "from bnstudy.design.cell import Cell, Run; run = Run(Cell(dataset='toy', model='mlp', norm='none'), 0);"
-        "assert dict(standing.verified([run], Path(sys.argv[1]), print)) == {run: None};"
+        "assert dict(valid.verified([run], Path(sys.argv[1]), print)) == {run: None};"
         "assert not {'pyarrow', 'pandas', 'torch', 'numpy'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
