@@ -108,12 +108,22 @@ class Block(nn.Module):
     activation: nn.Module
     dropout: nn.Module
 
-    def __init__(self, name: str, layer: Weighted, norm: nn.Module, activation: nn.Module, dropout: nn.Module,
-                 placement: str = "pre_activation", given: Sequence[str] = (), dropconnect: float = 0.0):  # fmt: skip
+    def __init__(
+        self,
+        name: str,
+        layer: Weighted,
+        norm: nn.Module | None = None,
+        activation: nn.Module | None = None,
+        dropout: nn.Module | None = None,
+        placement: str = "pre_activation",
+        given: Sequence[str] = (),
+        dropconnect: float = 0.0,
+    ):
         super().__init__()
         self.name, self.given = name, given
         self.order = PLACEMENTS[placement]
-        self.layer, self.norm, self.activation, self.dropout = layer, norm, activation, dropout
+        self.layer = layer
+        self.norm, self.activation, self.dropout = (part or nn.Identity() for part in (norm, activation, dropout))
         self.dropconnect = DropConnect(name, dropconnect) if dropconnect else None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -171,7 +181,7 @@ def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
         layer.make(bias),
         _norm(layer, cell, cell.norm),
         activations.REGISTRY[cell.activation](cell),
-        Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else nn.Identity(),
+        Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else None,
         cell.norm_placement,
         dropconnect=cell.dropconnect,
     )
@@ -182,8 +192,8 @@ def output(layer: Layer, cell: Cell) -> Block:
     placement = "pre_linear" if cell.norm_placement == "pre_linear" else "pre_activation"
     norm = cell.norm if cell.output_norm or placement == "pre_linear" else "none"
     bias = cell.norm_bias or norm == "none"
-    return Block("output", layer.make(bias), _norm(layer, cell, norm), nn.Identity(), nn.Identity(), placement,
-                 dropconnect=cell.dropconnect)  # fmt: skip
+    made = _norm(layer, cell, norm)
+    return Block("output", layer.make(bias), made, placement=placement, dropconnect=cell.dropconnect)
 
 
 def _norm(layer: Layer, cell: Cell, norm: str) -> nn.Module:

@@ -89,19 +89,18 @@ def _features(channels: int, weights: dict[str, Tensor] | None) -> Any:
 
 
 def _blocks(features: Any, classifier: torch.nn.Linear, given: bool) -> Iterator[Block]:
-    parts = ("layer", "norm") if given else ()
     from bnstudy.networks.models.block import Block
 
-    none = torch.nn.Identity
-    yield Block("conv0", features.conv0, features.norm0, features.relu0, none(), given=parts)
+    parts = ("layer", "norm") if given else ()
+    yield Block("conv0", features.conv0, features.norm0, features.relu0, given=parts)
     for i in range(1, 5):
         for j, layer in enumerate(getattr(features, f"denseblock{i}").children(), 1):
-            yield Block(f"dense{i}_{j}a", layer.conv1, layer.norm1, layer.relu1, none(), "first", parts)
-            yield Block(f"dense{i}_{j}b", layer.conv2, layer.norm2, layer.relu2, none(), "first", parts)
+            yield Block(f"dense{i}_{j}a", layer.conv1, layer.norm1, layer.relu1, placement="first", given=parts)
+            yield Block(f"dense{i}_{j}b", layer.conv2, layer.norm2, layer.relu2, placement="first", given=parts)
         if i < 4:
             between = getattr(features, f"transition{i}")
-            yield Block(f"transition{i}", between.conv, between.norm, between.relu, none(), "first", parts)
-    yield Block("output", classifier, features.norm5, none(), none(), "pre_linear", parts[1:])
+            yield Block(f"transition{i}", between.conv, between.norm, between.relu, placement="first", given=parts)
+    yield Block("output", classifier, features.norm5, placement="pre_linear", given=parts[1:])
 
 
 def obtain() -> Path:

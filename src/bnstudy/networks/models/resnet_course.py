@@ -34,13 +34,13 @@ FACTS = ModelFacts(
 
 def build(cell: Cell, shape: ImageShape) -> Network:
     """Images (N, C, H, W) of any size to logits."""
-    from bnstudy.networks.models.block import Network, dense, output
+    from bnstudy.networks.models.block import Block, Network, dense, output
 
     maps = [max(1, round(n * cell.width)) for n in MAPS]
-    blocks = [_plain("conv0", torch.nn.Conv2d(shape.channels, maps[0], 3, padding=1))]
+    blocks = [Block("conv0", torch.nn.Conv2d(shape.channels, maps[0], 3, padding=1))]
     for i, (n, units, (here, after)) in enumerate(zip(maps, UNITS, pairwise([*maps, maps[-1]]), strict=True), 1):
         blocks += [_first(f"unit{i}_{j}{part}", n, cell) for j in range(1, units + 1) for part in "ab"]
-        blocks += [_plain(f"conv{i}", torch.nn.Conv2d(here, after, 1))] if WIDENED[i - 1] else []
+        blocks += [Block(f"conv{i}", torch.nn.Conv2d(here, after, 1))] if WIDENED[i - 1] else []
     last = dense(maps[-1] * halved(shape.height) * halved(shape.width), shape.classes)
     return Network([*blocks, output(last, cell)], forward)
 
@@ -56,18 +56,10 @@ def forward(network: Network, images: Tensor) -> Tensor:
     return next(blocks)(x.flatten(1))
 
 
-def _plain(name: str, layer: torch.nn.Conv2d) -> Block:
-    """A convolution without norm and nonlinearity."""
-    from bnstudy.networks.models.block import Block
-
-    nothing = torch.nn.Identity
-    return Block(name, layer, nothing(), nothing(), nothing())
-
-
 def _first(name: str, maps: int, cell: Cell) -> Block:
-    """Norm, nonlinearity, 3x3 convolution."""
+    """Make a block of norm, nonlinearity and 3x3 convolution, in this order."""
     from bnstudy.networks.models.block import Block
 
     norm, activation = norms.REGISTRY[cell.norm](maps, 2, cell), activations.REGISTRY[cell.activation](cell)
     layer = torch.nn.Conv2d(maps, maps, 3, padding=1)
-    return Block(name, layer, norm, activation, torch.nn.Identity(), placement="first")
+    return Block(name, layer, norm, activation, placement="first")
