@@ -35,8 +35,7 @@ datasets.REGISTRY["swirls"] = datasets.DatasetSpec(
     "rms.py": '''
 """A norm: by the root mean square of each image's units, then scaled."""
 
-from bnstudy import norms
-from bnstudy.lazy import torch
+from bnstudy.extend import norms, torch
 
 
 def rms(features, dims, cell):
@@ -48,9 +47,7 @@ norms.REGISTRY["rms"] = rms
     "swish.py": '''
 """An activation, and the setting that figures and tables know it by."""
 
-from bnstudy import activations, labels
-from bnstudy.figures import style
-from bnstudy.lazy import torch
+from bnstudy.extend import activations, labels, style, torch
 
 activations.REGISTRY["swish"] = lambda cell: torch.nn.SiLU()
 labels.SETTINGS["swish"] = {"activation": "swish"}

@@ -44,7 +44,7 @@ def test_a_network_that_does_not_name_a_fast_engine_is_left_to_the_reference():
 def test_a_cell_alone_knows_the_facts_of_its_network_and_imports_nothing_heavy():
     code = """
 import sys
-from bnstudy.cell import Cell
+from bnstudy.design.cell import Cell
 try:
     Cell(dataset="cifar10", model="cnn", norm="none", hidden=(10,))
 except Exception as error:

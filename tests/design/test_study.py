@@ -147,10 +147,10 @@ HEAVY = ("torch", "pandas", "matplotlib", "torchvision", "numpy", "scipy", "snak
 @pytest.mark.parametrize(
     ("module", "unwanted"),
     [
-        ("study", (*HEAVY, "pydantic", "yaml", "ruamel.yaml")),
-        ("choices", (*HEAVY, "pydantic", "yaml", "ruamel.yaml")),
-        ("record", (*HEAVY, "pydantic", "yaml", "ruamel.yaml")),
-        ("config", HEAVY),
+        ("design.study", (*HEAVY, "pydantic", "yaml", "ruamel.yaml")),
+        ("studies.choices", (*HEAVY, "pydantic", "yaml", "ruamel.yaml")),
+        ("results.record", (*HEAVY, "pydantic", "yaml", "ruamel.yaml")),
+        ("studies.config", HEAVY),
     ],
 )
 def test_planning_loads_no_heavy_library(module, unwanted):

@@ -137,7 +137,7 @@ def test_commands_make_the_same_cell():
         if setting == "relu_norm_after":
             continue
         (cell, *_) = cells_of("digits", (setting,), width=0.125, norm_momentum=0.1)
-        words = report.cells.try_command(report.tables.planned([cell], (0,)).to_dict("records")[0]).split()[2:]
+        words = report.run_lists.try_command(report.tables.planned([cell], (0,)).to_dict("records")[0]).split()[2:]
         given = dict(word.split("=", 1) for word in words)
         kinds = {k: type(getattr(cell, k)) for k in given}
         assert Cell(**{k: kinds[k](v) for k, v in given.items()}) == cell
@@ -146,7 +146,7 @@ def test_commands_make_the_same_cell():
 def test_commands_keep_every_digit_and_whole_numbers_whole():
     cells = cells_of("digits", ("relu",), lr=0.01234567) + cells_of("digits", ("elu",), steps=1000000, eval_every=1000)
     plan = report.tables.planned(cells, (0,)).to_dict("records")
-    told = [report.cells.try_command(row).split(maxsplit=2)[2] for row in plan]
+    told = [report.run_lists.try_command(row).split(maxsplit=2)[2] for row in plan]
     assert told[0] == "dataset=digits model=mlp norm=none lr=0.01234567"
     assert [cell_of(words.split()) for words in told] == cells
 
@@ -282,14 +282,14 @@ def test_mixed_data_are_told():
     study = study_of(cells_of("mnist", ("relu",)), (0, 1))
     built = frames_of(study)
     runs = built.runs.assign(data_digest=["a", "b", "a", "b"])
-    told = report.cells.data(dataclasses.replace(built, runs=runs).runs)
+    told = report.run_lists.data(dataclasses.replace(built, runs=runs).runs)
     assert told[0]["mixed"]
     assert told[0]["digests"] == ["a", "b"]
 
 
 def test_pairs_compare_cells_of_one_size():
     cells = [c for w in (0.5, 0.25) for c in cells_of(settings=("relu", "lr_high", "dropout"), width=w)]
-    (row,) = report.cells.pairs(frames_of(study_of(cells)).runs)
+    (row,) = report.run_lists.pairs(frames_of(study_of(cells)).runs)
     assert (row["pairs"], row["higher"], row["vanilla_broken"], row["batch_broken"]) == (6, 6, 2, 0)
     assert row["reading"] == "reduced"
 
@@ -348,4 +348,4 @@ def test_faint_colours_are_no_text():
     ],
 )
 def test_durations(seconds, text):
-    assert report.cells.duration(seconds) == text
+    assert report.run_lists.duration(seconds) == text

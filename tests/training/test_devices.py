@@ -26,7 +26,7 @@ torch.cuda = SimpleNamespace(
     is_available=lambda: True, device_count=lambda: len(gpus), set_device=lambda device: None,
     get_device_properties=lambda device: SimpleNamespace(uuid=gpus[int(device[5:])]),
 )
-from bnstudy import devices
+from bnstudy.training import devices
 with devices.taken(sys.argv[2], lambda line: print(line, flush=True), alone=len(sys.argv) > 3) as device:
     print("got", device, flush=True)
     sys.stdin.read()

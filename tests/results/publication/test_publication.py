@@ -308,7 +308,7 @@ def as_before(results: Path, records: list[Record]) -> dict[Run, str]:
 def test_what_an_earlier_version_published_stays_as_it_is(tmp_path, records):
     before = as_before(tmp_path, records)
     assert len(before) == len(RUNS)
-    back = frames.build([], published=publication.records(tmp_path, RUNS, pytest.fail))
+    back = frames.build([], published=restored(tmp_path))
     own = frames.build(older(record) for record in records)
     assert_frame_equal(own.runs.drop(columns="origin"), back.runs.drop(columns="origin"))
     assert len(back.early) == len(back.confusion) == 0
@@ -317,7 +317,7 @@ def test_what_an_earlier_version_published_stays_as_it_is(tmp_path, records):
     merge.merge(tmp_path, [*RUNS, new.run])
     after = digests(tmp_path, [*RUNS, new.run])
     assert {run: after[run] for run in RUNS} == before
-    both = frames.build([], published=publication.records(tmp_path, [*RUNS, new.run], pytest.fail))
+    both = frames.build([], published=restored(tmp_path, [*RUNS, new.run]))
     assert set(both.early["seed"]) == set(both.confusion["seed"]) == {7}
 
 
