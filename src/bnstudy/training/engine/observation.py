@@ -92,7 +92,9 @@ def measure_parameters(model: Network, watchers: Sequence[Watcher]) -> None:
 
 
 def _add(watchers: Sequence[Watcher], what: str, position: int, values: Tensor) -> None:
-    row = values.detach().reshape(1, -1)
+    """Pass all entries as one row, in the order of memory: what lies channels last is not copied."""
+    by_stride = sorted(range(values.dim()), key=values.stride, reverse=True)
+    row = values.detach().permute(by_stride).reshape(1, -1)
     for watcher in watchers:
         watcher.add(what, position, row)
 
