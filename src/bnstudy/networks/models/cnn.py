@@ -22,7 +22,7 @@ DENSE = 512
 FACTS = ModelFacts(
     has=frozenset({"dropout", "dropconnect", "dense_layers"}),
     lacks={("mnist_size", "native"): "the cnn halves its images five times and needs 32x32"},
-    engines=("graph",),
+    engines=("graph", "winograd"),
     runs_per_pack=6,
     efficiency={"cpu": 0.9, "cuda": 0.25},  # on a CPU measured with the reference engine, on a GPU assumed
 )

@@ -8,6 +8,7 @@ from bnstudy.errors import UsageError, nearest
 ENGINES = {
     "packed": "bnstudy.training.engine.packed:Packed",
     "graph": "bnstudy.training.engine.graph:Graph",
+    "winograd": "bnstudy.training.engine.winograd:Winograd",
     "reference": "bnstudy.training.engine.reference:Reference",
 }
 """Name -> class, in the order in which `auto` tries them; the last supports every cell."""

@@ -51,7 +51,7 @@ class Reference:
         self, runs: Sequence[Run], inputs: Callable[[Run], Inputs], keeper: Keeper, device: str
     ) -> Iterator[tuple[Run, Trained]]:
         for run in runs:
-            training = Training(run, inputs(run), device)
+            training = self.start(run, inputs(run), device)
             if (state := keeper.restore(run)) is not None:
                 training.restore(state)
             while not training.protocol.stopped:
@@ -59,6 +59,10 @@ class Reference:
                 keeper.epoch_done(run, row, training.state)
             keeper.finished(run, training.weights)
             yield run, training.finish()
+
+    def start(self, run: Run, data: Inputs, device: str) -> "Training":
+        """A run before its first step."""
+        return Training(run, data, device)
 
 
 class Training:
