@@ -20,7 +20,7 @@ PARTS = ("training", "sampled", "probe", "validation")
 """What is timed of an epoch: one pass over the training part; the same with the statistics of its sampled steps; what
 is measured once an epoch on a fixed batch; validation."""
 
-ENGINES = ("packed", "graph", "reference")
+ENGINES = ("packed", "graph", "winograd", "reference")
 """The engines by name. `training.engine` maps the same names to classes; here they only name timing records."""
 DEVICE_KINDS = ("cpu", "cuda")
 SMALL_BATCHES = (8, 16)
