@@ -237,7 +237,7 @@ def test_locks_that_end_at_the_machine_are_refused(path, holder, monkeypatch):
     monkeypatch.setenv(lock.FRONT, lock.identity()["host"])
     lock.check_reach(path)  # started on this machine
     monkeypatch.setenv(lock.FRONT, "login.example")
-    with pytest.raises(WriteError, match=r"held on login\.example, yet free on"):
+    with pytest.raises(WriteError, match=r"held on login\.example but free on"):
         lock.check_reach(path)
     holder(path)
     lock.check_reach(path)

@@ -13,7 +13,7 @@ from bnstudy.errors import WriteError
 from bnstudy.lock import lives
 
 system: Any = os
-"""Where the functions below find their system calls. Fault tests put an object here whose N-th call fails."""
+"""The system calls used below. Fault tests replace it with an object whose N-th call fails."""
 
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
 PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in place of a file reads as empty instead of blocking
@@ -21,7 +21,7 @@ CHUNK = 1 << 24
 
 
 def write(path: Path, content: bytes, older: Path | None = None) -> None:
-    """Put `content` at `path` atomically and durably, and make the folders above it. Raises WriteError.
+    """Write `content` to `path` atomically and durably, and make the folders above it. Raises WriteError.
 
     older    a path that the previous file is renamed to; without one, the previous file is replaced
     """

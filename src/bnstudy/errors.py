@@ -1,4 +1,4 @@
-"""What a user is told when something cannot be done: one cause line, one line on what to do."""
+"""Errors for users: one line with the cause, one line with the remedy."""
 
 import errno
 from difflib import get_close_matches
@@ -6,10 +6,10 @@ from difflib import get_close_matches
 DONE, USAGE, BAD_DATA, INTERNAL, CANNOT_WRITE, TRY_AGAIN = 0, 2, 65, 70, 73, 75
 
 FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-"""System errors that say of a disk or folder, not of the program, that it cannot be written."""
+"""System errors that mean a disk or folder cannot be written; the program is not at fault."""
 
 FAILURES = "BNSTUDY_FAILURES"
-"""Variable naming a file to which a failing job adds its cause, remedy and exit code, for `bnstudy run` to tell."""
+"""Environment variable: a file to which failing jobs add cause, remedy and exit code, for `bnstudy run` to print."""
 
 
 class StudyError(Exception):
@@ -32,13 +32,13 @@ class UsageError(StudyError):
 
 
 class DataError(StudyError):
-    """A data set is absent, truncated or altered; or a stored record is."""
+    """A data set or a stored record is absent, truncated or altered."""
 
     exit_code = BAD_DATA
 
 
 class Unreadable(DataError):
-    """A file may be good, but the system or this version of the program cannot read it; so nobody may touch it."""
+    """A file may be good, but the system or this version of the program cannot read it; it must be left as it is."""
 
 
 class WriteError(StudyError):
@@ -48,12 +48,12 @@ class WriteError(StudyError):
 
 
 class TryAgain(StudyError):
-    """Stopped by a signal or by another process; the same command goes on where this one ended."""
+    """Stopped by a signal or by another process; repeating the command resumes the work."""
 
     exit_code = TRY_AGAIN
 
 
 def nearest(name: str, known) -> str:
-    """` (nearest: relu)` if a known name resembles `name`, else an empty string."""
+    """Return ` (nearest: relu)` if a known name resembles `name`, else an empty string."""
     found = get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
     return f" (nearest: {found[0]})" if found else ""

@@ -1,4 +1,4 @@
-"""The extensions that this process has loaded (by `extending`). Stdlib only: records and configs ask for them."""
+"""The extensions that `bnstudy.extend` has loaded into this process. Stdlib only: records and configs import this."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Extension:
-    """What has been loaded: its name, 12 hex of SHA-256 over its Python files, its studies if it has any."""
+    """A loaded extension: its name, 12 hex of SHA-256 over its Python files, and its `config.yaml`, if any."""
 
     name: str
     digest: str
@@ -15,7 +15,7 @@ class Extension:
 
 
 LOADED: dict[Any, Extension] = {}
-"""Folder or entry point -> what it is; only `extending` writes here."""
+"""Folder or entry point -> extension; only `bnstudy.extend` writes here."""
 
 
 def loaded() -> tuple[Extension, ...]:
@@ -23,5 +23,5 @@ def loaded() -> tuple[Extension, ...]:
 
 
 def suffix() -> str:
-    """What the source digest of a record says of extensions: `+name:digest` of each."""
+    """Return what extensions add to a record's source digest: `+name:digest` for each."""
     return "".join(f"+{each.name}:{each.digest}" for each in LOADED.values())

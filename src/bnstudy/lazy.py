@@ -1,7 +1,7 @@
 """torch, imported at its first use.
 
-Registries must list their names to check a config in well under a second; importing torch takes two to
-five. So modules that only declare choices write `from bnstudy.lazy import torch`.
+Checking a config needs the names in the registries and must take well under a second, but importing torch takes two
+to five. So modules that only declare choices write `from bnstudy.lazy import torch`.
 """
 
 from importlib import import_module

@@ -1,8 +1,8 @@
 """One owner at a time for a run or a folder of results: flock with the owner's identity in the file.
 
-The kernel drops the lock when its owner dies, however it dies, so a stale lock does not exist; what is
-written in the file only tells a second process whom it waits for. The file itself is never removed: two
-processes could then hold two files of one name. Stdlib only.
+The kernel releases the lock when its owner dies, so there are no stale locks; the identity in the file only lets a
+waiting process name the owner. The file is never removed, or two processes could lock two files of the same name.
+Stdlib only.
 """
 
 import contextlib
@@ -18,19 +18,19 @@ from bnstudy.errors import TryAgain, WriteError
 
 UNKNOWN = "an unknown process"
 FRONT = "BNSTUDY_FRONT"
-"""Variable naming the machine whose `bnstudy run` has started a job and holds the lock `run` meanwhile."""
+"""Environment variable: the machine whose `bnstudy run` started this job and holds the lock `run` meanwhile."""
 PATIENCE = 24 * 3600.0  # seconds a process waits for another that trains or times
 MOST = 1000  # bytes of a lock file that are read; an identity has about 150
 
 
 def identity(pid: int | None = None) -> dict[str, str | int]:
-    """Who holds a lock: pid with its start time (pids are reused), boot id (they restart), host (they repeat)."""
+    """Return what identifies a process: pid, its start time and boot id (pids are reused), and the host."""
     pid = os.getpid() if pid is None else pid
     return {"pid": pid, "start": _start_time(pid), "boot": _boot_id(), "host": socket.gethostname()}
 
 
 def _start_time(pid: int) -> str:
-    """In clock ticks since boot, or an empty string where there is no such process or no /proc."""
+    """Return the start time in clock ticks since boot; an empty string if there is no such process or no /proc."""
     with contextlib.suppress(OSError, IndexError):
         return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[19]
     return ""
@@ -43,10 +43,10 @@ def _boot_id() -> str:
 
 
 def owner(path: Path) -> str:
-    """Who holds the taken lock at `path`, for people.
+    """Return the process that holds the taken lock at `path`, in words.
 
-    What is no identity, or that of a process of this machine that has ended (its pid free or reused, or the
-    machine restarted), reads as an unknown process.
+    It is unknown if the file holds no valid identity, or that of a process of this machine that has ended (its pid is
+    free or reused, or the machine was restarted).
     """
     try:
         with path.open("rb") as file:
@@ -60,10 +60,10 @@ def owner(path: Path) -> str:
 
 
 def holder(path: Path) -> dict[str, str | int] | None:
-    """Who holds the lock at `path` now, as far as can be told without taking it; None if nobody does.
+    """Return the identity of the process that holds the lock at `path`, without taking it; None if nobody does.
 
-    On this machine it is whoever is named in the file, while that process lives. Of another machine's processes
-    nothing can be seen from here: there the lock is tried, shared and for a moment.
+    On this machine it is the process named in the file, if it is alive. Processes of another machine cannot be seen
+    from here, so the lock is tried, shared and only for a moment.
     """
     try:
         with path.open("rb") as file:
@@ -77,7 +77,7 @@ def holder(path: Path) -> dict[str, str | int] | None:
 
 
 def lives(pid: int) -> bool:
-    """Whether this machine has such a process."""
+    """Return True if this machine has such a process."""
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):
@@ -101,8 +101,8 @@ def held(
 ) -> Iterator[int]:
     """Hold the lock at `path` while the block runs; wait up to `wait` seconds for it.
 
-    Gives the descriptor: a child that inherits it holds the lock too. Raises TryAgain naming the owner if it stays
-    taken or if `stopping` says so, WriteError if the file cannot be made or the file system has no locks.
+    Yields the descriptor: a child that inherits it holds the lock too. Raises TryAgain, naming the owner, if the lock
+    stays taken or `stopping` returns True; WriteError if the file cannot be created or the file system has no locks.
     """
     deadline = time.monotonic() + wait
     while (descriptor := _take(path)) is None:
@@ -110,7 +110,7 @@ def held(
             raise TryAgain(f"{what}: held by {owner(path)}", "Wait until it ends, then run this again.")
         time.sleep(poll)
     try:
-        with contextlib.suppress(OSError):  # on a full disk the lock holds all the same, without a name
+        with contextlib.suppress(OSError):  # on a full disk the lock still works, only unnamed
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, json.dumps(identity()).encode(), 0)
         yield descriptor
@@ -119,7 +119,7 @@ def held(
 
 
 def _take(path: Path) -> int | None:
-    """The descriptor of the lock file, locked; None if another process has it."""
+    """Return the descriptor of the locked file, or None if another process holds the lock."""
     descriptor = _open(path)
     try:
         locked = _lock(descriptor, path)
@@ -154,9 +154,9 @@ def _lock(descriptor: int, path: Path) -> bool:
 
 
 def probe(path: Path) -> None:
-    """Refuse a file system where a lock excludes nobody. Raises WriteError.
+    """Refuse a file system whose locks have no effect. Raises WriteError.
 
-    A lock that two descriptors hold at once is none. If the first is refused, another process has it: it works.
+    Two descriptors must not hold the lock at once. If the first is refused, another process holds it: locks work.
     """
     descriptors = _open(path), _open(path)
     try:
@@ -171,8 +171,10 @@ def probe(path: Path) -> None:
 
 
 def check_reach(path: Path) -> None:
-    """Refuse a shared folder whose locks end at the machine: the lock at `path`, held by the `bnstudy run` that started
-    this job from another machine (FRONT), must be taken here too. Raises WriteError."""
+    """Refuse a shared folder whose locks do not reach across machines. Raises WriteError.
+
+    If `bnstudy run` on another machine (FRONT) started this job, the lock it holds at `path` must be taken here too.
+    """
     front = os.environ.get(FRONT)
     if not front or front == socket.gethostname():
         return
@@ -180,7 +182,7 @@ def check_reach(path: Path) -> None:
     try:
         if not _is_taken(descriptor):
             raise WriteError(
-                f"{path}: held on {front}, yet free on {socket.gethostname()}: locks do not reach that far",
+                f"{path}: held on {front} but free on {socket.gethostname()}: locks do not reach across machines",
                 f"Put the results on a shared folder with flock; if `bnstudy run` on {front} was killed, run it again.",
             )
     finally:
@@ -188,7 +190,7 @@ def check_reach(path: Path) -> None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the file that was locked is still the one at `path`; somebody may have removed it in between."""
+    """Return True if the locked file is still the one at `path`; it may have been removed in between."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:

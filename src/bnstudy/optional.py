@@ -1,4 +1,4 @@
-"""Packages that only some people need: asked for before the work begins, not after hours of it."""
+"""Optional packages, checked before the work begins and not after hours of it."""
 
 from importlib.util import find_spec
 
@@ -6,7 +6,7 @@ from bnstudy.errors import UsageError
 
 
 def need(package: str, extra: str, what: str) -> None:
-    """Raises UsageError, naming `what` asks for it, if the package of this extra is not installed."""
+    """Raise UsageError, naming `what` needs it, if the package of this extra is not installed."""
     if find_spec(package) is None:
         raise UsageError(
             f"{what}: the package {package} is not installed",
