@@ -1,8 +1,8 @@
-"""Changes to training images (thesis 2.12.4): name -> the functions that are applied, in this order.
+"""Augmentation of training images (thesis 2.12.4): name -> functions, applied in this order.
 
 A function takes pixels (N, C, H, W), float32 from 0 to 1, and a CPU generator from which it draws for each image, and
-returns pixels of the same shape. What comes from outside of an image is black. Names joined by `_` in the order of
-TRANSFORMS combine: `flip_crop`. Each function has its own stream of seed and step: it draws the same alone as combined.
+returns pixels of the same shape. Pixels from outside an image are black. Names joined by `_` in the order of TRANSFORMS
+combine: `flip_crop`. Each function has its own stream per seed and step, so it draws the same alone and combined.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from itertools import combinations
 from bnstudy.lazy import torch
 from bnstudy.networks import random_streams
 
-PADDING = 4  # pixels on each side that a crop may move by
-DEGREES = 15.0  # a rotation's largest
+PADDING = 4  # pixels that a crop may move to each side
+DEGREES = 15.0  # of the largest rotation
 JITTER = 0.2  # brightness, contrast and saturation are multiplied by 1 - JITTER to 1 + JITTER
 GREY = (0.2989, 0.587, 0.114)  # weights of red, green and blue, as torchvision has them
 
@@ -23,13 +23,13 @@ Augmentation = Callable[["torch.Tensor", "torch.Generator"], "torch.Tensor"]
 
 
 def flip(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Left and right exchanged in half of the images (2.12.4)."""
+    """Mirror half of the images left to right (2.12.4)."""
     chosen = torch.rand(len(pixels), generator=generator) < 0.5
     return torch.where(_per_image(chosen, pixels), pixels.flip(3), pixels)
 
 
 def crop(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """PADDING black pixels around an image, and a window of its own size anywhere in that (2.12.4)."""
+    """Pad each image by PADDING black pixels and cut out a random window of the original size (2.12.4)."""
     count, _, height, width = pixels.shape
     padded = torch.nn.functional.pad(pixels, (PADDING,) * 4)
     top, left = torch.randint(2 * PADDING + 1, (2, count), generator=generator).to(pixels.device)
@@ -40,7 +40,7 @@ def crop(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def rotation(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """A turn around the centre by up to DEGREES to either side, pixels interpolated (2.12.4)."""
+    """Rotate each image around its centre by up to DEGREES either way, with bilinear interpolation (2.12.4)."""
     angle = _uniform(len(pixels), math.radians(DEGREES), generator)
     height, width = pixels.shape[2:]
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
@@ -51,7 +51,7 @@ def rotation(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
 
 
 def color_jitter(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Brightness, then contrast, then saturation times a factor each (2.12.4); a grey image has no saturation."""
+    """Multiply brightness, contrast and saturation by a factor each (2.12.4); grey images have no saturation."""
     brightness, contrast, saturation = (
         _per_image(1 + _uniform(len(pixels), JITTER, generator), pixels) for _ in range(3)
     )
@@ -72,7 +72,7 @@ REGISTRY: dict[str, tuple[Augmentation, ...]] = {"none": ()} | {
 def augmented(
     images: torch.Tensor, name: str, mean: torch.Tensor, std: torch.Tensor, seed: int, step: int
 ) -> torch.Tensor:
-    """A batch of standardized images as training sees them at this step (counted over all epochs), standardized.
+    """Augment a batch of standardized images for this step (counted over all epochs) and return it, standardized again.
 
     `mean` and `std`, of pixel values from 0 to 255, are those of the standardization.
     """
@@ -86,7 +86,7 @@ def augmented(
 
 
 def _uniform(count: int, most: float, generator: torch.Generator) -> torch.Tensor:
-    """One number from -most to most for each image."""
+    """Return one number from -most to most for each image."""
     return (2 * torch.rand(count, generator=generator) - 1) * most
 
 
@@ -95,7 +95,7 @@ def _per_image(values: torch.Tensor, pixels: torch.Tensor) -> torch.Tensor:
 
 
 def _grey(pixels: torch.Tensor) -> torch.Tensor:
-    """Luminance (N, 1, H, W)."""
+    """Return the luminance (N, 1, H, W)."""
     if pixels.shape[1] != 3:
         return pixels.mean(1, keepdim=True)
     return (pixels * torch.tensor(GREY, device=pixels.device)[:, None, None]).sum(1, keepdim=True)

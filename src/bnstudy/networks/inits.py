@@ -1,4 +1,4 @@
-"""Weight initialization (thesis 2.4): name -> standard deviation, and the one function that fills a model."""
+"""Weight initialization (thesis 2.4): name -> standard deviation; `initialize` fills a model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def normal(fan_in: int, fan_out: int, cell: Cell) -> float:
 
 
 def torch_default(fan_in: int, fan_out: int, cell: Cell) -> float:
-    """nn.Linear's and nn.Conv2d's own: uniform within 1 / sqrt(n_in), kaiming_uniform with a = sqrt(5); biases too."""
+    """The default of nn.Linear and nn.Conv2d, biases too: kaiming_uniform with a = sqrt(5), within 1 / sqrt(n_in)."""
     return math.sqrt(1 / (3 * fan_in))
 
 
@@ -50,17 +50,17 @@ REGISTRY: dict[str, Callable[[int, int, Cell], float]] = {
 
 
 def fans(shape: torch.Size, cell: Cell) -> tuple[int, int]:
-    """(n_in, n_out) of a weight (out, in) or (out, in, h, w); by cell.fan a convolution counts its window."""
+    """Return (n_in, n_out) of a weight (out, in) or (out, in, h, w), with the window if cell.fan is `receptive`."""
     window = math.prod(shape[2:]) if cell.fan == "receptive" else 1
     return shape[1] * window, shape[0] * window
 
 
 def initialize(model: Network, cell: Cell, seed: int) -> None:
-    """Fill all layers and norms of `model.blocks` in place, but for what is `given`; biases and beta 0.
+    """Fill all layers and norms of `model.blocks` in place, except `given` parts; biases and beta become 0.
 
-    With `torch_default` biases are drawn like the weights, in a stream of their own. The draws depend on seed, layer
-    name and shape alone and are then scaled, so that two cells of one seed start from the same point of the same
-    stream. Drawn on the CPU whatever the model's device.
+    With `torch_default` biases are drawn like the weights, from a separate stream. The draws depend only on seed, layer
+    name and shape and are then scaled, so that two cells of one seed start from the same point of the same stream. They
+    are made on the CPU, whatever the model's device.
     """
     for block in model.blocks:
         if "layer" not in block.given:
@@ -90,7 +90,7 @@ def _fill_norm(block: Block, cell: Cell, seed: int) -> None:
 
 
 def _draw(parameter: torch.Tensor, seed: int, layer: str, distribution: str) -> torch.Tensor:
-    """Numbers of mean 0 and variance 1 in the shape of `parameter`, float32 on the CPU."""
+    """Return random numbers of mean 0 and variance 1 in the shape of `parameter`, float32 on the CPU."""
     generator = init_generator(seed, layer, parameter.shape)
     if distribution == "normal":
         return torch.randn(parameter.shape, generator=generator)

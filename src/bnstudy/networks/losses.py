@@ -1,4 +1,4 @@
-"""What a network minimizes (thesis 2.11): name -> factory (reduction) of torch's module from logits and labels.
+"""Losses (thesis 2.11): name -> factory (reduction) of torch's module, which takes logits and labels.
 
 Reduction is `mean` over a batch, or `sum`. Cross-entropy is in nats; the hinges have no unit.
 """
@@ -11,18 +11,18 @@ from bnstudy.lazy import torch
 
 
 def cross_entropy(reduction: str) -> torch.nn.Module:
-    """Minus the logarithm of the softmax at the right class (equation 2.2, section 2.11.2)."""
+    """Minus the logarithm of the softmax of the true class (equation 2.2, section 2.11.2)."""
     return torch.nn.CrossEntropyLoss(reduction=reduction)
 
 
 def hinge(reduction: str) -> torch.nn.Module:
-    """Sum over the wrong classes of max(0, 1 - logit of the right one + logit of the wrong one) (2.11), which torch
-    divides by the number of classes."""
+    """Sum over the wrong classes of max(0, 1 - logit of the true class + logit of the wrong one) (2.11); torch divides
+    it by the number of classes."""
     return torch.nn.MultiMarginLoss(p=1, reduction=reduction)
 
 
 def squared_hinge(reduction: str) -> torch.nn.Module:
-    """The hinge with each of its terms squared (2.11)."""
+    """The hinge loss with each term squared (2.11)."""
     return torch.nn.MultiMarginLoss(p=2, reduction=reduction)
 
 

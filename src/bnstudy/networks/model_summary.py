@@ -1,6 +1,6 @@
-"""What a network is made of: its layers, the shapes they give, their parameters, and what one image costs.
+"""Summary of a network: its layers, their output shapes and parameters, and the cost of one image.
 
-Any model of the registry is run once on torch's meta device: shapes without values, so nothing is computed.
+The model is run once on torch's meta device (shapes without values), so nothing is computed.
 """
 
 from dataclasses import dataclass, replace
@@ -14,11 +14,11 @@ from bnstudy.networks import models
 
 @dataclass(slots=True)
 class Layer:
-    """A weight layer with what belongs to it, or a part of the network outside of any.
+    """A weight layer with its norm, nonlinearity and dropout, or a part of the network outside any weight layer.
 
-    output          shape of what it gives for one image, without the batch
-    multiply_adds   of its matrix products or convolutions on one image, forward; a FLOP count is twice that. What is
-                    done element by element (norm, nonlinearity, bias) is left out, as usual: it is well below 1 %
+    output          shape of the output for one image, without the batch
+    multiply_adds   of the matrix products or convolutions in the forward pass of one image; FLOPs are twice that.
+                    Element-wise work (norm, nonlinearity, bias) is left out, as usual: it is well below 1 %
     """
 
     name: str
@@ -29,14 +29,14 @@ class Layer:
 
 
 def image_shape(cell: Cell) -> models.ImageShape:
-    """The images that the cell's network gets."""
+    """Return the shape of the images that the cell's network gets."""
     spec = datasets.REGISTRY[cell.dataset]
     side = 28 if cell.mnist_size == "native" else datasets.SIDE
     return models.ImageShape(spec.channels, side, side, spec.classes)
 
 
 def layers(cell: Cell) -> list[Layer]:
-    """The layers of the cell's network in forward order. Raises UsageError where its images do not fit."""
+    """Return the layers of the cell's network in forward order. Raises UsageError if its images do not fit."""
     shape = image_shape(cell)
     with torch.device("meta"):
         model = models.build(_untrained(cell), shape).eval()
@@ -65,12 +65,12 @@ def layers(cell: Cell) -> list[Layer]:
 
 
 def _untrained(cell: Cell) -> Cell:
-    """The same network, without the weights of another training: shapes need none."""
+    """Return the cell without pretrained weights, which shapes do not need."""
     return replace(cell, pretrained=False)
 
 
 def _title(module: Any) -> str:
-    """As PyTorch calls it, with the window of a convolution or a pooling."""
+    """Return PyTorch's name of the module, with the window of a convolution or a pooling."""
     window = getattr(module, "kernel_size", None)
     if window is None:
         return type(module).__name__
@@ -79,14 +79,14 @@ def _title(module: Any) -> str:
 
 
 def _multiply_adds(module: Any, output: Any) -> int:
-    """Every weight meets every position of the output once."""
+    """Return the multiply-adds: every weight is used once for every position of the output."""
     if isinstance(module, torch.nn.Linear | torch.nn.Conv2d):
         return module.weight.numel() * (output[0].numel() // output.shape[1])
     return 0
 
 
 def rows(cell: Cell) -> list[dict[str, Any]]:
-    """A row per layer, and a last one, `total`: layer, modules, output, parameters, multiply_adds, flops."""
+    """Return a row per layer and a last row `total`: layer, modules, output, parameters, multiply_adds, flops."""
     found = layers(cell)
     total = Layer("total", [], (), sum(n.parameters for n in found), sum(n.multiply_adds for n in found))
     return [

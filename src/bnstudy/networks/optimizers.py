@@ -20,7 +20,7 @@ Parameters = Iterable["torch.nn.Parameter"]
 
 
 def nesterov(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
-    """2.7.1; the mark `lookahead` in its groups tells the corrections below that they apply."""
+    """2.7.1; the entry `lookahead` of its parameter groups turns on the corrections below."""
     groups = [{"params": list(parameters), "lookahead": cell.nesterov == "lookahead"}]
     return torch.optim.SGD(groups, lr=cell.lr, momentum=cell.momentum, nesterov=cell.momentum > 0, fused=True)
 
@@ -69,8 +69,8 @@ REGISTRY: dict[str, Callable[[Parameters, Cell], torch.optim.Optimizer]] = {
 def rescale_velocity(optimizer: torch.optim.Optimizer, lr_before: float, lr_after: float) -> None:
     """Keep the velocity of equation 2.15 when lr changes: b <- b * lr_before / lr_after, in place.
 
-    Call it where the rate is set. Does nothing but for Nesterov by look-ahead. At a rate of 0 nothing moves
-    any more and b is left as it is.
+    Call it where the rate is set. Affects only Nesterov by look-ahead. At a rate of 0 nothing moves any more, so b is
+    left unchanged.
     """
     if lr_after in (0, lr_before):
         return
@@ -82,8 +82,8 @@ def rescale_velocity(optimizer: torch.optim.Optimizer, lr_before: float, lr_afte
 def stored_parameters(optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Within this context the parameters are theta = p + mu lr b of equation 2.15, in place.
 
-    On leaving, the look-ahead points p return bit for bit. Does nothing but for Nesterov by look-ahead. The
-    rate must be that of the last step, or the buffers rescaled.
+    On exit the look-ahead points p are restored bit for bit. Affects only Nesterov by look-ahead. The rate must be that
+    of the last step, or the buffers rescaled.
     """
     with torch.no_grad():
         kept = [(parameter, parameter.clone()) for parameter, _, _ in _lookahead(optimizer)]
@@ -98,10 +98,10 @@ def stored_parameters(optimizer: torch.optim.Optimizer) -> Iterator[None]:
 
 
 def align_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
-    """Give gradients the strides of their parameters; a hook before a step.
+    """Give gradients the strides of their parameters; a hook before each step.
 
-    The layout of a convolution of one map, or of a 1x1 kernel, can be written in two ways, and CUDA's fused kernels
-    refuse a gradient that is not written as its parameter is.
+    The strides of a convolution with one map, or with a 1x1 kernel, are ambiguous, and CUDA's fused kernels refuse a
+    gradient whose strides differ from its parameter's.
     """
     for group in optimizer.param_groups:
         for parameter in group["params"]:
@@ -110,7 +110,7 @@ def align_gradients(optimizer: torch.optim.Optimizer, *_: object) -> None:
 
 
 def _lookahead(optimizer: torch.optim.Optimizer) -> Iterator[tuple[torch.Tensor, float, torch.Tensor]]:
-    """(p, mu * lr, b) of every parameter that stands at a look-ahead point."""
+    """Yield (p, mu * lr, b) of every parameter that is at a look-ahead point."""
     for group in optimizer.param_groups:
         if not group.get("lookahead"):
             continue

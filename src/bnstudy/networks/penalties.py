@@ -49,7 +49,7 @@ REGISTRY: dict[str, Callable[[Sequence[torch.Tensor], Cell], torch.Tensor]] = {
 
 
 def penalized(model: Network, cell: Cell) -> list[torch.Tensor]:
-    """What the penalty sums over: the weights of all layers, or (reading penalty_all) every parameter."""
+    """Return the tensors that are penalized: the weights of all layers, or (reading penalty_all) every parameter."""
     if cell.penalty_on == "all":
         return list(model.parameters())
     return [block.layer.weight for block in model.blocks]

@@ -1,6 +1,6 @@
-"""How the learning rate falls (thesis 2.8): name -> (cell, epoch from 1) -> lr. Imports no torch.
+"""Learning rate schedules (thesis 2.8): name -> (cell, epoch from 1) -> lr. Imports no torch.
 
-All rules start at cell.lr in epoch 1 and never fall below cell.lr_min (nor are raised to it).
+All rules start at cell.lr in epoch 1 and never fall below cell.lr_min, unless they start below it.
 """
 
 import math
@@ -10,7 +10,7 @@ from bnstudy.design.cell import Cell
 
 
 def adaptive(cell: Cell, epoch: int) -> float:
-    """The rate at the start; the cuts after stagnation (2.8.2, equation 2.25) are in engine/protocol.py."""
+    """Return the initial rate; training/engine/decay_and_stop.py cuts it after stagnation (2.8.2, equation 2.25)."""
     return cell.lr
 
 
@@ -35,7 +35,7 @@ def power(cell: Cell, epoch: int) -> float:
 
 
 def scheduled(cell: Cell, epoch: int) -> float:
-    """lr times decay_factor for each epoch of decay_at that is over (2.8.1, scheduled decay)."""
+    """lr(t) = lr * decay_factor^(number of epochs of decay_at that have passed) (2.8.1, scheduled decay)."""
     return _floored(cell, cell.lr * cell.decay_factor ** sum(end < epoch for end in cell.decay_at))
 
 

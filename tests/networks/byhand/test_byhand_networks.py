@@ -29,7 +29,7 @@ def test_the_worked_example_of_soons():
 @pytest.mark.parametrize("momentum", [0.1, 0.3])
 def test_running_averages_are_torchs(momentum):
     g = np.random.default_rng(0)
-    own = byhand.BatchNorm(np.ones(5), np.zeros(5), np.zeros(5), np.ones(5), 1e-3, momentum)
+    own = byhand.BatchNorm(np.ones(5), np.zeros(5), (np.zeros(5), np.ones(5)), 1e-3, momentum)
     oracle = torch.nn.BatchNorm1d(5, 1e-3, momentum).double()
     for size in (7, 2, 30):
         x = 3 + 2 * g.standard_normal((size, 5))
@@ -43,7 +43,7 @@ def test_running_averages_are_torchs(momentum):
 
 
 def test_one_sample_cannot_be_batch_normalized():
-    norm = byhand.BatchNorm(np.ones(5), np.zeros(5), np.zeros(5), np.ones(5))
+    norm = byhand.BatchNorm(np.ones(5), np.zeros(5), (np.zeros(5), np.ones(5)))
     with pytest.raises(ValueError, match="two samples"):
         norm.forward(np.ones((1, 5)))
 

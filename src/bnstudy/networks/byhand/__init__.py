@@ -1,8 +1,8 @@
-"""Networks written by hand in numpy: every forward and backward pass is its formula, nothing is derived by a machine.
+"""Networks written by hand in numpy: formulas for every forward and backward pass, no automatic differentiation.
 
-The three course reports begin with such networks. Here they are once more, with the derivations in docs/derivation.md
-and each formula in its docstring. Numpy only. Notation of the docstrings: S samples as rows, M inputs, N outputs or
-units; G = dL/dY is what arrives from above, in the shape of the output Y; `*` multiplies element by element.
+The three course reports begin with such networks. Docstrings give the formulas, docs/derivation.md derives them.
+Numpy only. Notation of the docstrings: S samples as rows, M inputs, N outputs or units; G = dL/dY is the gradient from
+above, in the shape of the output Y; `*` multiplies element by element.
 
     net = Sequential(linear(3072, 100, generator), ReLU(), linear(100, 10, generator))
     loss, sgd = SoftmaxCrossEntropy(), SGD(net.parameters, lr=0.002)

@@ -1,6 +1,6 @@
 """The nonlinearities: Y = h(X) element by element, so dL/dX = G * h'(X), in any shape.
 
-At 0, where some of them have no derivative, h' is that of the negative side, as in torch.
+At 0, where some of them have no derivative, h' is the left derivative, as in torch.
 """
 
 import numpy as np

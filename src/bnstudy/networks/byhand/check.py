@@ -1,10 +1,10 @@
-"""How far the by-hand gradients are from torch's autograd and from central differences, in float64.
+"""Deviation of the by-hand gradients from torch's autograd and from central differences, in float64.
 
     python -m bnstudy.networks.byhand.check
 
-prints one row for each module of this package and for each norm that is written twice (`networks.norms`). A row's error
-is the largest over the output and all gradients, each relative to the largest entry of the right array. The objective
-is sum(R * Y) with a random R, so every entry of the output matters. Only this module of the package needs torch.
+prints one row for each module of this package and for each formula norm (`networks.norms`). A row's error
+is the largest over the output and all gradients, each relative to the largest entry of the reference array. The
+objective is sum(R * Y) with a random R, so every entry of the output matters.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -23,11 +23,11 @@ STEP = 1e-5  # of the central differences; their error is of the order of its sq
 
 Arrays = dict[str, Array]
 Pass = Callable[[Arrays, Array], Arrays]
-"""From `x` with the parameters, and R, to the `output` and the gradient of sum(R * output) for each of the former."""
+"""From arrays (`x` and the parameters) and R to the `output` and, for each array, the gradient of sum(R * output)."""
 
 
 def module_pass(make: Callable[..., byhand.Module]) -> Pass:
-    """Forward and backward of a by-hand module made of its parameters."""
+    """Return the pass of a by-hand module, which `make` builds from its parameters."""
 
     def run(arrays: Arrays, r: Array) -> Arrays:
         module = make(**{n: a for n, a in arrays.items() if n != "x"})
@@ -38,7 +38,7 @@ def module_pass(make: Callable[..., byhand.Module]) -> Pass:
 
 
 def torch_pass(function: Callable[..., torch.Tensor]) -> Pass:
-    """The same by autograd, of `function(x, **parameters)`."""
+    """Return the pass of `function(x, **parameters)` by autograd."""
 
     def run(arrays: Arrays, r: Array) -> Arrays:
         tensors = {n: torch.from_numpy(a.copy()).requires_grad_() for n, a in arrays.items()}
@@ -51,7 +51,7 @@ def torch_pass(function: Callable[..., torch.Tensor]) -> Pass:
 
 
 def loss_pass(make: Callable[[], Any], targets: Array) -> Pass:
-    """A loss has one number for output, so its R is one number too."""
+    """Return the pass of a loss, whose output and R are scalars."""
 
     def run(arrays: Arrays, r: Array) -> Arrays:
         loss = make()
@@ -62,7 +62,7 @@ def loss_pass(make: Callable[[], Any], targets: Array) -> Pass:
 
 
 def differences(function: Pass, arrays: Arrays, r: Array) -> Arrays:
-    """The gradients of sum(R * output) by central differences of `function`'s output."""
+    """Return the gradients of sum(R * output) by central differences of `function`'s output."""
 
     def objective(name: str, place: tuple[int, ...], step: float) -> float:
         moved = arrays[name].copy()
@@ -79,12 +79,12 @@ def differences(function: Pass, arrays: Arrays, r: Array) -> Arrays:
 
 
 def error(found: Mapping[str, Array], right: Mapping[str, Array]) -> float:
-    """The largest deviation of `found` from `right` over all that `right` holds, relative to its largest entry."""
+    """Return the largest deviation of `found` from the arrays of `right`, each relative to its largest entry."""
     return max(float(np.abs(found[n] - a).max() / np.abs(a).max()) for n, a in right.items())
 
 
 def cases() -> dict[str, tuple[Pass, Pass, Arrays, Array]]:
-    """name -> the pass to check, torch's own, the arrays it is checked at, and R."""
+    """Return, by name, the pass to check, torch's pass, the arrays to check at, and R."""
     return {**dict(_activations()), **dict(_layers()), **dict(_losses()), **dict(_norms())}
 
 
@@ -134,7 +134,7 @@ def _layers() -> Iterator[Case]:
 
 def _batch_norm_pass(mean: Array, var: Array, training: bool) -> Pass:
     def make(weight: Array, bias: Array) -> byhand.Module:
-        module = byhand.BatchNorm(weight, bias, mean.copy(), var.copy())
+        module = byhand.BatchNorm(weight, bias, (mean.copy(), var.copy()))
         module.train(training)
         return module
 
@@ -175,7 +175,7 @@ def _losses() -> Iterator[Case]:
 
 
 def _norms() -> Iterator[Case]:
-    """The norms written twice, against torch's own of the same registry."""
+    """Yield the formula norms, checked against torch's in the same registry."""
     g = np.random.default_rng(3)
     for name in ("batch_autograd", "batch_manual", "layer_autograd", "layer_manual"):
         for dims, shape in ((1, (SAMPLES, FEATURES)), (2, (3, FEATURES, 2, 3))):
@@ -195,7 +195,7 @@ def _norm_function(name: str, dims: int, features: int) -> Callable[..., torch.T
 
 
 def rows() -> Iterator[tuple[str, float, float]]:
-    """(name, error against torch's autograd, error against central differences) of every case."""
+    """Yield (name, error against torch's autograd, error against central differences) of every case."""
     for name, (own, oracle, arrays, r) in cases().items():
         found = own(arrays, r)
         yield name, error(found, oracle(arrays, r)), error(found, differences(own, arrays, r))

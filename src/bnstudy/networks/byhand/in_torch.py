@@ -1,7 +1,7 @@
 """By-hand layers as parts of a torch network: torch keeps the parameters and passes gradients from part to part.
 
-What a part computes, forward and backward, is numpy's formula, on the CPU and in the precision of its parameters,
-wherever they are.
+Parts compute forward and backward by the numpy formulas, on the CPU and in the precision of their parameters, on
+whatever device these are.
 """
 
 from typing import Any
@@ -15,7 +15,7 @@ from bnstudy.networks import byhand
 
 
 class ByHand(torch.autograd.Function):
-    """A by-hand module in torch's graph: from input and the module's parameters, in their order, to output."""
+    """A by-hand module in torch's graph; its inputs are `x` and the module's parameters, in their order."""
 
     @staticmethod
     def forward(ctx: Any, module: byhand.Module, x: Tensor, *_parameters: Tensor) -> Tensor:
@@ -42,7 +42,7 @@ def tensor(values: byhand.Array, like: Tensor) -> Tensor:
     return torch.from_numpy(np.asarray(values)).to(like.device)
 
 
-# Each part is a torch module, which keeps its parameters under torch's names and makes a by-hand module for each pass.
+# Each part is a torch module that holds parameters under torch's names and makes a by-hand module for each pass.
 
 
 class Linear(nn.Linear):
@@ -60,8 +60,8 @@ class BatchNorm(_BatchNorm):
         if self.training:
             self.num_batches_tracked += 1
         rate = self.momentum if self.momentum is not None else 1 / max(1, int(self.num_batches_tracked))
-        mean, var = array(self.running_mean), array(self.running_var)
-        module = byhand.BatchNorm(array(self.weight), array(self.bias), mean, var, self.eps, rate)
+        mean, var = running = array(self.running_mean), array(self.running_var)
+        module = byhand.BatchNorm(array(self.weight), array(self.bias), running, self.eps, rate)
         module.train(self.training)
         output = ByHand.apply(module, input, self.weight, self.bias)
         if self.training:

@@ -11,7 +11,7 @@ class Linear(Module):
         dL/dW = G^T X        dL/db = 1^T G        dL/dX = G W
 
     One sample, as Knigge and Lindt derive it (G = g a row vector): dL/dW = g^T x^T, dL/db = g, dL/dx = g W. Knigge then
-    averages the first two over the batch; here, as with Soons, the 1/S stands in the loss.
+    averages the first two over the batch; here, as with Soons, the 1/S is part of the loss.
     """
 
     def __init__(self, weight: Array, bias: Array | None = None):
@@ -32,6 +32,6 @@ class Linear(Module):
 def linear(
     inputs: int, units: int, generator: np.random.Generator, std: float = 1e-4, dtype: type[np.floating] = np.float64
 ) -> Linear:
-    """A linear layer as the course starts it: weights from N(0, std^2), biases 0."""
+    """Return a linear layer initialized as in the course: weights from N(0, std^2), biases 0."""
     weight = std * generator.standard_normal((units, inputs))
     return Linear(weight.astype(dtype), np.zeros(units, dtype))

@@ -1,4 +1,4 @@
-"""Softmax and cross-entropy, apart as the reports derive them, and together as one trains with them."""
+"""Softmax and cross-entropy: separate, as the reports derive them, and combined, as used in training."""
 
 import numpy as np
 

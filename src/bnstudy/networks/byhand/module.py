@@ -1,4 +1,4 @@
-"""What every by-hand module is: a forward pass, and a backward pass for the forward pass before it."""
+"""The base of by-hand modules: a forward pass, and a backward pass for the latest forward pass."""
 
 from typing import Any
 
@@ -27,5 +27,5 @@ class Module:
         raise NotImplementedError
 
     def train(self, mode: bool = True) -> None:
-        """Choose between training and evaluation, which only batch normalization tells apart."""
+        """Choose between training and evaluation; they differ only for batch normalization."""
         self.training = mode

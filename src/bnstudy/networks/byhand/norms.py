@@ -14,16 +14,15 @@ class BatchNorm(Module):
     From dmu_j/dX_rj = 1/S and dvar_j/dX_rj = (2/S) (X_rj - mu_j). Lindt's last line is this one, though a line before
     it lacks a root. Knigge's last line keeps the indices i and s on terms where they must be j and r.
 
-    In evaluation mu and var are the running averages, which a training batch moves with weight `momentum`; the variance
-    enters them unbiased, times S / (S - 1). They are changed in place. `weight` is gamma, `bias` is beta, each (M,).
+    In evaluation mu and var are the running averages. A training batch updates these in place with weight `momentum`,
+    using the unbiased variance, var S / (S - 1). `weight` is gamma, `bias` is beta, each (M,).
     """
 
     def __init__(
-        self, weight: Array, bias: Array, running_mean: Array, running_var: Array,
-        eps: float = 1e-5, momentum: float = 0.1,
-    ):  # fmt: skip
+        self, weight: Array, bias: Array, running: tuple[Array, Array], eps: float = 1e-5, momentum: float = 0.1
+    ):
         super().__init__(weight=weight, bias=bias)
-        self.running_mean, self.running_var = running_mean, running_var
+        self.running_mean, self.running_var = running
         self.eps, self.momentum = float(eps), float(momentum)
 
     def forward(self, x: Array) -> Array:

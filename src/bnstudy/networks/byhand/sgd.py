@@ -10,7 +10,7 @@ from bnstudy.networks.byhand.module import Array
 class SGD:
     """b <- momentum b + g; p <- p - lr b, with b = 0 at the start; momentum 0 is plain SGD (thesis 2.7).
 
-    It is torch's SGD: b is in units of the gradient, so a change of lr acts at once on all that b holds.
+    As in torch, b is in units of the gradient, so a change of lr applies at once to the whole buffer.
     """
 
     def __init__(self, parameters: Mapping[str, Array], lr: float, momentum: float = 0.0):

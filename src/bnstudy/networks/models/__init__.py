@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ImageShape:
-    """What a network must know of a data set: the size of its images and the number of classes."""
+    """The size of a data set's images and the number of its classes."""
 
     channels: int
     height: int

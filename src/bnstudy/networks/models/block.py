@@ -13,7 +13,7 @@ from bnstudy.networks.random_streams import dropconnect_generator, dropout_gener
 
 
 def dropout_mask(seed: int, layer: str, step: int, shape: Sequence[int], p: float, kind: str) -> Tensor:
-    """The factors of inverted dropout (2.12.3): 0 with probability p, else 1 / (1 - p); float32 on the CPU.
+    """Return the factors of inverted dropout (2.12.3): 0 with probability p, else 1 / (1 - p); float32 on the CPU.
 
     `shape` is that of the activations; kind `maps` draws one factor for each image and feature map.
     """
@@ -22,12 +22,12 @@ def dropout_mask(seed: int, layer: str, step: int, shape: Sequence[int], p: floa
 
 
 def mask_shape(shape: Sequence[int], kind: str) -> tuple[int, ...]:
-    """The shape of the mask for activations of this shape: kind `units`, or `maps`."""
+    """Return the shape of the mask for activations of this shape; kind is `units` or `maps`."""
     return (*shape[:2], *(1 for _ in shape[2:])) if kind == "maps" else tuple(shape)
 
 
 class Dropped(nn.Module):
-    """Drops with probability p, by a mask that is a function of seed, layer and step; `set_step` sets seed and step."""
+    """Drops with probability p, by a mask that depends on seed, layer and step; `set_step` sets seed and step."""
 
     def __init__(self, layer: str, p: float):
         super().__init__()
@@ -66,13 +66,13 @@ class DropConnect(Dropped):
         return functional_call(layer, {"weight": layer.weight * mask}, x)
 
     def mask(self, shape: Sequence[int]) -> Tensor:
-        """0 with probability p, else 1 / (1 - p); float32 on the CPU."""
+        """Return the mask: 0 with probability p, else 1 / (1 - p); float32 on the CPU."""
         generator = dropconnect_generator(self.seed, self.layer, self.step)
         return (torch.rand(tuple(shape), generator=generator) >= self.p).float().div_(1 - self.p)
 
 
 def set_step(model: "Network", seed: int, step: int) -> None:
-    """Set seed and number of the next training step (counted over all epochs) in all parts that drop."""
+    """Set the seed and the number of the next training step (counted over all epochs) in all parts that drop."""
     for part in _dropping(model):
         part.seed, part.step = seed, step
 

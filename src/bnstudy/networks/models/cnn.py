@@ -1,5 +1,5 @@
-"""The convolutional network of table 6.3: five pairs of 3x3 convolutions, each pair halved by 2x2 max
-pooling, two dense layers, and the output layer."""
+"""The convolutional network of table 6.3: five pairs of 3x3 convolutions, each followed by 2x2 max pooling, two
+dense layers, and the output layer."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ FACTS = ModelFacts(
 
 
 def build(cell: Cell, shape: ImageShape) -> Network:
-    """Images (N, C, H, W), H and W multiples of 32, to logits. Raises UsageError for other images."""
+    """Return the network from images (N, C, H, W), H and W multiples of 32, to logits. Raises UsageError."""
     from bnstudy.networks.models.block import Network, conv3x3, dense, hidden, output
 
     if shape.height % 32 or shape.width % 32 or not shape.height or not shape.width:
         raise UsageError(
             f"{cell.dataset}: {shape.height}x{shape.width} images do not fit the cnn, which halves them five times",
-            "Give it images of 32x32 (mnist_size: pad or resize), or use the mlp.",
+            "Use images of 32x32 (mnist_size: pad or resize) or the mlp.",
         )
     maps = [shape.channels, *(max(1, round(n * cell.width)) for n in PAIRS)]
     units = max(1, round(DENSE * cell.width))
@@ -62,7 +62,7 @@ def forward(network: Network, images: Tensor) -> Tensor:
 
 
 def _dropped(cell: Cell) -> set[str]:
-    """Where dropout is applied: inside the pairs, after the last hidden layer, after all others (6.2.2, 7.2.4)."""
+    """Return where dropout is applied: in the pairs, after the last hidden layer, after all others (6.2.2, 7.2.4)."""
     return {
         "default": {"pair", "last"},
         "last": {"last"},

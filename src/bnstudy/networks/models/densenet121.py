@@ -1,10 +1,9 @@
-"""DenseNet-121 as torchvision has it, with another output layer: transfer learning, all layers fine-tuned (Soons 4b).
+"""torchvision's DenseNet-121 with a new output layer: transfer learning, all layers fine-tuned (Soons 4b).
 
 `pretrained: true` starts from torchvision's official ImageNet weights: the file that BNSTUDY_DENSENET121 names, else
-`FILE` in the folder of data sets (BNSTUDY_DATA, or the cache folder), where it is downloaded to if it can be. Those
-weights were trained on images of mean 0 and deviation 1 per channel: use `standardization: channel` with them.
-torchvision is imported when the network is built, and nowhere else in training. A step on 32 images of 32x32 takes
-about 0.3 s on one core.
+`FILE` in the folder of data sets (BNSTUDY_DATA, or the cache folder), downloaded if absent. Those weights
+were trained on images of mean 0 and deviation 1 per channel: use `standardization: channel` with them. Only building
+the network imports torchvision. A step on 32 images of 32x32 takes about 0.3 s on one core.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 FILE = "densenet121-a639ec97.pth"
 DIGEST = "a639ec97"  # the official file's SHA-256 begins with this, as in its name
 VARIABLE = "BNSTUDY_DENSENET121"
-SMALLEST = 32  # pixels a side that five halvings leave something of
+SMALLEST = 32  # pixels of a side; five halvings leave one
 
 
 FACTS = ModelFacts(
@@ -43,21 +42,21 @@ FACTS = ModelFacts(
 
 
 def build(cell: Cell, shape: ImageShape) -> Network:
-    """Images (N, C, H, W) to logits (N, classes).
+    """Return the network from images (N, C, H, W) to logits (N, classes).
 
     Its `blocks` are the 121 weight layers, each with the norm and nonlinearity beside it; the last norm is the output
     layer's. They are views of `features` and `classifier`, which hold the modules.
-    Raises UsageError where images do not fit, DataError where pretrained weights are unavailable.
+    Raises UsageError if the images do not fit, DataError if pretrained weights are unavailable.
     """
     if min(shape.height, shape.width) < SMALLEST:
         raise UsageError(
             f"{cell.dataset}: {shape.height}x{shape.width} images do not fit densenet121, which halves them five times",
-            "Give it images of at least 32x32 (mnist_size: pad or resize).",
+            "Use images of at least 32x32 (mnist_size: pad or resize).",
         )
     if cell.pretrained and shape.channels != 3:
         raise UsageError(
             f"pretrained: the weights are for three channels, {cell.dataset} has {shape.channels}",
-            "Leave pretrained out, or take a data set in colour.",
+            "Leave pretrained out, or use a data set in colour.",
         )
     from bnstudy.networks.models.block import Network
 
@@ -74,7 +73,7 @@ def forward(network: Any, images: Tensor) -> Tensor:
 
 
 def _features(channels: int, weights: dict[str, Tensor] | None) -> Any:
-    """torchvision's layers but the last, with these weights."""
+    """Return torchvision's layers except the last, with these weights."""
     from torchvision.models import densenet121
 
     features = densenet121(weights=None).features
@@ -84,7 +83,7 @@ def _features(channels: int, weights: dict[str, Tensor] | None) -> Any:
         features.conv0 = torch.nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     for module in features.modules():
         if isinstance(module, torch.nn.ReLU):
-            module.inplace = False  # its input is measured after it has computed
+            module.inplace = False  # statistics read its input afterwards
     return features
 
 
@@ -128,17 +127,17 @@ def _download(path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         torch.hub.download_url_to_file(url, str(part), hash_prefix=DIGEST, progress=False)
         part.replace(path)
-    except (OSError, RuntimeError) as error:  # no network, no such file, or another file than the official one
+    except (OSError, RuntimeError) as error:  # no network, no such file, or another digest
         part.unlink(missing_ok=True)
         raise DataError(f"{path.name}: cannot be downloaded ({error})", _remedy(path)) from None
 
 
 def _remedy(path: Path) -> str:
-    return f"Put torchvision's official file of that name at {path}, or name it by {VARIABLE}."
+    return f"Put torchvision's official file of that name at {path}, or set {VARIABLE} to its path."
 
 
 def read(path: Path) -> dict[str, Tensor]:
-    """The weights of `features` by today's names: the official file writes `norm.1` for `norm1`."""
+    """Return the weights of `features` by their current names: the official file has `norm.1` for `norm1`."""
     state = torch.load(path, map_location="cpu", weights_only=True)
     old = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
     named = {old.sub(r"\1\2.", name): values for name, values in state.items()}

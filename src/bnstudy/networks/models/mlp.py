@@ -33,7 +33,7 @@ FACTS = ModelFacts(
 
 
 def build(cell: Cell, shape: ImageShape, own: Sequence[int] = HIDDEN) -> Network:
-    """The network with the cell's hidden widths, or with its `own` widths times the cell's `width`."""
+    """Return the network with the cell's hidden widths, or with the widths `own` times the cell's `width`."""
     from bnstudy.networks.models.block import Network, dense, hidden, output
 
     widths = cell.hidden or tuple(max(1, round(n * cell.width)) for n in own)

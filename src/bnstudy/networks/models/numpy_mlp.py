@@ -1,8 +1,8 @@
-"""The course reports' numpy network: a multilayer perceptron whose every layer is `bnstudy.networks.byhand`'s.
+"""The course reports' numpy network: a multilayer perceptron of layers from `networks.byhand`.
 
 It is the `mlp` with every part replaced by its by-hand twin (`byhand.in_torch`), and one hidden layer of 100 units
-where the cell gives no widths. So the one training loop, its losses, optimizers, statistics and records serve it as any
-other network; softmax, cross entropy and SGD by hand are compared with torch's in `networks.byhand.check`.
+if the cell gives no widths. So the training loop, losses, optimizers, statistics and records are those of any other
+network; `networks.byhand.check` compares softmax, cross-entropy and SGD by hand with torch's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The convolutional network with pre-activation residual units of the course (Soons 4a).
 
-The report names the units and no more, so this is the course's usual layout of that year: a 3x3 convolution to 64 maps;
-five stages of one, two, two, two and two units, halved by 3x3 max pooling of stride 2; a 1x1 convolution before the
+The report only names the units, so this is the course's usual layout of that year: a 3x3 convolution to 64 maps; five
+stages of one, two, two, two and two units, each followed by 3x3 max pooling of stride 2; a 1x1 convolution before the
 pooling of the first three stages doubles the maps; one linear layer. A unit is x + conv(act(norm(conv(act(norm(x)))))).
 A step on 32 images takes about 1.3 s on one core.
 """

@@ -1,8 +1,8 @@
 """The VGG-like network of the course whose practicals the three reports solve (Knigge 4, Lindt 4).
 
-The reports say "based on VGG-16" and no more, so this is the course's usual layout: eight 3x3 convolutions with norm
-and nonlinearity, their maps doubled from 64 to 512, five times halved by 3x3 max pooling of stride 2, and one linear
-layer. A step on 32 images takes about 0.4 s on one core.
+The reports only say "based on VGG-16", so this is the course's usual layout: eight 3x3 convolutions with norm and
+nonlinearity, whose maps double from 64 to 512, five 3x3 max poolings of stride 2, and one linear layer. A step
+on 32 images takes about 0.4 s on one core.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ FACTS = ModelFacts()
 
 
 def build(cell: Cell, shape: ImageShape) -> Network:
-    """Images (N, C, H, W) of any size to logits."""
+    """Return the network from images (N, C, H, W) of any size to logits."""
     from bnstudy.networks.models.block import Network, conv3x3, dense, hidden, output
 
     blocks, inputs = [], shape.channels
@@ -53,5 +53,5 @@ def pool(x: Tensor) -> Tensor:
 
 
 def halved(pixels: int) -> int:
-    """What five poolings leave of a side: ceil(pixels / 32)."""
+    """Return a side's pixels after five poolings: ceil(pixels / 32)."""
     return -(-pixels // 32)

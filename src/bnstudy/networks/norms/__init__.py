@@ -1,12 +1,12 @@
 """Normalizations: name -> factory (features, dims, cell) of a module.
 
-`features` counts units or feature maps; `dims` is 1 behind a dense layer, input (N, features), and 2 behind
-a convolution, input (N, features, H, W). Batch norm takes its statistics over batch and positions (thesis 3, 7.2),
-layer norm over all of one image: its units, or its maps and their positions. Both scale and shift each unit or map.
-A module's scale, if it has one, is its parameter `weight`, its shift `bias`; `inits.initialize` fills both.
+`features` counts units or feature maps; `dims` is 1 after a dense layer, input (N, features), and 2 after a
+convolution, input (N, features, H, W). Batch norm takes its statistics over batch and positions (thesis 3, 7.2), layer
+norm over one image: its units, or its maps and their positions. Both scale and shift each unit or map. A module's
+scale, if it has one, is its parameter `weight`, its shift `bias`; `inits.initialize` fills both.
 
-The names with `_autograd` and `_manual` are the same two norms from formulas, as the course reports write them: with
-autograd's backward pass, and with one derived by hand (docs/derivation.md). torch's own are their oracle in the tests.
+The names with `_autograd` and `_manual` are the same two norms written as formulas, as in the course reports: with
+autograd's backward pass, or with one derived by hand (docs/derivation.md). Tests compare them with torch's norms.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ def no_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
 
 
 def batch_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
-    """Equation 3.1 with biased batch variance; for tests running averages, whose variance is the unbiased one."""
+    """Equation 3.1 with biased batch variance; evaluation uses running averages, with unbiased variance."""
     kind = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm2d}[dims]
     return kind(features, eps=cell.norm_eps, momentum=cell.norm_momentum)
 
 
 def layer_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
-    """Every image on its own, in training and in tests (Soons 3).
+    """Normalize every image separately, in training and in evaluation (Soons 3).
 
     For maps this is torch's GroupNorm with one group: statistics over maps and positions, a scale and a shift for each
-    map. LayerNorm would want the size of the images, and would scale every position of every map by itself.
+    map. torch's LayerNorm would need the image size and scale every position of every map separately.
     """
     if dims == 1:
         return torch.nn.LayerNorm(features, eps=cell.norm_eps)

@@ -11,10 +11,10 @@ Normed = tuple[Tensor, Tensor, Tensor]
 
 
 class FormulaBatchNorm(_BatchNorm):
-    """Inputs (N, features) or (N, features, H, W). torch's class keeps parameters and running averages, no more.
+    """Inputs (N, features) or (N, features, H, W). torch's class only holds parameters and running averages.
 
-    A feature map's values at all positions of all images are so many samples of one feature, so both kinds of input
-    are looked at as rows (samples, features).
+    The values of a feature map at all positions of all images are samples of one feature, so both kinds of input are
+    treated as rows (samples, features).
     """
 
     running_mean: Tensor
@@ -25,8 +25,8 @@ class FormulaBatchNorm(_BatchNorm):
         """Normalize rows (samples, features) by their own statistics, scale and shift them."""
         raise NotImplementedError
 
-    def forward(self, input: Tensor) -> Tensor:  # the name that torch gives it
-        last = input.movedim(1, -1).to(self.weight.dtype)  # under autocast a layer gives bf16; statistics stay float32
+    def forward(self, input: Tensor) -> Tensor:  # torch's name of the argument
+        last = input.movedim(1, -1).to(self.weight.dtype)  # autocast makes layers return bf16; keep float32
         rows = last.reshape(-1, self.num_features)
         if self.training:
             y, mean, var = self.normalize(rows)
@@ -46,7 +46,7 @@ class FormulaBatchNorm(_BatchNorm):
         self.running_var += rate * (samples / (samples - 1) * var - self.running_var)
 
     def _check_input_dim(self, input: Tensor) -> None:
-        """torch asks this of its own forward; here any number of positions is right."""
+        """torch calls this in its own forward pass; here any number of positions is valid."""
 
 
 class BatchAutograd(FormulaBatchNorm):
@@ -70,7 +70,7 @@ class BatchFunction(torch.autograd.Function):
 
     dgamma = sum_s G_s H_s;  dbeta = sum_s G_s;  dX_r = gamma / (B sqrt(var + eps)) * (B G_r - dbeta - H_r dgamma).
 
-    (Lindt's last line; in Knigge's the indices i and s must be j and r on some terms.)
+    (Lindt's last line. Knigge's has i and s on some terms where the indices must be j and r.)
     """
 
     @staticmethod

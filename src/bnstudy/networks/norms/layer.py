@@ -21,7 +21,7 @@ class FormulaLayerNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         values = x.flatten(2) if x.dim() > 2 else x[:, :, None]
-        values = values.to(self.weight.dtype)  # under autocast a layer gives bf16; statistics stay float32
+        values = values.to(self.weight.dtype)  # autocast makes layers return bf16; keep float32
         return self.normalize(values, self.weight[:, None], self.bias[:, None]).reshape(x.shape)
 
     def extra_repr(self) -> str:
@@ -33,7 +33,7 @@ class LayerAutograd(FormulaLayerNorm):
 
     def normalize(self, x: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         mean = x.mean((1, 2), keepdim=True)
-        var = (x - mean).square().mean((1, 2), keepdim=True)  # he calls it sigma
+        var = (x - mean).square().mean((1, 2), keepdim=True)  # Soons calls it sigma
         return gamma * (x - mean) / torch.sqrt(var + self.eps) + beta
 
 
