@@ -1,1 +1,1 @@
-"""What runs leave behind: records, their origin, the published ones, and the frames made of them."""
+"""The results of runs: records, their provenance, published runs, and the frames made of them."""

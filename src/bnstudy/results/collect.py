@@ -17,8 +17,7 @@ from bnstudy.results.record import Record
 
 @dataclass(frozen=True)
 class Results(Frames):
-    """The results of a (narrowed) study: the frames of `frames.Frames`, and `timings` (see `timing.frame.COLUMNS`).
-    Figures and tables take it as frames."""
+    """The results of a (narrowed) study: the frames of `frames.Frames`, and `timings` (`timings.frame.COLUMNS`)."""
 
     study: Study
     timings: pd.DataFrame
@@ -32,7 +31,7 @@ class Results(Frames):
 def collect(study: Study, results: Path, say: Say) -> Results:
     """Build the frames of a study from its valid results (`valid`).
 
-    say   called with a line for each result that does not verify; without another one, its run is missing
+    say   gets a line for each result that does not verify; its run is missing unless there is another result
     Raises DataError if published files cannot be read.
     """
     own: list[Record] = []

@@ -23,7 +23,7 @@ from bnstudy.errors import DataError
 from bnstudy.results.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 
 BROKEN_PERMILLE = 999
-"""A run is broken if it gives one answer for at least so many of 1,000 test images."""
+"""A run is broken if it predicts one class for at least this many of 1,000 test images."""
 
 KEPT = ("runs", "epochs", "layers", "early", "confusion", "missing")
 
@@ -47,7 +47,7 @@ MISSING = LABELS | {"model": _TEXT, "dataset": _TEXT, "norm": _TEXT, "reason": _
 
 
 def _field_type(field: str) -> str:
-    """The column type of a cell field: an optional whole number is a nullable column, a list is text."""
+    """Return the column type of a cell field: an optional integer is a nullable column, a list is text."""
     form = FORMS[field]
     if form.is_list:
         return _TEXT
@@ -62,7 +62,7 @@ EPOCH_TYPES = {"epoch": _INT, **dict.fromkeys(EPOCH_COLUMNS[1:-1], _REAL), "weig
 
 @dataclass(frozen=True)
 class Frames:
-    """What a study has measured, one tidy frame per grain, sorted by cell name and seed.
+    """The results of a study, one tidy frame per grain, sorted by cell name and seed.
 
     runs     a row per record: labels, every cell field, OUTCOME. Accuracies in percent, losses in nats, `seconds` the
              sum over training epochs; test_accuracy, test_loss, broken and predicted_top (a class index) are of the
@@ -74,9 +74,9 @@ class Frames:
              layer are categories
     early    key, seed, step (from 1), layer, position, size, data_loss (nats, of the step's batch), EARLY_COLUMNS as
              float32; the sampled steps of the first epoch or period
-    confusion key, seed, label, answer, images: how many test images of class `label` were answered `answer`, by the
-             weights that the cell's reading tests; only counts above 0
-    missing  runs that were asked for and have no record, with the reason
+    confusion key, seed, label, answer, images: how many test images of class `label` were classified as `answer` by
+             the weights that the cell's reading tests; only counts above 0
+    missing  requested runs without a record, with the reason
 
     Records of earlier versions have no diverged_step and no peak_memory, and no rows in early and confusion.
     """
@@ -95,11 +95,11 @@ def build(
     reasons: Mapping[Run, str] | None = None,
     published: Iterable[Record] = (),
 ) -> Frames:
-    """Frames of these records; of the `expected` runs, those without a record are listed as missing.
+    """Return the frames of these records; `expected` runs without a record are listed as missing.
 
-    reasons    why a run is missing, for instance that its data set is not there; else "not run yet"
-    published  more records, whose `origin` is then published instead of own; of them, not every epoch has layers
-    Raises DataError if two records are of the same run, for then one of them would be counted twice.
+    reasons    why a run is missing, for instance an absent data set; by default "not run yet"
+    published  more records, whose `origin` is `published` instead of `own`; they lack the layers of some epochs
+    Raises DataError if two records are of the same run, which would then count twice.
     """
     both = [("own", _compact(r)) for r in records] + [("published", _compact(r)) for r in published]
     both.sort(key=lambda each: (name(each[1].cell), each[1].seed))
@@ -108,7 +108,7 @@ def build(
     if len(set(here)) < len(here):
         twice = next(a for a, b in pairwise(here) if a == b)
         raise DataError(
-            f"{twice.id}: two records of this run", "Give each run once; see what differs with `bnstudy compare`."
+            f"{twice.id}: two records of this run", "Pass each run once; `bnstudy compare` shows what differs."
         )
     absent = sorted(set(expected) - set(here), key=lambda run: (name(run.cell), run.seed))
     return Frames(
@@ -122,15 +122,15 @@ def build(
 
 
 def narrowed(frames: Frames, study: Study) -> Frames:
-    """What these frames hold of a study's cells and seeds: frames are stored whole, a study may be narrowed since."""
+    """Return the rows for a study's cells and seeds: stored frames are whole, but the study may be narrowed."""
     keys, seeds = [cell.key for cell in study.trained], list(study.seeds)
     kept = {name: getattr(frames, name) for name in KEPT}
     return Frames(**{name: f[f["key"].isin(keys) & f["seed"].isin(seeds)] for name, f in kept.items()})
 
 
 def _compact(r: Record) -> Record:
-    """The record with its layer columns as float32 arrays: as lists, the 700 of a study would take over a gigabyte."""
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, as it was where it was measured
+    """Return the record with float32 arrays as layer columns: as lists, 700 records would take over a gigabyte."""
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, as when measured
         columns = {c: np.asarray(r.layers[c], np.float32) for c in LAYER_COLUMNS if c in r.layers}
         early = {c: np.asarray(r.early[c], np.float32) for c in EARLY_COLUMNS} if r.early else {}
     return replace(r, layers=r.layers | columns, early=r.early and r.early | early)
@@ -151,7 +151,7 @@ def _missing_row(run: Run, reason: str) -> dict[str, Any]:
 
 
 def of_largest_protocol(runs: pd.DataFrame) -> pd.DataFrame:
-    """Those of `runs` with the largest width, then number of training images, then of epochs: runs of different
+    """Return the rows of `runs` with the largest width, then most training images, then most epochs: runs of different
     protocols must be neither averaged nor compared."""
     if runs.empty:
         return runs
@@ -161,7 +161,7 @@ def of_largest_protocol(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_epoch(run: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.ndarray]:
-    """The rows of one run in the frame `layers` as arrays: epoch (epochs,), size (layers,), and each of these columns
+    """Return one run's rows of the frame `layers` as arrays: epoch (epochs,), size (layers,), and each of these columns
     (epochs, layers)."""
     layers = int(run["position"].max()) + 1
     values = {column: run[column].to_numpy().reshape(-1, layers) for column in columns}
@@ -169,7 +169,7 @@ def by_epoch(run: pd.DataFrame, columns: Iterable[str]) -> dict[str, np.ndarray]
 
 
 def is_broken(predicted: Iterable[int]) -> bool:
-    """Whether one class has at least 99.9 % of the answers, given their count per class (whole numbers: exact)."""
+    """Return True if one class has at least 99.9 % of the answers, given the count per class (integers, so exact)."""
     counts = list(predicted)
     return 1000 * max(counts) >= BROKEN_PERMILLE * sum(counts)
 
@@ -235,8 +235,10 @@ def _early(records: list[Record]) -> pd.DataFrame:
 
 
 def _by_layer(records: list[Record], what: str, numbers: list[list[int]]) -> dict[str, Any]:
-    """Key, seed, number and layer of each row, where a record has a row per number of `what` and layer. Each measured
-    column is then ravelled and joined once: a table [number][layer] is never walked by rows."""
+    """Return key, seed, number and layer of each row; a record has a row per number of `what` and layer.
+
+    Measured columns are ravelled and joined once: a table [number][layer] is never walked by rows.
+    """
     shapes = [(len(own), len(r.layers["names"])) for r, own in zip(records, numbers, strict=True)]
     rows = [count * layers for count, layers in shapes]
     keys, names = [r.cell.key for r in records], [r.layers["names"] for r in records]
@@ -276,7 +278,7 @@ def _join(parts: Iterable[Any], dtype: Any) -> np.ndarray:
 
 
 def _tiled_names(names: list[list[str]], shapes: list[tuple[int, int]]) -> tuple[list[str], np.ndarray]:
-    """The distinct layer names, and for every row of the layers frame the index of its name."""
+    """Return the distinct layer names, and for every row of the layers frame the index of its name."""
     known = list(dict.fromkeys(n for each in names for n in each))
     index = {n: i for i, n in enumerate(known)}
     codes = (np.tile([index[n] for n in each], e) for each, (e, _) in zip(names, shapes, strict=True))
@@ -284,7 +286,7 @@ def _tiled_names(names: list[list[str]], shapes: list[tuple[int, int]]) -> tuple
 
 
 def _category(values: list[str], positions: np.ndarray) -> pd.Categorical:
-    """Categories in sorted order, so that equal records give equal frames; `positions` index `values`."""
+    """Return a column with sorted categories, so that equal records give equal frames; `positions` index `values`."""
     categories = sorted(set(values))
     order = np.array([categories.index(v) for v in values], dtype=np.int64)
     codes = order[positions] if len(values) else positions
@@ -292,7 +294,7 @@ def _category(values: list[str], positions: np.ndarray) -> pd.Categorical:
 
 
 def put(frames: Frames, results: Path, study: str) -> Path:
-    """Write the frames under `paths.frames(results, study)`; that folder. Raises WriteError."""
+    """Write the frames to `paths.frames(results, study)` and return that folder. Raises WriteError."""
     folder = paths.frames(results, study)
     for kept in KEPT:
         content = io.BytesIO()
@@ -303,13 +305,13 @@ def put(frames: Frames, results: Path, study: str) -> Path:
 
 
 def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
-    """For CSV: a text that a spreadsheet would take for a formula gets an apostrophe in front of it."""
-    texts = frame.select_dtypes(include=["object", "string"])  # what pandas 2 makes of texts, and what pandas 3 does
+    """Return the frame for CSV: text that a spreadsheet would take for a formula gets a leading apostrophe."""
+    texts = frame.select_dtypes(include=["object", "string"])  # the types of text in pandas 2 and 3
     return frame.assign(**{str(name): texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})
 
 
 def get(results: Path, study: str) -> Frames:
-    """The frames of a study as last written. Raises DataError if they are absent or cannot be read."""
+    """Return the frames of a study as last written. Raises DataError if they are absent or cannot be read."""
     folder = paths.frames(results, study)
     remedy = f"Run `bnstudy aggregate --study {study}`."
     try:

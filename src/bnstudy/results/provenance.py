@@ -23,16 +23,16 @@ ROOMS = ("design", "datasets", "networks", "training")
 
 
 COMMIT = "BNSTUDY_COMMIT"
-"""Variable: the commit that these sources are of, on a machine that gets them without their repository."""
+"""Environment variable: the commit of these sources, on a machine that has them without their repository."""
 
 
 def source_digest() -> str:
-    """12 hex digits of SHA-256 over the files of ROOMS, followed by `+name:12 hex` for each extension loaded."""
+    """Return 12 hex digits of SHA-256 over the files of ROOMS, followed by `+name:12 hex` for each extension loaded."""
     return _own_digest() + extensions.suffix()
 
 
 def sources() -> list[Path]:
-    """The files that the digest covers."""
+    """Return the files that the digest covers."""
     return sorted(file for room in ROOMS for file in (PACKAGE / room).rglob("*.py"))
 
 
@@ -49,15 +49,15 @@ def _digest(folder: Path, files: Iterable[Path]) -> str:
 
 
 def tree_digest(folder: Path) -> str:
-    """12 hex of SHA-256 over all Python files of a folder and those below it, with their names."""
+    """Return 12 hex of SHA-256 over all Python files of a folder and its subfolders, with their names."""
     return _digest(folder, sorted(folder.rglob("*.py")))
 
 
 @functools.cache
 def digest_at(commit: str) -> str | None:
-    """12 hex of SHA-256 over all modules of the package, as a commit of the checkout it stands in has them; None if
-    that has no such commit."""
-    if not re.fullmatch("[0-9a-f]{40}", commit):  # nor what git would read as an option or a branch
+    """Return 12 hex of SHA-256 over all modules of the package at a commit of its checkout; None if the checkout has no
+    such commit."""
+    if not re.fullmatch("[0-9a-f]{40}", commit):  # git would read other text as an option or a branch
         return None
     try:
         command = ["git", "-C", str(PACKAGE), "archive", "--format=tar", commit]
@@ -71,12 +71,16 @@ def digest_at(commit: str) -> str | None:
 
 @functools.cache
 def commit() -> dict[str, Any]:
-    """The git commit of the checkout this package stands in, and whether its sources differ from it. Where there is no
-    checkout, the one that COMMIT names; `stated` is then the digest of all modules, to be held against that commit."""
+    """Return the git commit of the package's checkout, and as `dirty` whether the package differs from it.
+
+    Without a checkout it is the commit that COMMIT names; `stated` is then the digest of all modules, to be compared
+    with that commit.
+    """
     if not (PACKAGE.parents[1] / ".git").exists():
         named = os.environ.get(COMMIT)
-        said = {"commit": named, "dirty": False, "stated": tree_digest(PACKAGE)}
-        return said if named else {"commit": None, "dirty": None}
+        if not named:
+            return {"commit": None, "dirty": None}
+        return {"commit": named, "dirty": False, "stated": tree_digest(PACKAGE)}
     try:
         head = _git("rev-parse", "HEAD")
         return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--", str(PACKAGE)))}
@@ -91,7 +95,7 @@ def _git(*arguments: str) -> str:
 
 @functools.cache
 def cpu_model() -> str:
-    """The processor's name as the system prints it."""
+    """Return the processor's name as the system prints it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -102,7 +106,7 @@ def cpu_model() -> str:
 
 
 def machine(device: str) -> dict[str, Any]:
-    """Software and hardware that a result's bits depend on."""
+    """Return the software and hardware that a result's bits depend on."""
     found: dict[str, Any] = {
         "torch": torch.__version__,
         "device": device,
@@ -126,7 +130,7 @@ def _driver() -> str | None:
 
 
 def of_run(recipe: int, engine: str, device: str, precision: str, data_digest: str, data_source: str) -> dict[str, Any]:
-    """The provenance block of one record."""
+    """Return the provenance block of one record."""
     return {
         "version": __version__, "recipe": recipe, "source_digest": source_digest(), **commit(),
         "engine": engine, "precision": precision, "data_digest": data_digest, "data_source": data_source,

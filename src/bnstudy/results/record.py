@@ -1,7 +1,7 @@
-"""`Record`: everything that is kept of one trained run, and its exact text form.
+"""`Record`: everything kept of one trained run, and its exact text form.
 
-The text is JSON with sorted keys and a digest of itself. JSON knows no NaN: a number that is not finite is
-written as "nan", "inf" or "-inf" and comes back as the float. Stdlib only.
+The text is JSON with sorted keys and its own digest. JSON has no NaN: a number that is not finite is written as "nan",
+"inf" or "-inf" and read back as the float. Stdlib only.
 """
 
 import hashlib
@@ -43,29 +43,29 @@ EARLY_COLUMNS = (
     "weight_grad.max_abs",  # its largest entry
     "zero_share",  # of the step's activations; NaN if one of them is
 )
-"""Per sampled step of the first epoch and layer: what begins and ends within an epoch, which no mean over it shows."""
+"""Per sampled step of the first epoch and layer: changes within an epoch, which its mean hides."""
 
 NOT_FINITE = ("nan", "inf", "-inf")
-"""How a number that is not finite is written."""
+"""The text of numbers that are not finite."""
 
 OPTIONAL = ("early", "peak_memory")
-"""Fields that are left out of a text where they are None, as in records of earlier versions."""
+"""Fields that are left out of the text if they are None, as in records of earlier versions."""
 
-REDO = "Delete the file and train again; it is never averaged as it is."
+REDO = "Delete the file and train again."
 
 LAYERS, AFTER_LAYERS = ',"layers":{', '},"outcome":'
-"""Where the layer statistics stand in a canonical text."""
+"""The text before the layer statistics and after them."""
 
 NUMBERS = ("first_batch_loss", "test", "epochs", "layers", "early")
-"""Fields whose "nan", "inf" and "-inf" are numbers; in the others they are words, as in `stopped: nan`."""
+"""Fields in which "nan", "inf" and "-inf" are numbers; in others they are text, as in `stopped: nan`."""
 
 NAMES = "names"
-"""And so they are in this column of layers."""
+"""The column of layers in which they are text too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """What an engine hands over of a finished training: the measured part of a `Record`, which tells the fields."""
+    """The measured part of a `Record`, which an engine returns for a finished training; fields as in `Record`."""
 
     outcome: str
     diverged_at: dict[str, Any] | None
@@ -113,16 +113,16 @@ class Record(Trained):
 
     @property
     def test_accuracy(self) -> float:
-        """Percent, of the weights the cell's reading tests (the last ones by default)."""
+        """Return percent, of the weights that the cell's reading tests (the last ones by default)."""
         return self.test[self.cell.tested_weights]["accuracy"]
 
     @property
     def started(self) -> str | None:
-        """When the first attempt at it began (UTC)."""
+        """Return when the first attempt began (UTC), None if unknown."""
         return str(self.attempts[0]["start"]) if self.attempts else None
 
     def to_text(self) -> str:
-        """The record as JSON, one line, with its schema and digest."""
+        """Return the record as one line of JSON, with its schema and digest."""
         body: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "cell"}
         body = {name: value for name, value in body.items() if value is not None or name not in OPTIONAL}
         body |= {"schema": SCHEMA, "key": self.cell.key, "cell": asdict(self.cell)}
@@ -131,8 +131,8 @@ class Record(Trained):
 
     @classmethod
     def from_text(cls, text: str, source: str = "record") -> "Record":
-        """The record in `text`. Raises DataError if it is no complete record or its digest does not verify, Unreadable
-        if it is whole and has what this version does not know."""
+        """Return the record in `text`. Raises DataError if it is incomplete or its digest does not verify, Unreadable
+        if it is whole but from a later version of this program."""
         try:
             body = json.loads(text)
             claimed = body.pop("digest")
@@ -155,7 +155,7 @@ class Record(Trained):
         if cell.key != key:
             raise DataError(f"{source}: holds key {str(key)[:12]!a}, its cell has {cell.key}", REDO)
         if not record.is_whole():
-            raise DataError(f"{source}: a column is absent or of another length", REDO)
+            raise DataError(f"{source}: a column is absent or has the wrong length", REDO)
         return record
 
     def is_whole(self) -> bool:
@@ -180,7 +180,7 @@ class Record(Trained):
 
 
 def _later(body: dict[str, Any]) -> str:
-    """What only a later version of this program can have written, or an empty string."""
+    """Return what only a later version of this program can have written, or an empty string."""
     schema, cell = body.get("schema"), body.get("cell")
     if type(schema) is int and schema > SCHEMA:
         return f"schema {schema}"
@@ -188,9 +188,9 @@ def _later(body: dict[str, Any]) -> str:
 
 
 def _digest_in(text: str, claimed: Any) -> str | None:
-    """`claimed`, if the text without this digest member is what it was taken of; None if that cannot be said.
+    """Return `claimed` if it is the digest of the text without its digest member; None if that cannot be decided.
 
-    A stored text is canonical, so its bytes need not be made again from its numbers, which takes half the reading.
+    A stored text is canonical, so it need not be encoded again, which would take half of the reading time.
     """
     member = f'"digest":"{claimed}",'
     if text.count(member) != 1 or not text.startswith("{") or not text.endswith("}\n"):
@@ -200,9 +200,9 @@ def _digest_in(text: str, claimed: Any) -> str | None:
 
 
 def without_layers(text: str, source: str = "record") -> dict[str, Any]:
-    """The members of a stored text without its layer statistics, which are most of it; for a look at many records.
+    """Return the members of a stored text without its layer statistics, which are most of it; for reading many records.
 
-    Raises DataError if the text is not whole: its digest is verified, nothing else.
+    Raises DataError if the digest does not verify; nothing else is checked.
     """
     try:
         head, tail = text.index(LAYERS), text.rindex(AFTER_LAYERS)
@@ -210,12 +210,12 @@ def without_layers(text: str, source: str = "record") -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise DataError(f"{source}: not a complete record ({type(error).__name__})", REDO) from error
     if not isinstance(body, dict) or _digest_in(text, str(body.get("digest"))) is None:
-        raise DataError(f"{source}: the content does not give the digest in it", REDO)
+        raise DataError(f"{source}: the digest does not match the content", REDO)
     return body
 
 
 def digest_of(body: dict[str, Any]) -> str:
-    """SHA-256 over the canonical JSON of an encoded record without its digest."""
+    """Return SHA-256 over the canonical JSON of an encoded record without its digest."""
     return hashlib.sha256(_canonical(body).encode()).hexdigest()
 
 

@@ -1,9 +1,9 @@
 """Rounds of `bnstudy run --fresh`: train everything the study asks for once more; repeating the command resumes it.
 
-A note among the results records what was asked for, the sources and the torch version. Its modification time is the
-start of the round, which the jobs read from an environment variable. In a round only files written since its start
-count, and no published run counts. The old record of a run is kept until the new one replaces it, so an interruption
-loses nothing.
+A note in the results folder records what the study asks for, the sources and the torch version. Its modification time
+is the start of the round, which the jobs read from an environment variable. In a round only files written since its
+start count, and no published run counts. The old record of a run is kept until the new one replaces it, so an
+interruption loses nothing.
 """
 
 import json
@@ -20,7 +20,7 @@ SINCE = "BNSTUDY_FRESH_SINCE"
 
 
 def under_way(results: Path, study: Study) -> float | None:
-    """The start of the unfinished round that asks for the same; None if there is none."""
+    """Return the start of the unfinished round of the same study; None if there is none."""
     note = paths.round(results, study.name)
     return note.stat().st_mtime if note.exists() and note.read_bytes() == _asked(study) else None
 
@@ -42,13 +42,13 @@ def _asked(study: Study) -> bytes:
 
 
 def since() -> float | None:
-    """The start of the round that this process works for; None outside a round."""
+    """Return the start of the round that this process works for; None outside a round."""
     start = os.environ.get(SINCE)
     return float(start) if start else None
 
 
 def written(file: Path, since: float | None = None) -> float | None:
-    """When `file` was last written, in seconds since 1970; None if it is absent or older than `since`."""
+    """Return when `file` was last written, in seconds since 1970; None if it is absent or older than `since`."""
     try:
         time = file.stat().st_mtime
     except (FileNotFoundError, NotADirectoryError):

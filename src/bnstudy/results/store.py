@@ -1,4 +1,4 @@
-"""Records, manifests and checkpoints: what a training leaves in `results/`, and how it is found and verified again.
+"""Records, manifests and checkpoints in `results/`: writing them, finding them, and verifying what is read.
 
 Every file is written by `disk`. A file that does not verify is moved aside and reported, never used. Stdlib only.
 """
@@ -22,7 +22,7 @@ HEADER = 1 << 16  # bytes of the longest header of a checkpoint
 
 
 def open_results(results: Path) -> None:
-    """Make the folder of results. No other function here makes it again. Raises WriteError."""
+    """Make the folder of results. No other function here makes it. Raises WriteError."""
     disk.make_folder(results)
 
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 Damaged = Callable[[Run, DataError], object]
-"""Called with each run whose own record is there but does not verify, and with the reason."""
+"""Called with each run whose own record exists but does not verify, and with the reason."""
 
 Own = TypeVar("Own")
 Other = TypeVar("Other")
@@ -44,7 +44,7 @@ def _own_else_published(
     published: Callable[[Run], Other | None],
     damaged: Damaged = lambda run, error: None,
 ) -> Iterator[tuple[Run, Own | Other | None]]:
-    """The rule at every depth: a run's own record, else the published run, else None."""
+    """Yield each run with its own record, else the published run, else None: the rule at every depth."""
     for run, found in own:
         if isinstance(found, DataError):
             damaged(run, found)
@@ -57,7 +57,7 @@ def _record(results: Path, run: Run) -> Path:
 
 
 class _Published:
-    """The published runs, as far as they count. Files are read when a run first needs them, and once."""
+    """The published runs, if they count. Files are read once, when a run first needs them."""
 
     def __init__(self, results: Path, since: float | None = None):
         self._results, self._count = results, since is None
@@ -73,7 +73,7 @@ class _Published:
         return files.read(self._results)
 
     def listed(self, run: Run) -> Row | None:
-        """The run's row in the index, unverified; None if it is not published by its recipe."""
+        """Return the run's row in the index, unverified; None if it is not published by its recipe."""
         row = self._index.get((run.cell.key, run.seed))
         return row if row is not None and row["recipe"] == run.cell.recipe else None
 
@@ -84,7 +84,7 @@ class _Published:
         return found if _verifies(found, say) else None
 
     def of_cell(self, key: str, own: Collection[int], say: Say) -> list[Record]:
-        """The verified published runs of a cell, as records, without the seeds of `own` records."""
+        """Return the verified published runs of a cell, as records, without the seeds of `own` records."""
         if not (seeds := [seed for of, seed in self._index if of == key and seed not in own]):
             return []
         from bnstudy.results.publication.rows import restore
@@ -102,18 +102,18 @@ def _verifies(published: "Published", say: Say) -> bool:
 
 
 def by_stat(runs: Iterable[Run], results: Path, since: float | None = None) -> dict[Run, float | Row | None]:
-    """When each run's own record was written, else its row in the index of published runs, else None."""
+    """Return when each run's own record was written, else its row in the index of published runs, else None."""
     own = ((run, rounds.written(_record(results, run), since)) for run in runs)
     return dict(_own_else_published(own, _Published(results, since).listed))
 
 
 def missing(runs: Iterable[Run], results: Path) -> list[Run]:
-    """The runs without an own record that are not published either, by stat."""
+    """Return the runs without an own record that are not published either, by stat."""
     return [run for run, found in by_stat(runs, results).items() if found is None]
 
 
 def summary(done: Collection[Run], results: Path) -> str:
-    """A phrase for people: how many runs are done, and how many of them only by a published run. By stat."""
+    """Return a phrase: how many runs are done, and how many of them only by a published run. By stat."""
     published = sum(not isinstance(found, float) for found in by_stat(done, results).values())
     which = "all" if published == len(done) else published
     return f"{len(done)} already done" + (f", {which} of them published (--fresh trains them)" if published else "")
@@ -124,8 +124,7 @@ def summary(done: Collection[Run], results: Path) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Digested:
-    """What progress needs of an own record: its outcome, seconds of training, and the processor and number of cores
-    that trained it."""
+    """What progress needs of an own record: outcome, seconds of training, and the processor and number of cores."""
 
     outcome: str
     seconds: float
@@ -137,8 +136,8 @@ Cache = dict[Path, tuple[tuple[int, int], Digested | DataError]]
 
 
 def by_digest(runs: Iterable[Run], results: Path, cache: Cache, damaged: Damaged) -> dict[Run, Digested | Row | None]:
-    """Each run's own record, else its row in the index of published runs, else None. A record that is unchanged since
-    it entered `cache` is not read again. Raises DataError if the published files cannot be read."""
+    """Return each run's own record, else its row in the index of published runs, else None. A record that is unchanged
+    since it entered `cache` is not read again. Raises DataError if the published files cannot be read."""
     own = ((run, _cached(_record(results, run), cache)) for run in runs)
     return dict(_own_else_published(own, _Published(results).listed, damaged))
 
@@ -174,7 +173,7 @@ def _digested(text: str, source: str) -> Digested | DataError:
 def verified(
     runs: Iterable[Run], results: Path, say: Say, since: float | None = None, damaged: Damaged | None = None
 ) -> "Iterator[tuple[Run, Record | Published | None]]":
-    """Each run with its own record, else the published run, else None; both verified, one at a time.
+    """Yield each run with its own record, else the published run, else None; both verified.
 
     say      gets a line for each published run that does not verify
     damaged  by default `say` gets the reason
@@ -223,8 +222,8 @@ def _move_aside(run: Run, results: Path, say: Say) -> None:
 
 
 def records_of(results: Path, word: str, say: Say) -> list[Record]:
-    """The results of all seeds of the cell with this name or key, by seed, as records; published runs as far as they
-    were published. Raises DataError if an own record does not verify."""
+    """Return the results of all seeds of the cell with this name or key, by seed, as records; published runs have what
+    was published. Raises DataError if an own record does not verify."""
     key = word.rpartition("-")[2]
     own = {record.seed: record for record in store.find_records(results, key)}
     found = [*own.values(), *_Published(results).of_cell(key, own, say)]

@@ -1,7 +1,7 @@
-"""Published runs: real runs under version control, without weights, for readers who want the answer but have no days
-to train. `merge` writes them; `standing` decides which of them count.
+"""Published runs: real runs under version control, without weights, for readers who want the results but do not
+have days to train. `merge` writes them; `results.valid` decides which of them count.
 
-Importing this imports no pyarrow; `index` imports it only if something is published.
+Importing this package imports no pyarrow; `index` imports it only if something is published.
 """
 
 from pathlib import Path
@@ -11,8 +11,10 @@ from bnstudy import paths
 
 
 def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
-    """By (key, seed) of each published run: key, seed, recipe, outcome and digest, unverified; fast. Raises
-    DataError if the file is damaged."""
+    """Return, by (key, seed) of each published run, its key, seed, recipe, outcome and digest, unverified; fast.
+
+    Raises DataError if the file is damaged.
+    """
     if not paths.published(results, "runs").exists():
         return {}
     from bnstudy.results.publication import files

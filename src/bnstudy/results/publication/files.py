@@ -1,6 +1,6 @@
-"""The published files: runs by (key, seed), and a Parquet table of each of `rows.SCHEMAS`.
+"""The published Parquet files: a table of runs, and one for each of `rows.SCHEMAS`.
 
-Equal content gives equal bytes, whatever the order and the parts it was merged in.
+Equal content gives equal bytes, whatever the order in which it was merged.
 """
 
 import io
@@ -19,19 +19,19 @@ from bnstudy.results.publication.rows import RUNS, SCHEMAS, Published, concatena
 
 TABLES = (*SCHEMAS, "runs")  # written in this order: a run without its row in `runs` is not published
 LATER = ("early", "confusion")
-"""Tables that earlier versions did not publish; without them what is published before stays whole."""
+"""Tables that earlier versions did not publish; their runs are whole without them."""
 
 LARGEST = 25 * 2**20
-"""Bytes that all published files may have together: they are under version control."""
+"""Largest total size of the published files in bytes: they are under version control."""
 
 Runs = dict[tuple[str, int], Published]
 
 SPREAD = ("data_loss", "train_accuracy", "validation_accuracy", "validation_loss", "seconds")
-"""Columns of `epochs` with hardly a value twice; lr and penalty have few."""
+"""Columns of `epochs` whose values hardly ever repeat; lr and penalty have few values."""
 
 
 def read(results: Path) -> Runs:
-    """All published runs, verified or not; none if nothing is published. Raises DataError if a file is damaged."""
+    """Return all published runs, unverified; none if nothing is published. Raises DataError if a file is damaged."""
     if not paths.published(results, "runs").exists():
         return {}
     rows = {(row["key"], row["seed"]): row for row in table(results, "runs").to_pylist()}
@@ -43,7 +43,7 @@ def read(results: Path) -> Runs:
 
 
 def _grown(results: Path, name: str) -> pa.Table:
-    """A published table of SCHEMAS; empty if its file is one that an earlier version did not write."""
+    """Return a published table of SCHEMAS; empty if an earlier version did not write its file."""
     absent = name in LATER and not paths.published(results, name).exists()
     return SCHEMAS[name].empty_table() if absent else table(results, name)
 
@@ -55,17 +55,17 @@ def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
 
 
 def table(results: Path, name: str, columns: list[str] | None = None) -> pa.Table:
-    """A published file. Raises DataError if it is not there or damaged."""
+    """Return a published table. Raises DataError if its file is absent or damaged."""
     path = paths.published(results, name)
     try:
         return pq.ParquetFile(path).read(columns=columns)
     except (OSError, pa.ArrowException) as error:
-        remedy = "Bring results/published back from version control."
+        remedy = "Restore results/published from version control."
         raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error
 
 
 def _split(table: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
-    """The part of the table of each run: consecutive rows of one key and seed."""
+    """Yield each run's part of the table: consecutive rows of one key and seed."""
     if not len(table):
         return
     table = table.combine_chunks()
@@ -78,8 +78,8 @@ def _split(table: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
 
 
 def write(results: Path, runs: Runs) -> dict[str, int]:
-    """Write these as all that is published, each file whole or not at all; bytes by file. Raises WriteError, and
-    UsageError if the files would be too large."""
+    """Replace all published runs by these, each file whole or not at all, and return the bytes by file. Raises
+    WriteError, and UsageError if the files would be too large."""
     contents = {name: content(name, runs.values()) for name in TABLES}
     check_size(results, contents)
     for name, written in contents.items():
@@ -88,18 +88,18 @@ def write(results: Path, runs: Runs) -> dict[str, int]:
 
 
 def check_size(results: Path, contents: dict[str, bytes]) -> None:
-    """Raises UsageError if these, with the published files that stay, are larger than LARGEST."""
+    """Raise UsageError if these, with the published files that stay, are larger than LARGEST."""
     others = [p for p in paths.published(results, "runs").parent.glob("*.parquet") if p.stem not in contents]
     total = sum(map(len, contents.values())) + sum(path.stat().st_size for path in others)
     if total > LARGEST:
         raise UsageError(
-            f"publish: {total / 2**20:.1f} MiB, more than the {LARGEST / 2**20:.0f} MiB that published files may have",
+            f"publish: {total / 2**20:.1f} MiB, above the limit of {LARGEST / 2**20:.0f} MiB for published files",
             "Publish fewer runs: --study, --where, --seeds.",
         )
 
 
 def content(name: str, runs: Iterable[Published]) -> bytes:
-    """The bytes of one file."""
+    """Return the bytes of one file."""
     ordered = sorted(runs, key=lambda p: (p.row["model"], p.row["dataset"], p.row["key"], p.row["seed"]))
     table = _runs(ordered) if name == "runs" else _grain(name, ordered)
     sink = io.BytesIO()
@@ -118,7 +118,7 @@ def _leaves(schema: pa.Schema) -> list[str]:
 
 
 def _runs(ordered: list[Published]) -> pa.Table:
-    """Columns that this version does not know, of a later one, stay behind the known ones."""
+    """Return the table of runs; columns that only a later version knows follow the known ones."""
     known = [*RUNS, pa.field("digest", pa.string())]
     more = sorted({column for p in ordered for column in p.row} - {f.name for f in known})
     extra = [pa.field(c, pa.array([p.row.get(c) for p in ordered]).type) for c in more]

@@ -1,6 +1,6 @@
-"""Own records into the published ones: what is refused, and which of two wins.
+"""Merging own records into the published runs: what is refused, and which of two wins.
 
-Nothing is written unless everything can be: a set of published runs is one statement.
+All records are published or none.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,7 +23,7 @@ from bnstudy.results.timings import record as timing_record
 
 @dataclass(slots=True)
 class Merged:
-    """What became of the runs that were to be published."""
+    """What happened to the runs that were to be published."""
 
     added: list[Run] = field(default_factory=list)
     equal: list[Run] = field(default_factory=list)  # published before, from the same record
@@ -32,11 +32,11 @@ class Merged:
 
 
 def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = print) -> Merged:
-    """Publish the own records of these runs; a run without one is passed over.
+    """Publish the own records of these runs; runs without one are skipped.
 
-    replace    an own record that differs from the published run takes its place; else the published one stays
-    Raises DataError, naming the run and having written nothing, on a record that does not verify, whose sources were
-    not committed, or that would give one cell two recipes; and on a published run that does not verify.
+    replace    replace published runs by own records that differ; otherwise the published ones stay
+    Raises DataError, naming the run and writing nothing, for a record that does not verify, whose sources were not
+    committed, or that would give one cell two recipes; and for a published run that does not verify.
     """
     merged = Merged()
     with lock.held(paths.lock(results, "publish"), "published records"):
@@ -48,33 +48,33 @@ def merge(results: Path, runs: Iterable[Run], replace: bool = False, say: Say = 
         _check_recipes(published.values())
         if merged.added or merged.replaced:
             files.write(results, published)
-    _tell(merged, say)
+    _report(merged, say)
     return merged
 
 
 def _own(results: Path, runs: Iterable[Run]) -> list[Record]:
-    """The own records of these runs. Raises DataError on the first that does not verify."""
+    """Return the own records of these runs. Raises DataError on the first that does not verify."""
     found = (store.get_record(results, run) for run in runs)
     return [record for record in found if record is not None]
 
 
 def checked(record: Record, results: Path) -> str:
-    """The digest of a record that may be published. Raises DataError naming the run if it may not."""
+    """Return the digest of a record. Raises DataError, naming the run, if it may not be published."""
     run, made_by = record.run, record.provenance
     what = run_name(run)
     again = f"Commit, then train it again: bnstudy train --fresh {run.cell.key}:{run.seed}"
     check_sources(what, made_by, again)
     if made_by.get("recipe") != record.cell.recipe:
-        raise DataError(f"{what}: trained by recipe {made_by.get('recipe')}, its cell says {record.cell.recipe}", again)
+        raise DataError(f"{what}: trained by recipe {made_by.get('recipe')}, its cell has {record.cell.recipe}", again)
     if made_by.get("precision") != record.cell.precision:
-        raise DataError(f"{what}: precision {made_by.get('precision')}, its cell says {record.cell.precision}", again)
+        raise DataError(f"{what}: precision {made_by.get('precision')}, its cell has {record.cell.precision}", again)
     return store.record_digest(results, run)
 
 
 def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
-    """Raises DataError if `what` was made by sources that no commit holds."""
+    """Raise DataError unless a commit holds the sources that made `what`."""
     if not provenance.get("commit"):
-        raise DataError(f"{what}: made by sources under no version control", again)
+        raise DataError(f"{what}: made by sources outside version control", again)
     if provenance.get("dirty") is not False:
         raise DataError(f"{what}: made by sources that differ from commit {provenance['commit'][:12]}", again)
     _, extended, extension = str(provenance.get("source_digest", "")).partition("+")
@@ -87,7 +87,7 @@ def check_sources(what: str, provenance: Mapping[str, Any], again: str) -> None:
 def _take(published: files.Runs, new: Published, run: Run, replace: bool, merged: Merged) -> None:
     at = (run.cell.key, run.seed)
     old = published.get(at)
-    # the same record, also where a field has been added to Cell since it was published
+    # the same record, even if Cell has gained a field since it was published
     if old is not None and old.row["record_digest"] == new.row["record_digest"] and old.verifies():
         return merged.equal.append(run)
     if old is not None and not replace:
@@ -100,7 +100,7 @@ def _check_whole(published: Published) -> None:
     if not published.is_whole():
         raise DataError(
             f"{published.row['name']} seed {published.row['seed']}: the published run does not verify",
-            "Bring results/published back from version control, or publish its own record with --replace.",
+            "Restore results/published from version control, or publish its own record with --replace.",
         )
 
 
@@ -116,18 +116,18 @@ def _check_recipes(published: Iterable[Published]) -> None:
             )
 
 
-def _tell(merged: Merged, say: Say) -> None:
+def _report(merged: Merged, say: Say) -> None:
     for run in merged.replaced:
-        say(f"{run_name(run)}: own record put in place of the published run")
+        say(f"{run_name(run)}: own record replaces the published run")
     for run in merged.stayed:
-        say(f"{run_name(run)}: own record differs, the published run stays (--replace changes that)")
+        say(f"{run_name(run)}: own record differs, the published run stays (--replace replaces it)")
 
 
 def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int:
-    """Publish all own timing records, by the same rules as `merge`; how many are published then.
+    """Publish all own timing records by the same rules as `merge`, and return how many are published then.
 
-    Raises DataError, naming the timing and having written nothing, on one that does not verify or whose sources
-    were not committed.
+    Raises DataError, naming the timing and writing nothing, for one that does not verify or whose sources were not
+    committed.
     """
     with lock.held(paths.lock(results, "publish"), "published records"):
         before = timings.texts(results)
@@ -139,7 +139,7 @@ def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int
             if replace or key not in before:
                 published[key] = text
             elif before[key] != text:
-                say(f"timing {key}: own record differs, the published one stays (--replace changes that)")
+                say(f"timing {key}: own record differs, the published one stays (--replace replaces it)")
         if published != before:
             written = {"timings": timings.content(published)}
             files.check_size(results, written)

@@ -1,7 +1,7 @@
-"""One published run: a record without what nobody needs from afar, as a row and four small tables with one digest.
+"""One published run: a reduced record, as a row and four small tables with one digest.
 
-What is left out: the weights digests of all epochs but the last, the statistics of layers of most epochs from the
-20th on, hosts. Everything else comes back as it was, so frames of published runs equal those of records.
+Left out are the weights digests of all epochs but the last, the layer statistics of most epochs after the 20th, and
+hosts. Everything else is restored exactly, so frames of published runs equal those of records.
 """
 
 import hashlib
@@ -28,7 +28,7 @@ PROVENANCE = {
     "data_source": _TEXT, "python": _TEXT, "os": _TEXT, "cores": _INT, "torch": _TEXT, "device": _TEXT, "cpu": _TEXT,
     "instruction_set": _TEXT, "threads": _INT, "gpu": _TEXT, "cuda": _TEXT, "cudnn": _INT, "driver": _TEXT,
 }  # fmt: skip
-"""Of a record's provenance, under the same names; its recipe and precision are fields of the cell."""
+"""The published part of a record's provenance, by the same names; recipe and precision are fields of the cell."""
 
 WEIGHTS = ("last", "best")
 TESTED = {"accuracy": _REAL, "loss": _REAL, "predicted": _COUNTS}
@@ -42,7 +42,7 @@ OUTCOME = {
 
 
 def _type_of(field: str) -> pa.DataType:
-    """The column type of a cell field; null stands for the field's default of none."""
+    """Return the column type of a cell field; null is the field's default None."""
     form = FORMS[field]
     if form.is_list:
         return pa.list_(_INT)
@@ -63,7 +63,7 @@ EARLY = pa.schema(
     | dict.fromkeys(EARLY_COLUMNS, pa.float32())
 )
 CONFUSION = pa.schema({"key": _TEXT, "seed": _INT, "label": _INT, "answers": _COUNTS})
-"""A row per class: how many of its test images were answered each class."""
+"""A row per class: how many of its test images were classified as each class."""
 
 SCHEMAS = {"epochs": EPOCHS, "layers": LAYERS, "early": EARLY, "confusion": CONFUSION}
 """The tables of a run, in the order in which its digest takes them."""
@@ -71,8 +71,8 @@ SCHEMAS = {"epochs": EPOCHS, "layers": LAYERS, "early": EARLY, "confusion": CONF
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One run as published: `row` by RUNS and with its digest, and its tables by SCHEMAS; `layers` and `early` are
-    sorted by layer, then epoch or step. Columns that an older or newer version has beside those are kept, and a table
+    """One run as published: `row` has the columns of RUNS and the digest, `tables` those of SCHEMAS; `layers` and
+    `early` are sorted by layer, then epoch or step. Further columns of older or newer versions are kept, and a table
     that an older version did not write is empty."""
 
     row: dict[str, Any]
@@ -91,11 +91,11 @@ class Published:
         return self.row["outcome"]
 
     def is_whole(self) -> bool:
-        """Return True if row and tables are those that were published."""
+        """Return True if row and tables match the digest."""
         return self.digest == digest_of(self.row, self.tables)
 
     def verifies(self) -> bool:
-        """Return True if it is whole and its fields give its key; not if the recipe has been bumped since."""
+        """Return True if it is whole and its fields give its key; False if the recipe has been bumped since."""
         try:
             cell = make_cell(_fields(self.row))
         except UsageError:
@@ -104,7 +104,7 @@ class Published:
 
 
 def publish(record: Record, record_digest: str) -> Published:
-    """The published form of a record, whose own digest is given."""
+    """Return the published form of a record; `record_digest` is the record's own."""
     tables = {
         "epochs": _epochs(record), "layers": _layers(record), "early": _early(record), "confusion": _confusion(record),
     }  # fmt: skip
@@ -113,8 +113,8 @@ def publish(record: Record, record_digest: str) -> Published:
 
 
 def digest_of(row: dict[str, Any], tables: dict[str, pa.Table]) -> str:
-    """SHA-256 over a published run's content. A null, or an empty table, counts as absent, so a later column or table
-    moves no digest."""
+    """Return SHA-256 over a published run's content. A null or an empty table counts as absent, so columns and tables
+    added later change no digest."""
     content = {k: _finite(v) for k, v in row.items() if v is not None and k != "digest"}
     total = hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode())
     for table in (tables[grain] for grain in SCHEMAS):
@@ -141,7 +141,7 @@ def _finite(value: Any) -> Any:
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:
-    """The row as Parquet gives it back, types and all: 1 in a column of decimals is 1.0."""
+    """Return the row with the types that Parquet gives back: 1 in a float column is 1.0."""
     return pa.Table.from_pylist([row], RUNS).to_pylist()[0]
 
 
@@ -176,10 +176,10 @@ def _layers(r: Record) -> pa.Table:
     epochs = np.array(kept_epochs(r.epochs_run))
     shape = (r.epochs_run, len(r.layers["names"]))
     columns = _by_layer(r, "epoch", epochs)
-    with np.errstate(over="ignore"):  # beyond float32 is infinite, as it was where it was measured
+    with np.errstate(over="ignore"):  # values beyond float32 become infinite, as when measured
         for column in LAYER_COLUMNS:
             values = np.asarray(r.layers.get(column, np.full(shape, np.nan)), np.float32)
-            columns[column] = values[epochs - 1].T.ravel()  # by layer: neighbours in time pack well
+            columns[column] = values[epochs - 1].T.ravel()  # by layer: neighbouring epochs compress well
     return _table(columns, LAYERS)
 
 
@@ -206,7 +206,7 @@ def _confusion(r: Record) -> pa.Table:
 
 
 def _by_layer(r: Record, what: str, numbers: Any) -> dict[str, Any]:
-    """Key, seed, layer and number of each row: a row per layer and number of `what`, by layer."""
+    """Return key, seed, layer and number of each row: a row per layer and number of `what`, by layer."""
     names = r.layers["names"]
     return {
         "key": np.repeat(r.cell.key, len(numbers) * len(names)),
@@ -223,7 +223,7 @@ def _table(columns: dict[str, Any], schema: pa.Schema) -> pa.Table:
 
 
 def restore(published: Published) -> Record:
-    """The record of a run that verifies, as far as it was published."""
+    """Return the record of a verified run, without what was not published."""
     row = published.row
     return Record(
         cell=make_cell(_fields(row)),
@@ -272,7 +272,7 @@ def _restored_early(table: pa.Table) -> dict[str, Any] | None:
 
 
 def _unravelled(table: pa.Table, column: str, layers: int) -> np.ndarray:
-    """A column that is sorted by layer, as [epoch or step][layer]."""
+    """Return a column that is sorted by layer as [epoch or step][layer]."""
     return table[column].to_numpy().reshape(layers, -1).T
 
 
@@ -283,11 +283,11 @@ def _restored_confusion(table: pa.Table) -> dict[str, Any]:
 
 
 def _first(table: pa.Table, column: str) -> list[Any]:
-    """The value of a column for each layer, in forward order."""
+    """Return the value of a column for each layer, in forward order."""
     by_position = dict(zip(table["position"].to_pylist(), table[column].to_pylist(), strict=True))
     return [by_position[position] for position in sorted(by_position)]
 
 
 def concatenated(tables: Iterable[pa.Table]) -> pa.Table:
-    """One table of one chunk, with the columns of all in one order, so that equal content gives equal bytes."""
+    """Return one table of one chunk with all columns in one order, so that equal content gives equal bytes."""
     return pa.concat_tables(tables, promote_options="default").combine_chunks()

@@ -1,6 +1,6 @@
-"""Published timings: each timing record as it is, beside the rows of the frame it gives.
+"""Published timings: each timing record as text, beside its rows of the frame.
 
-The rows are for people; what is read back is the record, whose own digest guards it.
+The rows are for readers; only the record is read back, and verified by its own digest.
 """
 
 import io
@@ -27,7 +27,7 @@ TEXT = "record"
 
 
 def texts(results: Path) -> dict[str, str]:
-    """The published timing records by key, as their files say, unverified. Raises DataError if the file is damaged."""
+    """Return the published timing records as text by key, unverified. Raises DataError if the file is damaged."""
     if not paths.published(results, "timings").exists():
         return {}
     table = files.table(results, "timings", ["timing", TEXT]).to_pydict()
@@ -35,7 +35,7 @@ def texts(results: Path) -> dict[str, str]:
 
 
 def bodies(results: Path, keys: Collection[str], say: Callable[[str], None]) -> list[Body]:
-    """The published timing records with these keys; one that does not verify is said and left out."""
+    """Return the published timing records with these keys; one that does not verify is reported and left out."""
     found = []
     for key, text in texts(results).items():
         if key in keys:
@@ -47,8 +47,10 @@ def bodies(results: Path, keys: Collection[str], say: Callable[[str], None]) -> 
 
 
 def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) -> "pd.DataFrame":
-    """`timing.frame.COLUMNS` of the timing records that a report on these cells shows, own ones before published ones;
-    one that does not verify is said and left out."""
+    """Return the frame `timings` for a report on these cells, of own records, else published ones.
+
+    A record that does not verify is reported and left out.
+    """
     from bnstudy.results.timings import frame
 
     found, wanted = [], shown(cells)
@@ -62,7 +64,7 @@ def collect(results: Path, cells: Iterable[Cell], say: Callable[[str], None]) ->
 
 
 def content(published: dict[str, str]) -> bytes:
-    """The bytes of the file: COLUMNS of the frame, `timing` and TEXT; equal for equal records."""
+    """Return the bytes of the file: COLUMNS of the frame, `timing` and TEXT; equal for equal records."""
     from bnstudy.results.timings import frame
 
     tables = []

@@ -19,9 +19,9 @@ from bnstudy.results.timings.record import Body
 COLUMNS = [
     *TIMING_COLUMNS, "epochs", "rejected", "scaled", "timed_images", "wall_over_cpu", "hardware", "threads", "torch",
 ]  # fmt: skip
-"""Seconds are of a full epoch: `median_seconds`, and its interquartile range `iqr`, over `epochs` epochs. `ratio` is
-the median over pairs of batch by none, with its 95 % interval, and the same in the rows of both norms. `scaled`: only
-`timed_images` training images were timed. `rejected` epochs of the norm were disturbed and repeated."""
+"""Seconds are of a full epoch: `median_seconds` and the interquartile range `iqr` over `epochs` epochs. `ratio` is the
+median of batch / none over pairs, with its 95 % interval; rows of both norms repeat it. `scaled`: only `timed_images`
+training images were timed. `rejected` epochs of the norm were disturbed and repeated."""
 
 TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_images": "int64", "scaled": "bool"} | (
     dict.fromkeys(("median_seconds", "iqr", "ratio", "ratio_low", "ratio_high", "wall_over_cpu"), "float64")
@@ -29,14 +29,14 @@ TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_i
 
 
 def build(records: Iterable[Body]) -> pd.DataFrame:
-    """COLUMNS of these timing records."""
+    """Return COLUMNS of these timing records."""
     rows = [row for body in records for row in _rows(body)]
     frame = pd.DataFrame(rows, columns=COLUMNS).astype(TYPES)
     return frame.sort_values(["model", "dataset", "batch_size", "engine", "device"], kind="stable", ignore_index=True)
 
 
 def narrowed(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
-    """The rows of timings that a report on these cells shows."""
+    """Return the rows that a report on these cells shows."""
     wanted = {(one.none.model, one.none.dataset, one.none.batch_size) for one in shown(cells)}
     there = pd.MultiIndex.from_frame(frame[["model", "dataset", "batch_size"]])
     return frame[there.isin(list(wanted))]
@@ -66,8 +66,11 @@ def _circumstances(body: Body, norm: str) -> dict[str, Any]:
 
 
 def full_epochs(body: Body, norm: str) -> np.ndarray:
-    """Seconds of a full epoch of each of EPOCH_KINDS: (epochs, 3). What was timed in part is scaled by its extent:
-    passes by steps, statistics by sampled steps, validation by images; the probe is the same in any epoch."""
+    """Return the seconds of a full epoch of each of EPOCH_KINDS: (epochs, 3).
+
+    Parts of which only a fraction was timed are scaled: passes by steps, statistics by sampled steps, validation by
+    images. The probe is the same in any epoch.
+    """
     wall = np.array([pair[norm]["wall"] for pair in body["pairs"]])
     training, sampled, probe, validation = (wall[:, body["parts"].index(part)] for part in PARTS)
     steps, samples, images = (body["full"][n] / body["timed"][n] for n in ("steps", "sampled", "validation"))
@@ -77,7 +80,7 @@ def full_epochs(body: Body, norm: str) -> np.ndarray:
 
 
 def median_interval(values: np.ndarray) -> tuple[float, float, float]:
-    """(median, low, high): the 95 % interval by order statistics, whatever the distribution; NaN below 6 values."""
+    """Return (median, low, high), a distribution-free 95 % interval by order statistics; NaN below 6 values."""
     interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
     return float(np.median(values)), float(interval.low), float(interval.high)
 
@@ -92,7 +95,7 @@ def put(frame: pd.DataFrame, results: Path, study: str) -> None:
 
 
 def get(results: Path, study: str) -> pd.DataFrame:
-    """The frame as last written; empty if there is none. Raises DataError if it cannot be read."""
+    """Return the frame as last written; empty if there is none. Raises DataError if it cannot be read."""
     path = paths.frames(results, study) / "timings.parquet"
     try:
         return pd.read_parquet(path) if path.exists() else build([])

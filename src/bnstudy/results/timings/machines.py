@@ -1,4 +1,4 @@
-"""Whose times are shown and judged: seconds of two machines are never set against each other."""
+"""Which machine's times are shown and judged: times of different machines are never compared."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -9,17 +9,17 @@ Machine = tuple[str, ...]
 
 
 def machine_of(row: Any) -> Machine:
-    """What made a row of the frame `timings`; what the row does not say is empty."""
+    """Return the machine of a row of the frame `timings`; columns that the row lacks are empty."""
     return tuple(str(getattr(row, name, "")) for name in ("engine", "device", "hardware", "threads", "torch"))
 
 
 def machines(rows: Iterable[Any]) -> list[Machine]:
-    """The machines that made these rows, first the one that is judged: that which made most; of several the reference
-    engine, and a GPU."""
+    """Return the machines of these rows, first the one that is judged: the one with the most rows; of several, one with
+    the reference engine, then a GPU."""
     made = Counter(map(machine_of, rows))
-    return sorted(made, key=lambda machine: (made[machine], _liked(machine)), reverse=True)
+    return sorted(made, key=lambda machine: (made[machine], _preferred(machine)), reverse=True)
 
 
-def _liked(machine: Machine) -> tuple[bool, bool, Machine]:
+def _preferred(machine: Machine) -> tuple[bool, bool, Machine]:
     engine, device, *_ = machine
     return engine == "reference", device != "cpu", machine

@@ -1,4 +1,4 @@
-"""A timing record: every timed epoch of one timing on one engine and kind of device, raw, with a digest of itself."""
+"""A timing record: the raw timed epochs of one timing on one engine and kind of device, with its own digest."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ pairs ({norm: {wall, cpu}} in seconds), rejected, load (average of a minute, bef
 
 
 def put(results: Path, body: Body) -> Path:
-    """Store a timing record; its path. Raises WriteError."""
+    """Store a timing record and return its path. Raises WriteError."""
     path = paths.timing(results, body["key"])
     body = body | {"schema": SCHEMA}
     text = json.dumps(body | {"digest": digest_of(body)}, sort_keys=True, separators=(",", ":"), allow_nan=False)
@@ -29,7 +29,7 @@ def put(results: Path, body: Body) -> Path:
 
 
 def get(path: Path) -> Body:
-    """The timing record at `path`. Raises DataError if it is not there or does not verify."""
+    """Return the timing record at `path`. Raises DataError if it is absent or does not verify."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
@@ -38,27 +38,27 @@ def get(path: Path) -> Body:
 
 
 def from_text(text: str, key: str, source: str) -> Body:
-    """The timing record in `text`. Raises DataError, naming `source`, if it does not verify or is not that of `key`."""
+    """Return the timing record in `text`. Raises DataError, naming `source`, if it does not verify or match `key`."""
     try:
         body = json.loads(text)
         claimed = body.pop("digest")
     except (ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"{source}: not a complete timing record ({type(error).__name__})", REDO) from error
     if claimed != digest_of(body) or body.pop("schema", None) != SCHEMA:
-        raise DataError(f"{source}: the content does not give the digest in it", REDO)
+        raise DataError(f"{source}: the digest does not match the content", REDO)
     if body["key"] != key:
         raise DataError(f"{source}: holds the timing {body['key']}", REDO)
     return body
 
 
 def put_manifest(results: Path, timing: Timing, made: Iterable[Path]) -> None:
-    """What the DAG waits for: the records of one timing with the digests that stand in them."""
+    """Store the file that the DAG waits for: the records of one timing with their digests. Raises WriteError."""
     rows = [{"timing": path.stem, "digest": json.loads(path.read_text())["digest"]} for path in made]
     text = json.dumps({"timing": timing.id, "records": rows}, indent=1, sort_keys=True)
     disk.write(paths.timed(results, timing.id), text.encode() + b"\n")
 
 
 def stored(results: Path, timings: Iterable[Timing]) -> Iterator[Path]:
-    """The files of the timing records there are of these timings."""
+    """Return the paths of the existing records of these timings."""
     files = (paths.timing(results, key) for timing in timings for key in timing.record_keys())
     return (file for file in files if file.exists())
