@@ -85,7 +85,7 @@ def test_an_epoch_is_timed(engine, tmp_path):
 def test_processor_time_says_nothing_of_an_epoch_on_a_gpu():
     wall, cpu = count(0, 1.2), count(0, 1.0)
     nothing = {norm: dict.fromkeys(measure.PARTS, lambda: None) for norm in NORMS}
-    found = measure.measure(nothing, "nothing", DEVICE, 3, lambda: next(wall), lambda: next(cpu))
+    found = measure.measure(nothing, "nothing", DEVICE, 3, (lambda: next(wall), lambda: next(cpu)))
     assert found.rejected == []
     assert len(found.pairs) == 3
 

@@ -235,4 +235,4 @@ def test_data_damaged_between_two_attempts(mnist):
     whole = file.read_bytes()
     is_refused(mnist, flipped(whole, len(whole) * 4))
     file.write_bytes(whole)
-    assert "goes on after epoch" in train(mnist).err
+    assert "resumes after epoch" in train(mnist).err

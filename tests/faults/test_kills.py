@@ -42,7 +42,7 @@ def test_a_killed_run_goes_on_where_it_was(one, calm):
     one.stop_after(5)
     process = one.train()
     assert process.code == 0
-    assert "goes on after epoch" in process.err
+    assert "resumes after epoch" in process.err
     invariants.settled(one.results, calm, one.runs)
     body = invariants.json.loads(one.record.read_text())
     assert len(body["attempts"]) == 2  # I8: it says that it was interrupted

@@ -14,7 +14,7 @@ from bnstudy import lock
 from bnstudy.design.cell import Cell, Run
 from bnstudy.errors import TryAgain, UsageError, WriteError
 from bnstudy.training import devices
-from bnstudy.training.checkpoints import DiskKeeper, fingerprint
+from bnstudy.training.checkpoints import Callbacks, DiskKeeper, fingerprint
 
 # A process that says which device it got, and holds it until its input ends.
 HOLD = """
@@ -224,7 +224,7 @@ def test_a_checkpoint_goes_on_where_its_gpu_is_not(monkeypatch, tmp_path):
     run = Run(Cell(dataset="toy", model="mlp", norm="none"), 0)
     monkeypatch.setenv("BNSTUDY_CHECKPOINT_SECONDS", "0")
     monkeypatch.setattr(torch.serialization, "location_tag", lambda storage: "cuda:7")
-    keeper = DiskKeeper(tmp_path, {run.id: {}}, lambda: False, lambda line: None, lambda run, row: None)
+    keeper = DiskKeeper(tmp_path, {run.id: {}}, Callbacks(lambda: False, lambda line: None, lambda run, row: None))
     assert keeper.restore(run) is None
     keeper.epoch_done(run, {"epoch": 1, "seconds": 1.0}, lambda: {"weights": torch.ones(2)})
     kept = keeper.restore(run)

@@ -1,8 +1,8 @@
 """The device a process works on: the CPU, or a GPU taken by lock, which trainings share and a timing has alone.
 
-The locks lie in a folder of the machine, not among the results: studies in several folders share its GPUs, and two
+The locks are in a folder of the machine, not among the results: studies in several folders share its GPUs, while
 machines that share a folder of results do not. Each GPU has SHARES locks, named by its UUID, so that processes with
-different CUDA_VISIBLE_DEVICES mean the same GPU: a training holds one of them, a timing all.
+different CUDA_VISIBLE_DEVICES agree on the GPU: a training holds one of them, a timing all.
 """
 
 import contextlib
@@ -96,7 +96,7 @@ def places(device: str, processes: int) -> int:
 
 
 def words(device: str, processes: int) -> str:
-    """`2 processes on the CPU`."""
+    """Return the number and place of processes: `2 processes on the CPU`."""
     where = "the CPU" if device == "cpu" else device.partition(":")[0]
     return f"{processes} process{'es' * (processes != 1)} on {where}"
 
@@ -164,7 +164,7 @@ def _for_everybody(path: Path) -> Path:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
     except OSError as error:
         raise WriteError(
-            f"{path}: cannot be opened ({error.strerror})", f"Name a folder for locks of devices in {FOLDER}."
+            f"{path}: cannot be opened ({error.strerror})", f"Set {FOLDER} to a folder for device locks."
         ) from error
     with contextlib.suppress(PermissionError):  # another user made it, with these permissions
         path.parent.chmod(0o777)

@@ -21,8 +21,8 @@ from bnstudy.results import rounds, store, valid
 from bnstudy.results.record import Record
 from bnstudy.studies import choices
 from bnstudy.training import devices
-from bnstudy.training.checkpoints import DiskKeeper
-from bnstudy.training.output import record_line
+from bnstudy.training.checkpoints import Callbacks, DiskKeeper
+from bnstudy.training.output import OnEpoch, record_line
 
 if TYPE_CHECKING:
     from bnstudy.datasets import Arrays
@@ -40,7 +40,7 @@ class Report:
     absent: dict[str, DataError] = field(default_factory=dict)  # data set, or model of pretrained weights: the reason
 
     def why_absent(self, run: Run) -> DataError | None:
-        """The reason if data or pretrained weights of this run are unavailable, else None."""
+        """Return the reason if data or pretrained weights of this run are unavailable, else None."""
         needs = (run.cell.dataset, run.cell.model) if run.cell.pretrained else (run.cell.dataset,)
         return next((self.absent[name] for name in needs if name in self.absent), None)
 
@@ -56,9 +56,9 @@ def train(
     wait: bool = False,
     weights: bool = False,
     say: Say = console.say,
-    on_epoch: Callable[[Run, dict[str, Any]], None] = lambda run, row: None,
+    on_epoch: OnEpoch = lambda run, row: None,
 ) -> Report:
-    """Train every run without a valid result (`standing`), and store each record as soon as it is complete.
+    """Train every run without a valid result (`results.valid`), and store each record as soon as it is complete.
 
     Damaged records are moved aside. Runs whose data set or pretrained weights are unavailable are left out and named in
     the report.
@@ -81,6 +81,7 @@ def train(
         return report
     store.check_locks(results)
     with _signals() as asked, devices.on_device(device, say, asked) as device:
+        calls = Callbacks(asked, say, on_epoch)
         for arrays, chosen, members in _ready(left, data_root, engine, device, report):
             if asked():
                 raise TryAgain("stopped before the next run", "Run this again to go on.")
@@ -88,14 +89,19 @@ def train(
                 _drop_older(members, results, since)
                 found = valid.repaired(members, results, say, since or 0.0, locked=True)
                 todo = _left(found, results, report, fresh)
-                _train_on(chosen, todo, arrays, results, device, asked, report, say, on_epoch, weights)
+                keeper = DiskKeeper(results, _made_by(chosen, todo, arrays, device), calls, weights)
+                for record in _trained(chosen, todo, arrays, keeper, device):
+                    store.put_record(results, record)
+                    store.drop_checkpoints(results, record.run)
+                    report.trained.append(record.run)
+                    say(record_line(record))
     return report
 
 
 def _left(
     found: "Iterable[tuple[Run, Record | Published | None]]", results: Path, report: Report, fresh: bool
 ) -> list[Run]:
-    """The runs left to train: those without a result, or all if `fresh`. The others are reported as done."""
+    """Return the runs to train: those without a result, or all if `fresh`. The others are reported as done."""
     left = []
     for run, result in found:
         if result is None or fresh:
@@ -127,7 +133,7 @@ def _tidy(run: Run, results: Path) -> None:
 def _ready(
     runs: Sequence[Run], data_root: Path, engine: str, device: str, report: Report
 ) -> "Iterator[tuple[Arrays, Engine, list[Run]]]":
-    """The runs whose data and pretrained weights are available, by data set and engine; others go into the report."""
+    """Yield the runs whose data and pretrained weights are available, by data set and engine, and report the others."""
     for dataset, data_runs in _by_dataset(runs).items():
         try:
             arrays = datasets.load(dataset, data_root)
@@ -148,7 +154,7 @@ def _by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def _with_weights(runs: Sequence[Run], report: Report) -> list[Run]:
-    """The runs without those whose pretrained weights are unavailable; the reason goes into the report."""
+    """Return the runs whose pretrained weights are available, and report why others are not."""
     for model, cell in {run.cell.model: run.cell for run in runs if run.cell.pretrained}.items():
         try:
             models.obtain(cell)
@@ -167,27 +173,20 @@ def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Eng
     return list(groups.values())
 
 
-def _train_on(
-    engine: "Engine", runs: list[Run], arrays: "Arrays", results: Path, device: str, asked: Callable[[], bool],
-    report: Report, say: Say, on_epoch: Callable[[Run, dict[str, Any]], None], weights: bool,
-) -> None:  # fmt: skip
-    from bnstudy.results import provenance
+def _made_by(engine: "Engine", runs: Iterable[Run], arrays: "Arrays", device: str) -> dict[str, dict[str, Any]]:
+    """Return the provenance of each run, by its id."""
+    from bnstudy.results.provenance import of_run
+
+    data = arrays.digest, arrays.source
+    return {run.id: of_run(run.cell.recipe, engine.name, device, run.cell.precision, *data) for run in runs}
+
+
+def _trained(engine: "Engine", runs: list[Run], arrays: "Arrays", keeper: DiskKeeper, device: str) -> Iterator[Record]:
+    """Train runs and yield the record of each as soon as it has ended."""
     from bnstudy.training.engine.inputs import prepare
 
-    made_by = {
-        run.id: provenance.of_run(
-            run.cell.recipe, engine.name, device, run.cell.precision, arrays.digest, arrays.source
-        )
-        for run in runs
-    }
-    keeper = DiskKeeper(results, made_by, asked, say, on_epoch, weights)
     for run, trained in engine.train(runs, lambda r: prepare(r.cell, r.seed, arrays), keeper, device):
-        origin = {"attempts": keeper.attempts(run), "provenance": made_by[run.id]}
-        record = Record(cell=run.cell, seed=run.seed, **vars(trained), **origin)
-        store.put_record(results, record)
-        store.drop_checkpoints(results, run)
-        report.trained.append(run)
-        say(record_line(record))
+        yield Record(cell=run.cell, seed=run.seed, **vars(trained), **keeper.origin(run))
 
 
 @contextlib.contextmanager
@@ -202,7 +201,10 @@ def _locked(runs: Sequence[Run], results: Path, wait: bool, asked: Callable[[], 
 
 @contextlib.contextmanager
 def _signals() -> Iterator[Callable[[], bool]]:
-    """SIGTERM, SIGINT and SIGHUP set a flag, and the engine stops at the next batch. Ignored signals stay ignored."""
+    """Let SIGTERM, SIGINT and SIGHUP set a flag, and yield a function that returns it, which engines poll.
+
+    Ignored signals stay ignored.
+    """
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():  # only the main thread can set handlers
         yield lambda: False

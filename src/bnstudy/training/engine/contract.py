@@ -1,6 +1,6 @@
-"""What an engine is: it trains runs and yields what their records hold; it touches no file.
+"""The interface of engines: an engine trains runs and yields the measured part of their records; it accesses no files.
 
-`Keeper` is the engine's only window to the outside: progress, checkpoints and requests to stop.
+`Keeper` is its only connection to the outside: progress, checkpoints and requests to stop.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -17,18 +17,18 @@ class Keeper:
     """The calls an engine makes while it trains; this base keeps nothing and never stops."""
 
     def restore(self, run: Run) -> dict[str, Any] | None:
-        """The state of the newest epoch boundary of this run (tensors and plain values), or None."""
+        """Return the state of the newest epoch boundary of this run (tensors and plain values), or None."""
 
     def epoch_done(self, run: Run, row: dict[str, Any], state: Callable[[], dict[str, Any]]) -> None:
         """Called at every epoch boundary with the epoch's row, whose `weights_digest` may be a Future; `state()` is
-        what `restore` gives back."""
+        what `restore` returns."""
 
     def finished(self, run: Run, weights: Callable[[], dict[str, Any]]) -> None:
         """Called once when a run has ended, before it is yielded; `weights()` are those that its cell's reading tests,
         named as in the reference network's `state_dict()`."""
 
     def stopping(self) -> bool:
-        """Polled at every batch: if True the engine raises TryAgain at once; the last boundary stays."""
+        """Return True to stop: polled at every batch; the engine then raises TryAgain, and the last boundary stays."""
         return False
 
 

@@ -11,9 +11,9 @@ from bnstudy.networks import schedules
 
 @dataclass(slots=True)
 class Protocol:
-    """The state after `epoch` epochs. `lr` is the rate of the next epoch, `stopped` why there is none.
+    """The state after `epoch` epochs. `lr` is the rate of the next epoch, `stopped` the reason if there is none.
 
-    In a training by steps each period of `eval_every` steps counts as an epoch.
+    If training is counted in steps, each period of `eval_every` steps counts as an epoch.
 
     `best` is the best validation accuracy (percent) so far, of epoch `best_epoch`; epoch 0, before training,
     does not count.
@@ -33,11 +33,11 @@ class Protocol:
         return cls(lr=schedules.REGISTRY[cell.schedule](cell, 1))
 
     def after_epoch(self, cell: Cell, accuracy: float, loss_is_finite: bool = True) -> bool:
-        """Take in the validation accuracy (percent) of one more epoch; True if it is the best so far.
+        """Add the validation accuracy (percent) of one more epoch; return True if it is the best so far.
 
-        A tie is no improvement (default); the two counters restart on improvement, the decay counter also on
-        decay (reading decay_counter). Where no images are held out, nothing may be chosen by accuracy: each epoch
-        counts as the best, so that the best weights are the last.
+        By default a tie is not an improvement. Both counters restart on improvement, the decay counter also on decay
+        (reading decay_counter). If no images are held out, accuracy must not choose anything: each epoch counts as the
+        best, so that the best weights are the last.
         """
         self.epoch += 1
         improved = {

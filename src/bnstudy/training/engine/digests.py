@@ -9,15 +9,15 @@ from torch import Tensor
 
 
 def weights_digest(state: Mapping[str, Tensor]) -> str:
-    """12 hex of SHA-256 over all tensors of a network's state, sorted by name, as little-endian float32.
+    """Return 12 hex of SHA-256 over all tensors of a network's state, sorted by name, as little-endian float32.
 
     `state` is what `state_dict()` of the reference network gives at the stored parameters (not at Nesterov's
-    look-ahead point); the counter `num_batches_tracked` is no weight and left out.
+    look-ahead point); the counter `num_batches_tracked` is not a weight and is left out.
     """
     digest = hashlib.sha256()
     for name in sorted(state):
         if not name.endswith("num_batches_tracked"):
-            values = state[name].detach().contiguous().to("cpu", torch.float32).numpy()  # reordered where it lies
+            values = state[name].detach().contiguous().to("cpu", torch.float32).numpy()  # made contiguous on its device
             digest.update(values.astype("<f4", copy=False).data)
     return digest.hexdigest()[:12]
 
@@ -35,7 +35,7 @@ class Beside:
         self._last: Future[str] | None = None
 
     def digest(self, state: Mapping[str, Tensor]) -> Future[str]:
-        """`weights_digest` of what `state` holds now. Waits for the digest before, and raises its error."""
+        """Return the `weights_digest` of what `state` holds now. Waits for the previous digest and raises its error."""
         if self._last is not None:
             self._last.result()
         copy = {name: values.detach().contiguous().to("cpu", copy=True) for name, values in state.items()}

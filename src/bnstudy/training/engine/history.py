@@ -1,4 +1,4 @@
-"""What a run leaves behind epoch by epoch: the columns of `Record.epochs`, `Record.layers` and `Record.early`.
+"""What is recorded of a run, epoch by epoch: the columns of `Record.epochs`, `Record.layers` and `Record.early`.
 
 Every engine fills the same `History`, so their records agree in columns, in rounding and in what counts as
 diverged.
@@ -50,31 +50,31 @@ class History:
         self.early = {name: _early_values(values) for name, values in columns.items()}
 
     def _first_not_finite(self) -> str:
-        """The first layer whose sampled pre-activations were not finite in the newest epoch, else the last."""
+        """Return the first layer whose sampled pre-activations were not finite in the newest epoch, else the last."""
         norms = self._layers[-1]["pre_activation.l2"] if self._layers else []
-        spoiled = (name for name, norm in zip(self.names, norms, strict=False) if not math.isfinite(norm))
-        return next(spoiled, self.names[-1])
+        bad = (name for name, norm in zip(self.names, norms, strict=False) if not math.isfinite(norm))
+        return next(bad, self.names[-1])
 
     @property
     def outcome(self) -> str:
         return "finished" if self.diverged_at is None else "diverged"
 
     def epochs(self) -> dict[str, list[Any]]:
-        """`Record.epochs`."""
+        """Return `Record.epochs`."""
         self._await_digests()
         return {name: [row[name] for row in self._rows] for name in EPOCH_COLUMNS}
 
     def layers(self) -> dict[str, Any]:
-        """`Record.layers`."""
+        """Return `Record.layers`."""
         columns = self._layers[0] if self._layers else {}
         head = {"names": self.names, "sizes": self.sizes, "epoch": [row["epoch"] for row in self._rows if row["epoch"]]}
         return head | {name: [epoch[name] for epoch in self._layers] for name in columns}
 
     def state(self) -> dict[str, Any]:
-        """Plain values for a checkpoint; `restore` takes them back."""
+        """Return plain values for a checkpoint; `restore` takes them back."""
         self._await_digests()
-        return {"rows": [dict(r) for r in self._rows], "layers": list(self._layers), "diverged_at": self.diverged_at,
-                "early": self.early}  # fmt: skip
+        rows = [dict(row) for row in self._rows]
+        return {"rows": rows, "layers": list(self._layers), "diverged_at": self.diverged_at, "early": self.early}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._rows, self._layers = [dict(r) for r in state["rows"]], list(state["layers"])
@@ -91,6 +91,6 @@ def _early_values(values: Tensor) -> list[Any]:
 
 
 def shortest(values: Tensor) -> list[float]:
-    """Floats whose shortest decimal form gives back the float32 values: 0.1, not 0.10000000149011612."""
+    """Return floats whose shortest decimal form gives the float32 values: 0.1, not 0.10000000149011612."""
     array = values.detach().to("cpu").float().numpy()
     return [float(str(v)) for v in array.astype(np.float32).ravel()]

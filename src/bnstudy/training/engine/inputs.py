@@ -28,8 +28,8 @@ KEPT = 2  # prepared inputs a process keeps
 class Inputs:
     """CPU tensors: images float32 (n, channels, height, width), standardized; labels int64 (n,), class indices.
 
-    Where no images are held out the validation images are the test images, the same tensors. `mean` and `std` (float64,
-    of pixel values 0 to 255) are what was subtracted and divided by; of `pca` between the two the axes were changed.
+    If no images are held out, validation and test images are the same tensors. `mean` and `std` (float64, of pixel
+    values 0 to 255) are what was subtracted and divided by; `pca` changes the axes in between.
     """
 
     train_images: Tensor
@@ -56,9 +56,9 @@ _KEPT: OrderedDict[tuple[Any, ...], Inputs] = OrderedDict()
 
 
 def prepare(cell: Cell, seed: int, arrays: Arrays) -> Inputs:
-    """The inputs of a run. Runs that need the same ones share one copy, as long as it is among the last two.
+    """Return the inputs of a run. Runs that need the same inputs share a copy, while it is among the KEPT latest.
 
-    Raises UsageError where `train_size` is more than there are.
+    Raises UsageError if `train_size` exceeds the number of training images.
     """
     split_seed = seed if cell.split_seed == "run" else None
     wanted = (
@@ -103,9 +103,9 @@ def _prepared(cell: Cell, split_seed: int | None, arrays: Arrays) -> Inputs:
 
 
 def split(cell: Cell, split_seed: int | None, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(train, validation): indices of training images, each in stored order.
+    """Return (train, validation): indices of training images, each in stored order.
 
-    With `train_size` only so many images take part, the first of a fixed random order.
+    `train_size` limits them to the first images of a fixed random order.
     """
     chosen = _chosen(cell, len(labels))
     count = len(chosen)
@@ -132,7 +132,7 @@ def _chosen(cell: Cell, count: int) -> np.ndarray:
 
 
 def _evenly(picks: int, count: int) -> np.ndarray:
-    """`picks` evenly spaced positions among `count`; in a list sorted by class, each class gets its share."""
+    """Return `picks` evenly spaced positions among `count`; in a list sorted by class, each class gets its share."""
     return (np.arange(picks) * count + count // 2) // picks
 
 
@@ -149,7 +149,7 @@ def _sized(cell: Cell, images: np.ndarray) -> np.ndarray:
 
 
 def _standardizer(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor, Callable[[np.ndarray], Tensor]]:
-    """Mean, deviation, and what makes uint8 images the network's inputs."""
+    """Return mean, standard deviation, and the function from uint8 images to network inputs."""
     if over == "pca":
         whiten = whitening(blocks, moments(blocks, "mean_image")[0])
         return whiten.mean, whiten.std, whiten
@@ -158,10 +158,10 @@ def _standardizer(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor, 
 
 
 def moments(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor]:
-    """Mean and population standard deviation (float64) of uint8 images, each block (n, channels, height, width).
+    """Return mean and population standard deviation (float64) of uint8 images, each block (n, channels, height, width).
 
     Shapes: () for `scalar`, (channels, 1, 1) for `channel`, (channels, height, width) for `dimension` and `mean_image`,
-    whose deviations count as 1. The sums are integers, so exact; a deviation of zero becomes 1.
+    whose deviations are 1. The sums are integers, so exact; a deviation of zero becomes 1.
     """
     chunks = [block[i : i + CHUNK] for block in blocks for i in range(0, len(block), CHUNK)]
     # 255 * 255 fits uint16, and the sum of CHUNK of them uint32

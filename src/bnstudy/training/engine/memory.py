@@ -4,10 +4,10 @@ import torch
 
 
 class PeakMemory:
-    """The most bytes that torch has allocated on a device since this was made, beyond what it held then.
+    """The most bytes that torch has allocated on a device since this object was made, minus those allocated then.
 
-    `bytes` of an earlier attempt count if they are put back. On a CPU there is nothing to read: None. Where several
-    trainings share a GPU in one process, each counts what all of them allocate.
+    `bytes` of an earlier attempt count after `put_back`; they are None on a CPU. If several trainings share a GPU in
+    one process, each counts what all of them allocate.
     """
 
     def __init__(self, device: str):
@@ -28,5 +28,5 @@ class PeakMemory:
         return max(torch.cuda.max_memory_allocated(self._device) - self._held, self._earlier or 0)
 
     def put_back(self, earlier: int | None) -> None:
-        """Take in what an earlier attempt at the same training needed."""
+        """Include the `bytes` of an earlier attempt at the same training."""
         self._earlier = earlier

@@ -1,4 +1,4 @@
-"""What is seen of a network without changing it: its answers, and what its layers do in a training step."""
+"""Observing a network without changing it: its answers, and what its layers do in a training step."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -19,7 +19,7 @@ PROBE = 256  # validation images on which a unit that is always zero counts as d
 def evaluate(
     model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy", sparing: bool = True
 ) -> tuple[float, float, list[int]]:
-    """(accuracy in percent, mean of this loss, count of each predicted class), in evaluation mode; see `answers`."""
+    """Return (accuracy in percent, mean loss, count of each predicted class), in evaluation mode; see `answers`."""
     predicted, mean, classes = answers(model, images, labels, loss, sparing)
     counts = torch.bincount(predicted, minlength=classes).tolist()
     return 100 * int((predicted == labels).sum()) / len(labels), mean, counts
@@ -29,7 +29,7 @@ def evaluate(
 def answers(
     model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy", sparing: bool = True
 ) -> tuple[Tensor, float, int]:
-    """(predicted class of each image, mean of this loss, number of classes), in evaluation mode.
+    """Return (predicted class of each image, mean of this loss, number of classes), in evaluation mode.
 
     A network whose logits are all NaN answers class 0: argmax takes the first NaN. If every weight is NaN, all images
     get the same answer, so only one is evaluated (unless `sparing` is false).
@@ -47,7 +47,7 @@ def answers(
 
 
 def graded(cell: Cell, labels: Tensor, classes: int, found: Mapping[str, tuple[Tensor, float]]) -> dict[str, Any]:
-    """`Record.test`. `found`: each test image's predicted class, and the mean loss, of `last` and `best` weights."""
+    """Return `Record.test`. `found`: predicted class of each test image and mean loss of `last` and `best` weights."""
     report: dict[str, Any] = {"images": len(labels)}
     for which, (predicted, loss) in found.items():
         matrix = torch.bincount(labels * classes + predicted, minlength=classes**2).view(classes, classes)
@@ -59,14 +59,16 @@ def graded(cell: Cell, labels: Tensor, classes: int, found: Mapping[str, tuple[T
 
 
 def is_lost(model: nn.Module) -> bool:
-    """Whether all that the network keeps is NaN: no step can change that, and every answer of it is NaN. A batch norm
-    keeps a count of its batches and is never lost."""
+    """Return True if every value in the network's state is NaN: no step can change that, and every logit is NaN.
+
+    A batch norm counts its batches, so a network that has one is never lost.
+    """
     kept = model.state_dict().values()
     return bool(kept) and all(bool(values.isnan().all()) for values in kept)
 
 
 def watch(model: Network, watchers: Sequence[Watcher]) -> list[RemovableHandle]:
-    """Hooks that pass the pre-activations and activations of every forward pass to the watchers."""
+    """Pass the pre-activations and activations of every forward pass to the watchers; return the hooks."""
 
     def hook(position: int, is_output: bool):
         def put(_module: nn.Module, before: tuple[Tensor, ...], after: Tensor) -> None:
@@ -101,8 +103,8 @@ def _add(watchers: Sequence[Watcher], what: str, position: int, values: Tensor) 
 
 @torch.no_grad()
 def dead_share(model: Network, images: Tensor) -> Tensor:
-    """Per layer the share of units (or feature maps) that are zero on each of the first PROBE images, in evaluation
-    mode; (1, layers), NaN for the output layer."""
+    """Return per layer the share of units (or feature maps) that are zero on each of the first PROBE images, in
+    evaluation mode; (1, layers), NaN for the output layer."""
     shares = torch.full((1, len(model.blocks)), torch.nan, device=images.device)
 
     def hook(position: int):

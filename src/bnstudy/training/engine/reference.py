@@ -66,7 +66,7 @@ class Reference:
 
 
 class Training:
-    """One run in training. Between epochs its `state()` is all that is needed to go on with the same bits."""
+    """One run in training. Between epochs its `state()` is all that is needed to resume with the same bits."""
 
     def __init__(self, run: Run, data: Inputs, device: str):
         self.cell, self.seed, self.device = run.cell, run.seed, device
@@ -100,7 +100,7 @@ class Training:
     # an epoch
 
     def epoch(self, keeper: Keeper) -> dict[str, Any]:
-        """Train one epoch, or `eval_every` steps, and take in its validation accuracy; its row.
+        """Train one epoch, or `eval_every` steps, validate, and return the epoch's row.
 
         Raises TryAgain on a request to stop.
         """
@@ -114,7 +114,7 @@ class Training:
         return self._close(means | {"seconds": time.perf_counter() - began}, statistics)
 
     def _close(self, means: dict[str, float], statistics: Sampled) -> dict[str, Any]:
-        """Validate after a pass, and let the protocol decide; the epoch's row."""
+        """Validate after a pass, update the protocol, and return the epoch's row."""
         row = {"epoch": self.protocol.epoch + 1, **means, "lr": self.protocol.lr}
         with optimizers.stored_parameters(self.optimizer):
             if self.cell.population == "exact":
@@ -133,10 +133,10 @@ class Training:
         return row
 
     def _pass(self, keeper: Keeper) -> tuple[dict[str, float], Sampled]:
-        """The period's steps in training mode: means over its batches, and the layer statistics.
+        """Train the period's steps; return means over its batches, and the layer statistics.
 
-        A network of NaN goes on to its last epoch (tables B.1 and B.2 have such rows), but its steps are all alike:
-        only the measured ones are computed, for the others only the labels count.
+        A network whose weights are all NaN still trains to its last epoch (tables B.1 and B.2 have such rows), but its
+        steps are all alike: only the measured ones are computed, the others need only the labels.
         """
         self.model.train()
         lost = self._is_lost()
@@ -174,13 +174,13 @@ class Training:
         return is_lost(self.model)
 
     def _means(self, totals: Tensor) -> dict[str, float]:
-        """Means over the period's batches; how many steps it had before the first loss that is not finite is kept."""
+        """Return means over the period's batches; keep the number of steps before the first loss that is not finite."""
         self.finite_steps = int(totals[3])
         data_loss, penalty, share = (totals[:3] / self.period).tolist()
         return {"data_loss": data_loss, "penalty": penalty, "train_accuracy": 100 * share}
 
     def _update(self, images: Tensor, labels: Tensor, watchers: Sequence[Watcher] = ()) -> Tensor:
-        """One training step, measured by these watchers: data loss, penalty, share of right answers."""
+        """Do one training step, measured by these watchers; return data loss, penalty, share of right answers."""
         hooks = watch(self.model, watchers) if watchers else []
         logits, loss, penalty = self._loss(images, labels)
         self.optimizer.zero_grad(set_to_none=True)
@@ -196,13 +196,13 @@ class Training:
         return torch.stack([loss.detach().double(), penalty.detach().double(), correct.double()])
 
     def _next_batches(self, number: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """So many batches from the coming step on, through one pass over the training part after another."""
+        """Yield `number` batches from the next step on, in one pass over the training part after another."""
         done, first = divmod(self.step, self.batches)
         passes = (self._batches(epoch, first if epoch == done + 1 else 0) for epoch in count(done + 1))
         return islice(chain.from_iterable(passes), number)
 
     def _batches(self, epoch: int, first: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-        """The batches of one pass over the training part, from number `first` (0 for all) on."""
+        """Yield the batches of one pass over the training part, from number `first` (0 for all) on."""
         epoch = 1 if self.cell.shuffle == "once" else epoch
         order = random_streams.order(self.cell.dataset, self.seed, epoch, len(self.train_labels)).to(self.device)
         for index in range(first, self.batches):
@@ -213,7 +213,7 @@ class Training:
         return self.train_images[chosen]
 
     def _augmented(self, images: Tensor) -> Tensor:
-        """A batch as training sees it (2.12.4); all that is measured without an update sees the images as they are."""
+        """Return the augmented batch that training uses (2.12.4); measurements without an update see plain images."""
         data, cell = self.data, self.cell
         return augmentations.augmented(images, cell.augment, data.mean, data.std, self.seed, self.step)
 
@@ -234,7 +234,7 @@ class Training:
 
     @torch.no_grad()
     def _untrained(self) -> dict[str, Any]:
-        """The row of epoch 0: the sampled batches of the first period in training mode, without dropout or update."""
+        """Return the row of epoch 0: sampled batches of the first period in training mode, no dropout, no update."""
         before = {k: v.clone() for k, v in self.model.state_dict().items()}
         self.model.train()
         without_dropout(self.model)
@@ -254,7 +254,7 @@ class Training:
 
     @torch.no_grad()
     def _exact_population(self) -> None:
-        """Population statistics of every norm over the training part (equation 3.2), instead of running averages."""
+        """Set every norm's population statistics over the training part (equation 3.2), instead of running averages."""
         norms = [m for m in self.model.modules() if isinstance(m, _BatchNorm)]  # torch's, and those from formulas
         momentum = [m.momentum for m in norms]
         for m in norms:
@@ -275,14 +275,14 @@ class Training:
     # the end, and the state in between
 
     def weights(self) -> State:
-        """The weights that the cell's reading tests, as the network's state_dict."""
+        """Return the weights that the cell's reading tests, as the network's state_dict."""
         if self.cell.tested_weights == "best":
             return self.best
         with optimizers.stored_parameters(self.optimizer):
             return {k: v.detach().clone() for k, v in self.model.state_dict().items()}
 
     def finish(self) -> Trained:
-        """The finished training, with the test accuracy of the last and of the best weights (B.1)."""
+        """Return the finished training, with the test accuracy of the last and of the best weights (B.1)."""
         needed = self.memory.bytes  # before the test images are on the device
         images, labels = self.data.test_images.to(self.device), self.data.test_labels.to(self.device)
         found = {}

@@ -1,4 +1,4 @@
-"""What the fast engines implement: a list of what they know, not of what they lack.
+"""What the fast engines implement: a list of known fields, not of unknown ones.
 
 A field added later acts in the reference engine alone, until a fast engine implements it, is tested against the
 reference, and the field is listed here. So no fast engine can silently ignore a hyperparameter. Which networks a fast
@@ -25,7 +25,7 @@ NAMES = {
     "penalty": ("none", "l1", "l2", "elastic_net"),
     "standardization": ("scalar", "channel", "dimension", "mean_image"),
 }
-"""Names whose code was tested in a fast engine; others, as those of extensions, are for the reference alone."""
+"""Names whose code was tested in a fast engine; others, such as those of extensions, need the reference engine."""
 
 PLACEMENTS = ("pre_activation", "post_activation")
 

@@ -1,7 +1,7 @@
 """What is measured of layers during an epoch (thesis 5.2, 5.3, 7.1.6): moments at evenly spaced steps.
 
 The thesis's author logged every batch; 16 steps an epoch give nearly the same curves at a fraction of the time, but
-not what begins and ends between two of them. Gradients explode within the first steps (7.1.2), so those of the first
+miss what begins and ends between two of them. Gradients explode within the first steps (7.1.2), so those of the first
 epoch are sampled more densely and kept apart.
 
 Both `Sampled` and `Early` are watchers: `add(what, layer, values)` takes one step's values.
@@ -21,13 +21,13 @@ DENSE = 20  # steps at the start that are all sampled
 
 
 def sampled_steps(batches: int, samples: int = SAMPLES) -> frozenset[int]:
-    """Indices of evenly spaced steps among `batches`: the middles of `samples` equal parts."""
+    """Return the indices of evenly spaced steps among `batches`: the middles of `samples` equal parts."""
     count = min(samples, batches)
     return frozenset((2 * i + 1) * batches // (2 * count) for i in range(count))
 
 
 def early_steps(batches: int) -> list[int]:
-    """Indices of the sampled steps of a first epoch: the first DENSE, then each half as late again as the last."""
+    """Return the indices of the sampled steps of a first epoch: the first DENSE, then each 1.5 times as late."""
     steps, number = list(range(min(DENSE, batches))), DENSE
     while (number := number + number // 2) <= batches:
         steps.append(number - 1)
@@ -35,7 +35,7 @@ def early_steps(batches: int) -> list[int]:
 
 
 class Watcher(Protocol):
-    """Something that takes what is measured of a step."""
+    """Something that takes the measurements of a step."""
 
     def add(self, what: str, layer: int, values: Tensor) -> None:
         """Take one step's `values` (cells, entries) of measurement `what` (one of MEASURED) at `layer`."""
@@ -43,7 +43,7 @@ class Watcher(Protocol):
 
 
 def moments(values: Tensor) -> Tensor:
-    """MOMENTS of each row: (cells, entries) -> (6, cells). Signed mean, mean absolute value, population
+    """Return MOMENTS of each row: (cells, entries) -> (6, cells). Signed mean, mean absolute value, population
     standard deviation, minimum, maximum, L2 norm."""
     n = values.shape[1]
     norm = torch.linalg.vector_norm(values, dim=1)
@@ -95,7 +95,7 @@ class Sampled:
             self._shares[1, :, layer] += share(torch.gt, (values - 0.5).abs_(), SATURATED)
 
     def columns(self, dead_share: Tensor, saturating: bool) -> dict[str, Tensor]:
-        """LAYER_COLUMNS of the epoch, each (cells, layers); `dead_share` (cells, layers) is put beside them."""
+        """Return LAYER_COLUMNS of the epoch, each (cells, layers); `dead_share` (cells, layers) becomes one of them."""
         steps = self._steps
         mean = self._sum / steps.clamp(min=1)[:, None, None, :]
         mean[:, 3:5] = self._sum[:, 3:5]
@@ -142,6 +142,6 @@ class Early:
         self.keep(index, losses)
 
     def columns(self, cell: int = 0) -> dict[str, Tensor]:
-        """`Record.early` of one cell: step (from 1), data_loss (steps,) and EARLY_COLUMNS, each (steps, layers)."""
+        """Return a cell's `Record.early`: step (from 1), data_loss (steps,) and EARLY_COLUMNS, each (steps, layers)."""
         head = {"step": torch.tensor(self.steps) + 1, "data_loss": self._losses[:, cell]}
         return head | {name: self._kept[:, i, cell] for i, name in enumerate(EARLY_COLUMNS)}

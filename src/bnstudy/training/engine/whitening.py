@@ -1,6 +1,6 @@
 """PCA whitening (thesis 2.3.2, equations 2.7 to 2.9): images in the axes of their covariance, scaled to variance 1.
 
-About 46 s of one core for CIFAR10, whose covariance is 3,072 x 3,072; once a process.
+Takes about 46 s of one core for CIFAR10, whose covariance is 3,072 x 3,072, once per process.
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-EPSILON = 1e-3  # of the mean variance of a pixel, added to every variance: axes of nothing but noise stay small
-CHUNK = 256  # images taken at once: 256 * 255 * 255 is a whole number that float32 holds, so sums of products are exact
+EPSILON = 1e-3  # of the mean variance of a pixel, added to every variance so that noise is not scaled up
+CHUNK = 256  # images at once: float32 holds integers up to 256 * 255 * 255, so sums of products are exact
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Whitening:
-    """`mean` and `std`, float64 (channels, height, width): of pixel values, and along the axes, largest first, with
-    epsilon; `axes` float64 (values, values), a column each."""
+    """`mean` and `std`, float64 (channels, height, width): the mean of pixel values, and the deviations along the axes,
+    largest first, with epsilon; `axes` float64 (values, values), one per column."""
 
     mean: Tensor
     std: Tensor
     axes: Tensor
 
     def __call__(self, pixels: np.ndarray) -> Tensor:
-        """uint8 images to float32 of the same shape (n, channels, height, width)."""
+        """Whiten uint8 images; return float32 of the same shape (n, channels, height, width)."""
         matrix = (self.axes / self.std.flatten()).float()
         chunks = [self._centred(pixels[i : i + CHUNK]).float() @ matrix for i in range(0, len(pixels), CHUNK)]
         return torch.cat(chunks).reshape(pixels.shape)
@@ -33,9 +33,9 @@ class Whitening:
 
 
 def whitening(blocks: list[np.ndarray], mean: Tensor) -> Whitening:
-    """The whitening of uint8 images, each block (n, channels, height, width), whose mean image is `mean`.
+    """Return the whitening of uint8 images, each block (n, channels, height, width), whose mean image is `mean`.
 
-    An axis points to where its largest entry is positive, so that it has one direction on every machine.
+    The largest entry of an axis is positive, so that it has the same direction on every machine.
     """
     center, products = mean.flatten(), torch.zeros(mean.numel(), mean.numel(), dtype=torch.float64)
     for block in blocks:

@@ -1,4 +1,4 @@
-"""The parts of an epoch, each callable alone, of every engine that can be timed."""
+"""The parts of an epoch, each callable on its own, for every engine that can be timed."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ Parts = dict[str, Callable[[], Any]]
 
 
 class Pass(Training):
-    """A training of the reference engine whose passes may go without statistics, and compute every step of NaN too."""
+    """A training of the reference engine whose passes can omit statistics, and which computes lost steps too."""
 
     measuring = False
 
@@ -48,13 +48,13 @@ class Pass(Training):
 
 
 def evaluated(training: Training) -> None:
-    """Validate at the parameters that are stored after an epoch."""
+    """Validate the parameters that are stored after an epoch."""
     with optimizers.stored_parameters(training.optimizer):
         evaluate(training.model, *training.validation, sparing=False)
 
 
 class StackPass(Stack):
-    """A stack of the packed engine whose passes may go without statistics."""
+    """A stack of the packed engine whose passes can omit statistics."""
 
     measuring = False
 
@@ -85,12 +85,12 @@ class StackPass(Stack):
 
 
 class GraphPass(GraphTraining):
-    """A training of the graph engine whose passes may go without statistics."""
+    """A training of the graph engine whose passes can omit statistics."""
 
     def __init__(self, run: Run, data: Inputs, device: str):
         super().__init__(run, Resident(data, device), device)
         self._all_kinds = self._kinds
-        self.protocol.epoch = 1  # the row of the untrained network is no part of an epoch
+        self.protocol.epoch = 1  # the row of the untrained network is not part of an epoch
 
     def over(self, measuring: bool) -> None:
         """One pass over the training part."""
@@ -119,12 +119,12 @@ class GraphPass(GraphTraining):
 
 @torch.inference_mode()
 def stack(runs: list[Run], data: Inputs) -> StackPass:
-    """These runs of one shape side by side, at their start."""
+    """Return a stack of these runs of one shape, at their start."""
     return StackPass([Member(run, data) for run in runs], data)
 
 
 def alone(engine: str, run: Run, data: Inputs, device: str):
-    """This run alone, at its start, on this engine: `over(measuring)` is one pass, `parts()` its PARTS."""
+    """Return this run alone, at its start, on this engine: `over(measuring)` is one pass, `parts()` are its PARTS."""
     if engine == "packed":
         return stack([run], data)
     if engine == "graph":

@@ -1,8 +1,8 @@
 """The timing rule of tables B.3 and B.4: both norms in one process in ABBA order, after a warm-up, alone.
 
-A timed epoch is the parts of `timing.PARTS`, each between two readings of a synchronised clock. On a CPU an
-epoch whose wall time exceeds its processor time by more than a twentieth was disturbed: it is rejected,
-counted and, with its partner, repeated.
+A timed epoch consists of `timing.PARTS`, each between two readings of a synchronised clock. On a CPU an epoch was
+disturbed if its wall time exceeds its processor time by more than 5 %: it is rejected, counted and, with its partner,
+repeated.
 """
 
 import time
@@ -17,11 +17,13 @@ from bnstudy.design.timing import PARTS
 from bnstudy.errors import TryAgain
 from bnstudy.training.timing.epochs import Parts
 
-PAIRS = 6  # epochs timed of each norm: the fewest that give a median a 95 % interval by order statistics
-PATIENCE = 4  # so many times PAIRS are tried
+PAIRS = 6  # timed epochs per norm: the fewest for which order statistics give a 95 % interval of the median
+PATIENCE = 4  # try at most this many times PAIRS
 DISTURBED = 1.05  # wall over processor time
 
-Clock = Callable[[], float]
+Clocks = tuple[Callable[[], float], Callable[[], float]]
+CLOCKS: Clocks = time.perf_counter, time.process_time
+"""Wall time and processor time, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +40,24 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class TimedPairs:
-    """Pairs of epochs that were not disturbed, by norm in the order of measurement, and the rejected epochs."""
+    """Pairs of undisturbed epochs by norm, in the order of measurement, and the rejected epochs."""
 
     pairs: list[dict[str, Epoch]]
     rejected: list[dict[str, Any]]
 
 
 def abba() -> Iterator[tuple[str, str]]:
-    """The order within each pair: A B, B A, A B, ... so that a drift of the machine favours neither norm."""
+    """Yield the order within each pair: A B, B A, A B, ... so that drift of the machine favours neither norm."""
     return cycle((("none", "batch"), ("batch", "none")))
 
 
 def measure(
-    subjects: dict[str, Parts], what: str, device: str, pairs: int = PAIRS, wall: Clock = time.perf_counter,
-    cpu: Clock = time.process_time,
-) -> TimedPairs:  # fmt: skip
+    subjects: dict[str, Parts], what: str, device: str, pairs: int = PAIRS, clocks: Clocks = CLOCKS
+) -> TimedPairs:
     """Time `pairs` epochs of each norm. Raises TryAgain if the machine is too busy for that."""
 
     def epoch(norm: str) -> Epoch:
-        return _epoch(subjects[norm], device, wall, cpu)
+        return _epoch(subjects[norm], device, clocks)
 
     for norm in ("none", "batch") * (1 if device == "cpu" else 2):
         epoch(norm)  # warm-up: buffers, caches, and on a GPU the choice of kernels
@@ -76,8 +77,8 @@ def measure(
     )
 
 
-def _epoch(parts: Parts, device: str, wall: Clock, cpu: Clock) -> Epoch:
-    walls, cpus = [], []
+def _epoch(parts: Parts, device: str, clocks: Clocks) -> Epoch:
+    (wall, cpu), walls, cpus = clocks, [], []
     for name in PARTS:
         _synchronise(device)
         began = wall(), cpu()

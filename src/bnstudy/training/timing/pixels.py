@@ -1,4 +1,4 @@
-"""What epochs are timed on: the data set where it is there, else random pixels of its shape and number.
+"""What epochs are timed on: the data set if available, else random pixels of its shape and number.
 
 The time of an epoch does not depend on the values of pixels, only on their number.
 """
@@ -35,14 +35,14 @@ def extent(cell: Cell, images: int, validation: int) -> Extent:
 
 
 def full(cell: Cell) -> Extent:
-    """A whole epoch of the cell: nine tenths of the training images (thesis 6.1), the others for validation."""
+    """Return a whole epoch of the cell: nine tenths of the training images (thesis 6.1), the others for validation."""
     count = cell.train_size or datasets.REGISTRY[cell.dataset].train
     train = train_part(cell, count)
     return extent(cell, train, count - train)
 
 
 def timed(cell: Cell, device: str) -> Extent:
-    """The part that is timed: all of it, except few images of a network that wants a GPU on a CPU."""
+    """Return the part that is timed: a whole epoch, or on a CPU a few images if the network wants a GPU."""
     whole = full(cell)
     if device != "cpu" or not facts_of(cell.model).wants_gpu:
         return whole
@@ -50,7 +50,7 @@ def timed(cell: Cell, device: str) -> Extent:
 
 
 def inputs(cell: Cell, data_root: Path, part: Extent) -> tuple[Inputs, str]:
-    """(the images and labels to time on, `real` or `random`). Raises DataError if the data set is there but bad."""
+    """Return (images and labels to time on, `real` or `random`). Raises DataError if the data set exists but is bad."""
     try:
         arrays = datasets.load(cell.dataset, data_root)
     except DataError:
@@ -67,7 +67,7 @@ def inputs(cell: Cell, data_root: Path, part: Extent) -> tuple[Inputs, str]:
 
 
 def random(cell: Cell, part: Extent) -> Inputs:
-    """Standardized noise of the data set's shape, with random labels; without test images."""
+    """Return standardized noise in the data set's shape, with random labels and no test images."""
     spec = datasets.REGISTRY[cell.dataset]
     side = 28 if cell.mnist_size == "native" else datasets.SIDE
     stream = torch.Generator().manual_seed(0)

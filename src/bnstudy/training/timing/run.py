@@ -1,4 +1,4 @@
-"""From timings to timing records: what is done already, engines, device, pixels, the measurement, the store."""
+"""From timings to timing records: find what is left, choose engines, device and pixels, measure, store."""
 
 import os
 from collections.abc import Sequence
@@ -19,10 +19,9 @@ from bnstudy.training import devices
 def time(
     timings: Sequence[Timing], results: Path, data_root: Path, say: Say, device: str = "auto", fresh: bool = False
 ) -> list[Path]:
-    """Time what has no record yet, one after the other, on every engine that can train it; the records' paths.
+    """Time what has no record yet, one after the other, on every engine that can train it; return the records' paths.
 
-    No two processes time at once in one folder of results, and nobody else is on the GPU that is timed. Raises TryAgain
-    on a busy machine.
+    Only one process times in a folder of results, and no other process uses the GPU. Raises TryAgain on a busy machine.
     """
     made = []
     alone = devices.on_device(device, say, alone=True)
@@ -30,7 +29,7 @@ def time(
         for timing in timings:
             for engine in engines(timing, device):
                 path = paths.timing(results, timing.key(engine, device))
-                if fresh or rounds.written(path, rounds.since()) is None or not _stands(path, say):
+                if fresh or rounds.written(path, rounds.since()) is None or not _is_valid(path, say):
                     body = measured(timing, engine, device, data_root)
                     say(f"{timing.name}, {engine} on {body['device']}: {_summary(body)}")
                     record.put(results, body)
@@ -39,23 +38,23 @@ def time(
 
 
 def engines(timing: Timing, device: str) -> list[str]:
-    """The engines that can train both cells on this device."""
+    """Return the engines that can train both cells on this device."""
     from bnstudy.training.engine import ENGINES, engine
 
     return [n for n in ENGINES if all(engine(n).supports(c, device) for c in timing.cells.values())]
 
 
-def _stands(path: Path, say: Say) -> bool:
+def _is_valid(path: Path, say: Say) -> bool:
     try:
         record.get(path)
     except DataError as error:
-        say(f"{error.cause}; kept as {disk.move_aside(path).name}, timed again")
+        say(f"{error.cause}; moved aside to {disk.move_aside(path).name}, timing again")
         return False
     return True
 
 
 def measured(timing: Timing, engine: str, device: str, data_root: Path) -> record.Body:
-    """The body of a timing record. Raises TryAgain on a busy machine."""
+    """Measure and return the body of a timing record. Raises TryAgain on a busy machine."""
     from bnstudy.training.timing import epochs, pixels
     from bnstudy.training.timing.measure import measure
 

@@ -1,8 +1,8 @@
 """The packed engine: MLPs of one shape trained side by side on one CPU core, by a hand-derived step.
 
 A run has the same bits alone and in any pack, in any order and position, after repacking and after a resume
-(docs/derivation.md tells why). So packing is free to be continuous: a run that stops leaves its stack, the
-next one of the same shape enters with its own epoch 1.
+(docs/derivation.md explains why). So packing is continuous: a run that stops leaves its stack, and the next one
+of the same shape enters with its epoch 1.
 """
 
 from collections.abc import Callable, Iterator, Sequence

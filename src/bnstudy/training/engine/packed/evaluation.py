@@ -12,7 +12,7 @@ from bnstudy.training.engine.packed.step import Network
 
 
 class Evaluator:
-    """Evaluates the networks in the rows `points` and `running`, whatever they hold when it is called."""
+    """Evaluates the networks in the rows `points` and `running` as they are when it is called."""
 
     def __init__(self, cell: Cell, layout: Layout, points: Tensor, running: Tensor):
         self._cell, self._layout, self._rows = cell, layout, (points, running)
@@ -20,13 +20,13 @@ class Evaluator:
         self._networks: dict[int, Network] = {}
 
     def __call__(self, images: Tensor, labels: Tensor) -> tuple[list[float], list[float], list[list[int]]]:
-        """Per cell: accuracy in percent, mean loss in nats, count of each predicted class; in evaluation mode."""
+        """Return per cell accuracy in percent, mean loss in nats, count of each predicted class; in evaluation mode."""
         answered, losses = self.answers(images, labels)
         accuracy = [100 * hits / len(labels) for hits in (answered == labels).sum(1).tolist()]
         return accuracy, losses, [row.bincount(minlength=self.classes).tolist() for row in answered]
 
     def answers(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[float]]:
-        """The predicted class of each image (cells, images), and per cell the mean loss in nats; in evaluation mode."""
+        """Return the predicted classes (cells, images), and per cell the mean loss in nats; in evaluation mode."""
         losses, answers = [], []
         for network in self._batches(images, labels):
             losses.append(network.loss.losses.double().sum(1))
@@ -34,7 +34,7 @@ class Evaluator:
         return torch.cat(answers, 1), (torch.stack(losses).sum(0) / len(labels)).tolist()
 
     def dead_share(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Share of units that are zero on all of the first PROBE images; (cells, layers), NaN for the output layer."""
+        """Return the share of units that are zero on all first PROBE images: (cells, layers), NaN for the output."""
         network = next(self._batches(images[:PROBE], labels[:PROBE]))
         shares = images.new_full((network.cells, network.hidden + 1), torch.nan)
         for i, plane in enumerate(network.active):
@@ -42,7 +42,7 @@ class Evaluator:
         return shares
 
     def _batches(self, images: Tensor, labels: Tensor) -> Iterator[Network]:
-        """The network after each batch of the images."""
+        """Yield the network after each batch of the images."""
         for batch, wanted in zip(images.split(EVALUATION_BATCH), labels.split(EVALUATION_BATCH), strict=True):
             network = self._network(len(wanted))
             network.images[0].copy_(batch.flatten(1))

@@ -2,7 +2,7 @@
 
 Row k of every buffer belongs to cell k and starts on a multiple of 64 values. An element-wise operation over
 a whole buffer then cuts it into vectors at the same places of every cell, and GEMMs meet the same alignment,
-wherever in a pack the cell stands: this is what keeps its bits.
+wherever in a pack the cell is. This keeps a cell's bits the same.
 """
 
 from collections.abc import Mapping
@@ -34,8 +34,8 @@ class Span:
 class Layout:
     """Where the parameters and the running statistics of a network lie in rows; built from its `state_dict()`.
 
-    Weights come first, so that the weights of a cell are the slice [: weights] of its row; what pads a row is
-    zero and stays zero. `shapes` are those of the weights, (out, in) in forward order.
+    Weights come first, so that the weights of a cell are the slice [: weights] of its row; the
+    padding of a row is zero and stays zero. `shapes` are those of the weights, (out, in) in forward order.
     """
 
     def __init__(self, state: Mapping[str, Tensor]):
@@ -51,7 +51,7 @@ class Layout:
         self.weights = padded(weights[-1].stop)
 
     def rows(self, state: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """(parameters, running statistics) of a state, each a new row."""
+        """Return (parameters, running statistics) of a state, each a new row."""
         first = next(iter(state.values()))
         rows = first.new_zeros(self.size), first.new_zeros(self.running_size)
         for row, spans in zip(rows, (self.parameters, self.running), strict=True):
@@ -60,7 +60,7 @@ class Layout:
         return rows
 
     def state(self, parameters: Tensor, running: Tensor) -> dict[str, Tensor]:
-        """What `state_dict()` would give for these rows, as views."""
+        """Return what `state_dict()` would give for these rows, as views."""
         views = {n: parameters[s.offset : s.stop].view(s.shape) for n, s in self.parameters.items()}
         views |= {n: running[s.offset : s.stop].view(s.shape) for n, s in self.running.items()}
         return {name: views[name] for name in self.names}
@@ -75,14 +75,14 @@ def _spans(tensors: Mapping[str, Tensor]) -> tuple[dict[str, Span], int]:
 
 
 def views(buffer: Tensor, spans: Mapping[str, Span]) -> dict[str, Tensor]:
-    """The tensors in a buffer (cells, row): name -> (cells, *shape)."""
+    """Return the tensors in a buffer (cells, row): name -> (cells, *shape)."""
     return {n: buffer[:, s.offset : s.stop].view(len(buffer), *s.shape) for n, s in spans.items()}
 
 
 class Plane:
     """A buffer of `units` values for each cell and image: `view` (cells, units, batch), unit-major.
 
-    Unit-major, because then weights (out, in) times inputs is a plain product, a unit's batch is contiguous, and
+    It is unit-major so that weights (out, in) times inputs is a plain product, a unit's batch is contiguous, and
     both large products of the first layer run at the best rate. Sums, products and anything per unit use
     `view`; element-wise operations use `flat` (cells, padded row).
     """

@@ -1,6 +1,6 @@
 """One run of the packed engine: its rows, its protocol, its history.
 
-Between epochs `state()` is all that is needed to go on with the same bits, alone or in any stack.
+Between epochs `state()` is all that is needed to resume with the same bits, alone or in any stack.
 """
 
 import math
@@ -49,26 +49,26 @@ class Member:
 
     @property
     def penalized(self) -> int:
-        """How many values of a row the penalty sums over."""
+        """Return how many values of a row the penalty sums over."""
         return self.layout.weights if self.cell.penalty_on == "weights" else self.layout.size
 
     def order_of(self, n: int) -> Tensor:
-        """The order of the images in the coming epoch."""
+        """Return the order of the images in the next epoch."""
         return random_streams.order(self.cell.dataset, self.seed, self.stream[1], n)
 
     @property
     def stream(self) -> tuple[int, int]:
-        """Members with the same (seed, epoch) see the same images in the coming epoch."""
+        """Return (seed, epoch); members that agree in it see the same images in the next epoch."""
         return self.seed, 1 if self.cell.shuffle == "once" else self.protocol.epoch + 1
 
     def stored(self) -> tuple[Tensor, Tensor]:
-        """Rows of the parameters theta = point + mu lr b of equation 2.15, and of the running statistics."""
+        """Return rows of the parameters theta = point + mu lr b of equation 2.15, and of the running statistics."""
         if self.cell.optimizer != "nesterov" or self.cell.nesterov == "torch":
             return self.point.clone(), self.running.clone()
         return torch.add(self.point, self.velocity, alpha=self.cell.momentum * self.lr), self.running.clone()
 
     def set_lr(self) -> None:
-        """Take the protocol's rate; the velocity of equation 2.15 stays, so b is rescaled (2.7.1)."""
+        """Set the protocol's rate; the velocity of equation 2.15 stays, so b is rescaled (2.7.1)."""
         if (
             self.cell.optimizer == "nesterov"
             and self.cell.nesterov == "lookahead"
@@ -79,23 +79,23 @@ class Member:
 
     @property
     def decay(self) -> float:
-        """d: the squares of the penalty have the gradient d w."""
+        """Return d: the squares of the penalty have the gradient d w."""
         squares = self.cell.penalty in ("l2", "elastic_net")
         return 2 * self.cell.penalty_factor * self.cell.penalty_strength if squares else 0.0
 
     @property
     def sign(self) -> float:
-        """s: the absolute values of the penalty have the gradient s sign(w)."""
+        """Return s: the absolute values of the penalty have the gradient s sign(w)."""
         return self.cell.penalty_strength if self.cell.penalty in ("l1", "elastic_net") else 0.0
 
     def penalty(self) -> float:
-        """The penalty at the point where the gradient is taken."""
+        """Return the penalty at the point where the gradient is taken."""
         w = self.point[: self.penalized]
         squares = self.decay / 2 * float(torch.dot(w, w)) if self.decay else 0.0
         return squares + (self.sign * float(torch.linalg.vector_norm(w, 1)) if self.sign else 0.0)
 
     def whole_gradient(self, gradient: Tensor) -> Tensor:
-        """A row of the gradient with the penalty's part, for the statistics."""
+        """Return a row of the gradient with the penalty's part, for the statistics."""
         whole, n = gradient.clone(), self.penalized
         if self.decay:
             whole[:n].add_(self.point[:n], alpha=self.decay)
@@ -104,7 +104,7 @@ class Member:
         return whole
 
     def updates(self, gradient: Tensor) -> list[Callable[[], Any]]:
-        """Calls that move the point along this row. One kernel, called for each row, moves every member."""
+        """Return calls that move the point along this row. One kernel, called for each row, moves every member."""
         n, calls = self.penalized, []
         if self.sign:
             weights, part = self.point[:n], gradient[:n]
@@ -135,12 +135,12 @@ class Member:
         self.lr, self.step, self.first_batch_loss = state["lr"], state["step"], state["first_batch_loss"]
 
     def weights(self) -> State:
-        """The weights that the cell's reading tests, named as in the reference network's state_dict."""
+        """Return the weights that the cell's reading tests, named as in the reference network's state_dict."""
         rows = self.best if self.cell.tested_weights == "best" else self.stored()
         return self.layout.state(*rows) | {name: torch.tensor(self.step) for name in self.counters}
 
     def finish(self, data: Inputs) -> Trained:
-        """The finished training, with the test accuracy of the last and of the best weights (B.1)."""
+        """Return the finished training, with the test accuracy of the last and of the best weights (B.1)."""
         points, running = (torch.stack(pair) for pair in zip(self.stored(), self.best, strict=True))
         evaluator = Evaluator(self.cell, self.layout, points, running)
         found = zip(*evaluator.answers(data.test_images, data.test_labels), strict=True)

@@ -49,7 +49,7 @@ class Stack:
     # an epoch
 
     def epoch(self, keeper: Keeper) -> None:
-        """Train all members for one epoch and tell the keeper. Raises TryAgain on a request to stop."""
+        """Train all members for one epoch and call the keeper. Raises TryAgain on a request to stop."""
         for member in self.members:
             member.set_lr()
         began = time.perf_counter()
@@ -84,10 +84,8 @@ class Stack:
         sampled = sampled_steps(len(self.batches))
         tally = Tally(self.members, self.batches, self.point)
         names = self.members[0].history.names
-        statistics, early = (
-            Sampled(len(self.members), len(names)),
-            Early(len(self.members), len(names), len(self.batches)),
-        )
+        statistics = Sampled(len(self.members), len(names))
+        early = Early(len(self.members), len(names), len(self.batches))
         new = {k: member for k, member in enumerate(self.members) if member.step == 0}
         updates = self._updates()
         for network, index in self._batches(range(len(self.batches)), dropout=True):
@@ -115,7 +113,7 @@ class Stack:
         return [call for m, row in zip(self.members, self.gradient, strict=True) for call in m.updates(row)]
 
     def _batches(self, wanted: Sequence[int] | frozenset[int], dropout: bool) -> Iterator[tuple[Network, int]]:
-        """The network with each wanted batch put into it, and the batch's index."""
+        """Yield the network with each wanted batch in it, and the batch's index."""
         orders = [group[0].order_of(len(self.images)) for group in self.groups]
         labels = torch.cat(
             [self.data.train_labels[o].expand(len(g), -1) for o, g in zip(orders, self.groups, strict=True)]
@@ -151,7 +149,7 @@ class Stack:
     # what is measured
 
     def _validate(self) -> list[dict[str, Any]]:
-        """Per member the columns of the epoch row that concern the stored parameters."""
+        """Return per member the columns of the epoch row that concern the stored parameters."""
         for row, member in zip(self.stored, self.members, strict=True):
             row.copy_(member.stored()[0])
         accuracy, loss, _ = self.evaluator(self.data.validation_images, self.data.validation_labels)
@@ -192,7 +190,7 @@ class Tally:
         self._penalties = {k: (member, []) for k, member in enumerate(members) if member.cell.penalty != "none"}
 
     def add(self, network: Network) -> None:
-        """Take in the batch that has just gone forward, before any update."""
+        """Add the batch of the latest forward pass, before any update."""
         losses, hits = (row[:, : network.batch] for row in next(self._next))
         losses.copy_(network.loss.losses)
         torch.eq(network.loss.answers, network.labels[:, 0], out=hits)
@@ -200,7 +198,7 @@ class Tally:
             penalties.append(member.penalty())
 
     def means(self, k: int) -> dict[str, float]:
-        """Columns of the epoch row of member k: means over the batches."""
+        """Return columns of the epoch row of member k: means over the batches."""
         penalties = self._penalties[k][1] if k in self._penalties else [0.0]
         return {
             "data_loss": float((self._losses[:, k].double().sum(1) / self._sizes).mean()),
@@ -209,7 +207,7 @@ class Tally:
         }
 
     def bad(self, k: int) -> int:
-        """The number (from 1) of the first batch at which member k's loss is not finite; there must be one."""
+        """Return the number (from 1) of the first batch where member k's loss is not finite; there must be one."""
         losses = self._losses[:, k].double().sum(1)
         if k in self._penalties:
             losses += torch.tensor(self._penalties[k][1], dtype=torch.float64)
@@ -220,7 +218,7 @@ class Tally:
 
 
 def batches(cell: Cell, n: int) -> list[tuple[int, int]]:
-    """(start, size) of the batches of an epoch of `n` images."""
+    """Return (start, size) of the batches of an epoch of `n` images."""
     size = cell.batch_size
     cut = [(start, min(size, n - start)) for start in range(0, n, size)]
     return cut if cell.last_batch == "keep" else [c for c in cut if c[1] == size]

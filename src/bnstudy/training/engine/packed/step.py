@@ -1,8 +1,8 @@
 """Forward and backward of a stack of MLPs, derived by hand (docs/derivation.md), as lists of torch calls.
 
-A network is built once for a stack and then only called: every operand is a view made in advance, every
-result goes to a buffer that stands, so a step is some forty calls and no allocation. Nothing here
-depends on how many cells a stack has or where in it a cell lies; works in float32 and float64.
+A network is built once for a stack and then only called: every operand is a view made in advance, every result goes to
+an existing buffer, so a step is some forty calls and no allocation. Nothing here depends on how many cells a stack has
+or where in it a cell is; works in float32 and float64.
 """
 
 from collections.abc import Callable, Sequence
@@ -52,7 +52,7 @@ ACTIVATIONS: dict[str, tuple[Callable[[Tensor, Tensor], list[Call]], Callable[[T
 class BatchNorm:
     """Equation 3.1 for one layer: y = gamma h + beta, h = (x - mean) / sqrt(var + eps), and its gradients.
 
-    `mean` and `variance` (cells, padded units) are the batch's in training, and given in evaluation.
+    `mean` and `variance` (cells, padded units) are computed from the batch in training, given in evaluation.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class BatchNorm:
         self.mean, self.variance = moments
         self.y, self.h = (Plane(cells, self.units, batch, x.flat) for _ in range(2))
         self.inverse, self.factor, self.row = (torch.zeros_like(self.mean).contiguous() for _ in range(3))
-        # numbers as tensors: torch takes twice as long to accept a Python number
+        # numbers as tensors: a Python number takes torch twice as long
         self.eps, self.share = x.flat.new_tensor(eps), x.flat.new_tensor(1 / batch)
         self.ones = x.flat.new_ones(batch, 1).expand(cells, -1, -1)
         self.shares = (x.flat.new_ones(batch, 1) / batch).expand(cells, -1, -1)
 
     def _wide(self, row: Tensor) -> Tensor:
-        """(cells, padded units) as it broadcasts over a batch."""
+        """Return a row (cells, padded units) in the shape that broadcasts over a batch."""
         return row[:, : self.units].unsqueeze(2)
 
     def train(self) -> list[Call]:
@@ -95,7 +95,7 @@ class BatchNorm:
         ]
 
     def backward(self, d: Plane, to_gamma: Tensor, to_beta: Tensor) -> list[Call]:
-        """d holds dJ/dy before and dJ/dx after; the gradients of gamma and beta go to their places."""
+        """Return calls that turn d from dJ/dy into dJ/dx and write the gradients of gamma and beta."""
         units, work, row = self.units, self.work, self.row[:, : self.units]
         return [
             partial(torch.bmm, d.view, self.ones, out=to_beta.unsqueeze(2)),
@@ -153,8 +153,17 @@ class Network:
     plane, `loss` its SoftmaxLoss.
     """
 
-    def __init__(self, cell: Cell, layout: Layout, groups: Sequence[int], batch: int, point: Tensor, running: Tensor,
-                 gradient: Tensor | None = None, dropout: bool = True):  # fmt: skip
+    def __init__(
+        self,
+        cell: Cell,
+        layout: Layout,
+        groups: Sequence[int],
+        batch: int,
+        point: Tensor,
+        running: Tensor,
+        gradient: Tensor | None = None,
+        dropout: bool = True,
+    ):
         self.cell, self.batch, self.cells, self._like = cell, batch, len(point), point
         self._training = gradient is not None
         self._parameters, self._layout, self._running = views(point, layout.parameters), layout, running
@@ -180,12 +189,12 @@ class Network:
             call()
 
     def backward(self) -> None:
-        """Put the gradients of the data loss where `gradient` is. Only after `forward`."""
+        """Write the gradients of the data loss to `gradient`. Only after `forward`."""
         for call in self._backward:
             call()
 
     def track(self) -> None:
-        """Take the batch's statistics into the running averages, the variance as the unbiased one."""
+        """Update the running averages with the batch's mean and unbiased variance."""
         self._running.mul_(self._keep).addcmul_(self._statistics, self._take)
 
     def _plane(self, units: int) -> Plane:
@@ -208,7 +217,7 @@ class Network:
             x, below = out, d
 
     def _linear(self, i: int, x: Plane | None, z: Plane) -> None:
-        """z = W x + b."""
+        """Add the calls of z = W x + b."""
         weight, bias = (self._parameters[f"blocks.{i}.layer.{n}"] for n in ("weight", "bias"))
         bias = bias.unsqueeze(2).expand_as(z.view)
         if x is not None:
@@ -218,7 +227,7 @@ class Network:
             self._forward.append(partial(torch.baddbmm, bias[group], weight[group], shared, out=z.view[group]))
 
     def _linear_backward(self, i: int, x: Plane | None, d: Plane, below: Plane | None) -> list[Call]:
-        """dJ/dW = d x^T, dJ/db = d 1, and dJ/dx = W^T d for the layer below."""
+        """Return calls of dJ/dW = d x^T, dJ/db = d 1, and dJ/dx = W^T d for the layer below."""
         weight, to_weight, to_bias = (
             self._parameters[f"blocks.{i}.layer.weight"],
             self._gradient[f"blocks.{i}.layer.weight"],
@@ -234,7 +243,7 @@ class Network:
         return calls
 
     def _nonlinear(self, i: int, z: Plane, d: Plane) -> tuple[Plane, list[Call]]:
-        """What follows the linear part of hidden layer i: the plane that leaves it, and the calls of its backward."""
+        """Add what follows the linear part of hidden layer i; return its output plane and the calls of its backward."""
         units, backward = z.view.shape[1], []
         normed = self.cell.norm == "batch"
         if normed and self.cell.norm_placement == "pre_activation":
@@ -271,6 +280,6 @@ class Network:
         return norm.y, norm.backward(d, self._gradient[prefix + "weight"], self._gradient[prefix + "bias"])
 
     def _padded(self, name: str) -> slice:
-        """Where running statistics lie in a row, with what pads them."""
+        """Return where running statistics are in a row, with their padding."""
         span = self._layout.running[name]
         return slice(span.offset, padded(span.stop))
