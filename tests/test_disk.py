@@ -138,7 +138,8 @@ def test_a_file_that_is_moved_aside_keeps_its_content(tmp_path):
 WRITES = re.compile(
     r"\.write_(text|bytes)\(|\bopen\([^)\n]*[\"'][wax]b?\+?[\"']|\bos\.(replace|rename|link|symlink|truncate)\("
 )
-MAY_WRITE = {"cli/__init__.py", "workflow/snakemake_process.py"}  # logs: the failures `bnstudy run` reports, and Snakemake's output
+MAY_WRITE = {"cli/__init__.py", "workflow/snakemake_process.py"}
+"""Modules that write logs: the failures `bnstudy run` reports, and Snakemake's output."""
 
 
 def test_no_other_module_writes():
