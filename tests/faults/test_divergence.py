@@ -41,7 +41,8 @@ def test_a_number_that_is_not_finite_in_one_layer(server, tmp_path, value, layer
     epoch = poison(lab, layer, value)
     (record,) = trained(lab)
     assert record.outcome == "diverged"
-    assert record.diverged_at == {"epoch": epoch + 1, "layer": record.layers["names"][layer]}
+    at = {"epoch": epoch + 1, "layer": record.layers["names"][layer], "step": epoch + 1}  # one batch an epoch
+    assert record.diverged_at == at
     assert record.epochs_run == 12  # training goes on, as the author's did
     assert record.test["last"]["predicted"][0] == record.test["images"]  # all-NaN logits answer class 0
     assert all(isinstance(x, float) for x in record.epochs["data_loss"])
