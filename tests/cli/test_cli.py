@@ -283,7 +283,7 @@ def test_a_hopeless_start_asks_first(bnstudy, monkeypatch):
         assert ended.code == 2
         assert "would take about" in ended.err
         assert "days" in ended.err
-        assert "Add --yes to start all the same, or take a part: --where model=mlp" in ended.err.splitlines()[-1]
+        assert "Add --yes to start anyway, or select a part: --where model=mlp" in ended.err.splitlines()[-1]
 
 
 # data

@@ -1,1 +1,1 @@
-"""The DAG: what Snakemake needs to know, how it is started, and how far a study is."""
+"""The DAG of Snakemake, the Snakemake process, and the progress of studies."""

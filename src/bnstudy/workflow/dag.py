@@ -1,4 +1,4 @@
-"""What the Snakefile needs to know, planned from the config alone: studies, packs, paths. No torch, no pandas.
+"""The studies, packs and paths of the Snakefile, planned from the config alone. Imports neither torch nor pandas.
 
 The manifest of a pack is the declared output of its job; records and checkpoints are not, because Snakemake deletes
 declared outputs before a job and after a failure.
@@ -89,11 +89,11 @@ class Dag:
                 manifest.unlink(missing_ok=True)
 
     def _age_notes(self) -> None:
-        """Make no note on a data set newer than a manifest, as a copied folder may have it: its packs would run again
-        for nothing.
+        """Backdate notes on data sets that are newer than a manifest (as in a copied folder): Snakemake would rerun
+        their packs.
 
-        `ancient()` in the rule would do, but when Snakemake 9.27 has to make an existing note again, as after a kill in
-        that job, it then leaves `train` out.
+        `ancient()` in the rule would do that too, but Snakemake 9.27 then skips `train` if it has to remake an existing
+        note, for instance after that job was killed.
         """
         manifests = (paths.manifest(self.results, pack) for pack in self._by_id())
         times = [time_made for manifest in manifests if (time_made := rounds.written(manifest)) is not None]
@@ -190,10 +190,10 @@ def device(resources: Any, elsewhere: bool) -> str:
 
 
 def beside(workflow: Any, path: str) -> Any:
-    """What `include` needs for a path beside the current Snakefile.
+    """Return the argument of `include` for a path beside the current Snakefile.
 
-    If that lies in the root of a git repository, as in a module deployed by the workflow catalog, Snakemake 9.27 puts a
-    slash before the path, and no path in a repository begins with one.
+    If the Snakefile lies in the root of a git repository (a module deployed from the workflow catalog), Snakemake 9.27
+    prefixes the path with a slash, and then does not find it.
     """
     found = workflow.current_basedir.join(path)
     if hasattr(type(found), "ref"):

@@ -1,4 +1,4 @@
-"""`bnstudy run`: an estimate before the start, the DAG by Snakemake, a summary at the end."""
+"""`bnstudy run`: print an estimate, run the DAG with Snakemake, print a summary."""
 
 import time
 from collections.abc import Sequence
@@ -16,14 +16,20 @@ HOPELESS_HOURS = 24.0
 
 
 def run(
-    place: Place, study: Study, narrowed: dict[str, str], processes: int, yes: bool, fresh: bool,
+    place: Place,
+    study: Study,
+    narrowed: dict[str, str],
+    processes: int,
+    yes: bool,
+    fresh: bool,
     profile: Path | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Train the missing runs of a study and write its page.
 
-    narrowed   only_where and only_seeds, as `dag.Dag.plan` reads them: how `study` was narrowed
+    narrowed   how `study` was narrowed: only_where and only_seeds, as `dag.Dag.plan` reads them
     profile    Snakemake profile: where jobs run and how many at a time; without it, `processes` on this machine
-    Raises UsageError before a start of more than a day without `yes`, TryAgain on a signal or if another process runs a
+    fresh      True to retrain every run in a round; repeating the command resumes an interrupted round
+    Raises UsageError if the estimate exceeds a day (unless `yes`), TryAgain on a signal or if another process runs a
     study in this folder, DataError if the study has no result because its data are absent, StudyError if a job failed.
     """
     how = scheduling(processes, profile)
@@ -48,14 +54,14 @@ def run(
 
 
 def outcomes_of(runs: Sequence[Run], results: Path, since: float | None = None) -> dict[Run, str]:
-    """The outcome of each run that has a valid result. Damaged records are moved aside. Raises Unreadable."""
+    """Return the outcome of each run that has a valid result. Damaged records are moved aside. Raises Unreadable."""
     found = valid.repaired(runs, results, console.say, since)
     return {run: result.outcome for run, result in found if result is not None}
 
 
 def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> int:
     """Print an estimate of how long the runs take; return how many of the `processes` this machine can use. Raises
-    UsageError before a start of more than a day without `yes`."""
+    UsageError if they take more than a day (unless `yes`)."""
     from bnstudy.training import devices
     from bnstudy.training.estimate import estimate
 
@@ -67,17 +73,17 @@ def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> 
     console.say(f"{len(runs)} runs to train, about {console.hours(total)} by {where} (details: bnstudy run --estimate)")
     if total > HOPELESS_HOURS and not yes:
         slow = max(rows, key=lambda row: row.typical_hours)
-        remedy = "Add --yes to start all the same, or take a part: --where model=mlp (make: YES=1, WHERE=model=mlp)"
+        remedy = "Add --yes to start anyway, or select a part: --where model=mlp (make: YES=1, WHERE=model=mlp)"
         raise UsageError(
             f"{slow.model} on {slow.dataset} alone would take about {console.hours(slow.typical_hours)} here, "
-            f"all of it {console.hours(total)}",
+            f"all runs together {console.hours(total)}",
             remedy + (" (no GPU was found)." if device == "cpu" else "."),
         )
     return devices.places(device, processes)
 
 
 def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) -> None:
-    """Print what there is now. Raises DataError if nothing could be trained because all data sets are absent."""
+    """Print how many runs or timings are done. Raises DataError if no run could be trained because data are absent."""
     if study.timing:
         console.say(f"{study.name}: {len(timings(study.cells))} timings are done")
         return console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
@@ -87,7 +93,7 @@ def summary(place: Place, study: Study, outcomes: dict[Run, str], asked: int) ->
         title = datasets.REGISTRY[dataset].title
         console.say(f"{title}: not run, its data are absent (bnstudy data fetch {dataset}, or import)")
     if not outcomes:
-        raise DataError(f"{study.name}: nothing could be trained", "Bring in data: bnstudy data fetch|import NAME.")
+        raise DataError(f"{study.name}: nothing could be trained", "Get the data: bnstudy data fetch|import NAME.")
     diverged = sum(outcome == "diverged" for outcome in outcomes.values())
     new = len(outcomes) - (len(runs) - asked)
     news = f"{new} of them now" if new else "nothing was left to train"

@@ -1,7 +1,7 @@
-"""Snakemake and its jobs as one group of processes: started, followed, told to stop, asked why it failed.
+"""Snakemake and its jobs as one process group: start it, follow it, stop it, report why it failed.
 
-Snakemake's own words go to results/logs/snakemake.log; what people see is one line per finished run, and where a
-job failed its own cause.
+Snakemake's output goes to results/logs/snakemake.log. The terminal shows one line per finished run and, if a job
+fails, the cause that the job reported.
 """
 
 import contextlib
@@ -35,13 +35,13 @@ from bnstudy.results import rounds, valid
 from bnstudy.results.record import Record
 from bnstudy.training.output import record_line
 
-POLL = 0.5  # seconds between two looks at what is done
+POLL = 0.5  # seconds between two polls
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a study is read from and written to."""
+    """The config and the folders of a study."""
 
     config: Path
     results: Path
@@ -54,7 +54,7 @@ class Place:
 
 
 def workflow_file(config: Path) -> Path:
-    """The Snakefile: beside the config, else here, else the one that comes with the package. Raises UsageError."""
+    """Return the Snakefile: beside the config, else in the current folder, else the packaged one. Raises UsageError."""
     for folder in (config.resolve().parent, Path.cwd(), paths.shipped()):
         if (folder / "Snakefile").is_file():
             return folder / "Snakefile"
@@ -64,7 +64,7 @@ def workflow_file(config: Path) -> Path:
 
 
 def scheduling(processes: int, profile: Path | None) -> list[str]:
-    """Snakemake's words on where and how to run. Raises UsageError if there is no such profile."""
+    """Return Snakemake's arguments for where and how to run jobs. Raises UsageError if there is no such profile."""
     if profile is None:
         return ["--cores", str(processes), "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input"]
     folder = paths.profile(profile)
@@ -74,15 +74,21 @@ def scheduling(processes: int, profile: Path | None) -> list[str]:
 
 
 def snakemake(
-    place: Place, study: Study, narrowed: dict[str, str], how: list[str], todo: Sequence[Run],
-    outcomes: dict[Run, str], since: float | None = None,
-) -> None:  # fmt: skip
-    """Run the DAG up to the study's page; the outcome of each run of `todo` joins `outcomes` as its record appears.
+    place: Place,
+    study: Study,
+    narrowed: dict[str, str],
+    how: list[str],
+    todo: Sequence[Run],
+    outcomes: dict[Run, str],
+    since: float | None = None,
+) -> None:
+    """Run the DAG up to the study's page. Adds the outcome of each run of `todo` to `outcomes` as its record appears.
 
-    since   the start of the round of `--fresh`; None outside a round
+    since   start of the `--fresh` round, seconds since 1970; None outside a round
 
-    Every record is locked by itself and every file appears whole, so Snakemake's own folder lock is replaced
-    by ours, which dies with its owner. Raises TryAgain on a signal, StudyError if a job failed.
+    Snakemake's folder lock is off (--nolock): each record has a lock, files are written atomically, and the caller
+    holds a lock on the folder that is released when its process dies. Raises TryAgain on a signal, StudyError if a job
+    failed.
     """
     given = [f"{key}={value}" for key, value in narrowed.items() if value]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
@@ -95,13 +101,13 @@ def snakemake(
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
         status = _follow(process, place, todo, outcomes, since or 0.0)
     if asked():
-        raise TryAgain(f"{study.name}: interrupted", "Run the same command again; it goes on where this one ended.")
+        raise TryAgain(f"{study.name}: interrupted", "Run the same command again to resume.")
     if status:
         raise _failure(study, failures, log, killed=status < 0)
 
 
 def _environment(place: Place, failures: Path) -> dict[str, str]:
-    """The jobs find this environment's programs first, and read the same folders from variables."""
+    """Return the environment of the jobs: variables name the study's folders and the file for reporting failures."""
     return os.environ | {
         "BNSTUDY_RESULTS": str(place.results),
         "BNSTUDY_DATA": str(place.data),
@@ -115,10 +121,10 @@ def _environment(place: Place, failures: Path) -> dict[str, str]:
 def _group(
     command: list[str], environment: dict[str, str], words, ask: signal.Signals
 ) -> Iterator[tuple[subprocess.Popen, Callable[[], bool]]]:
-    """Snakemake and its jobs as one process group, which gets our signals: each run stops at its next batch.
+    """Run Snakemake and its jobs as one process group and forward our signals to it: each run stops at its next batch.
 
-    ask   how it gets them: at SIGINT Snakemake also cancels what it gave to a cluster; at SIGTERM it waits for that
-    A second signal kills the group. When the block is left, no process of the group is left.
+    ask   signal sent to the group: on SIGINT Snakemake also cancels its cluster jobs, on SIGTERM it waits for them
+    A second signal kills the group. No process of the group outlives the `with` block.
     """
     process = subprocess.Popen(
         command, env=environment, stdin=subprocess.DEVNULL, stdout=words, stderr=subprocess.STDOUT, process_group=0
@@ -128,7 +134,7 @@ def _group(
     def forward(number: int, _frame: object) -> None:
         asked.append(number)
         if len(asked) == 1:
-            console.say("stopping: runs in training keep their last checkpoint (once more to stop at once)")
+            console.say("stopping: runs in training keep their last checkpoint (repeat to stop immediately)")
         _signal_group(process.pid, ask if len(asked) == 1 else signal.SIGKILL)
 
     before = {s: signal.signal(s, forward) for s in STOPPING if signal.getsignal(s) is not signal.SIG_IGN}
@@ -146,11 +152,11 @@ def _group(
 
 
 def _signal_group(group: int, number: int) -> bool:
-    """Whether there still is a process in the group to send this to."""
+    """Send a signal to the group. Return False if it has no process left."""
     try:
         os.killpg(group, number)
         return True
-    except (ProcessLookupError, PermissionError):  # macOS says the second of a group of zombies
+    except (ProcessLookupError, PermissionError):  # macOS raises PermissionError for a group of zombies
         return False
 
 
@@ -176,16 +182,16 @@ def _follow(
 
 
 def _told(failures: Path) -> Iterator[dict[str, Any]]:
-    """What jobs wrote on why they failed; a line that was torn, as by two machines at once, is left out."""
+    """Yield the cause, remedy and code that each failed job reported. Skips torn lines (two machines wrote at once)."""
     for line in failures.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError):
             yield json.loads(line)
 
 
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
-    """What the failed jobs said; without a word of theirs, what Snakemake said."""
+    """Return the error that the failed jobs reported; if none did, the one in Snakemake's log."""
     told = list(_told(failures))
-    told.sort(key=lambda each: each["code"] == TRY_AGAIN)  # a job that a cluster stopped and started again is no cause
+    told.sort(key=lambda each: each["code"] == TRY_AGAIN)  # last: a job that a cluster stopped and restarted
     if told:
         causes = list(dict.fromkeys(each["cause"] for each in told))
         more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
@@ -195,14 +201,14 @@ def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyErro
     words = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     if killed or any(line.startswith("Error in rule") for line in words):
         return TryAgain(
-            f"{study.name}: a process was killed, perhaps for want of memory",
+            f"{study.name}: a process was killed, perhaps because memory ran out",
             f"Run the same command again, perhaps with fewer --cores. Log: {log}",
         )
-    last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no word")
+    last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no output")
     wall = re.search(r"\[Errno (\d+)\] ([^:]+)(: .+)?", last)
-    if wall and int(wall[1]) in FULL_OR_FORBIDDEN:  # Snakemake makes the folders of outputs itself
+    if wall and int(wall[1]) in FULL_OR_FORBIDDEN:  # Snakemake itself creates the output folders
         remedy = "Free space or make the folder writable, then run the same command again; nothing finished is lost."
         return WriteError(f"{study.name}: {wall[2]}{wall[3] or ''}", remedy)
-    error = StudyError(f"{study.name}: Snakemake ended with: {last}", f"All of its words: {log}")
+    error = StudyError(f"{study.name}: Snakemake ended with: {last}", f"Full log: {log}")
     error.exit_code = INTERNAL
     return error

@@ -1,1 +1,1 @@
-"""How far a study is, and what would train a run again: read from results, changing nothing, without torch."""
+"""The progress of studies, and why a run would be trained again. Read-only; imports no torch unless it must."""

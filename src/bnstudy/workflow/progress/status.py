@@ -1,8 +1,8 @@
 """The progress of studies: a row per study and model, the runs in training, and how long the rest will take.
 
-Durations are those measured on this machine: of runs of the same cell, else of the same network, data and protocol,
-else of runs in training that have a checkpoint. Without a measurement a duration is unknown, unless it is estimated
-from the operation count (`estimate`), which imports torch.
+Durations were measured on this machine: those of runs of the same cell, else of the same network, data and protocol,
+else projected from checkpoints of runs in training. Without a measurement a duration is unknown, unless it is estimated
+from the operation count (`count`), which imports torch.
 """
 
 import os
@@ -33,26 +33,26 @@ ALIKE: tuple[Callable[[Cell], Any], ...] = (
     lambda cell: (*(getattr(cell, field) for field in LENGTH), cell.norm),
     lambda cell: tuple(getattr(cell, field) for field in LENGTH),
 )
-"""What two cells share whose runs take about as long, the nearest first."""
+"""Keys for similar cells, most specific first: runs of two cells with an equal key take about as long."""
 
 
 def machine() -> tuple[str, int | None]:
-    """What a duration depends on: the processor and how many there are."""
+    """Return what a duration depends on: the processor model and the number of cores."""
     return provenance.cpu_model(), os.cpu_count()
 
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """One look: a row per study and model (see `rows`), and the same of all their runs, each counted once."""
+    """A snapshot: a row per study and model (see `rows`), and `total` over all their runs, each counted once."""
 
     rows: list[Row]
     total: Row
 
 
 class Look:
-    """Looks at studies again and again.
+    """Takes snapshots of the progress of studies.
 
-    count   seconds of the runs that were never measured, asked once: they do not change
+    count   estimates the seconds of runs that were never measured; called once, because they do not change
     """
 
     def __init__(self, studies: Sequence[Study], results: Path, count: Callable[[States], Seconds] | None = None):
@@ -69,11 +69,11 @@ class Look:
 
 
 def rows(studies: Sequence[Study], states: States, seconds: Seconds, results: Path) -> list[Row]:
-    """A row per study and model: study, model, runs = done + running + waiting; of those done, published and diverged;
-    damaged (records that do not verify); hours_left of one process, None if nothing is known of it, and unmeasured,
-    how many runs are not in it; in_training, a row per run.
+    """Return a row per study and model: study, model, timed; runs = done + running + waiting; how many of the done runs
+    are published and how many diverged; damaged (records that do not verify); hours_left with one process (None if
+    unknown) and unmeasured, the number of runs it leaves out; in_training, a row per run.
 
-    seconds   what is left of each unfinished run, as far as known
+    seconds   remaining seconds of each unfinished run, as far as known
     """
     found = []
     for study in studies:
@@ -115,7 +115,7 @@ def _in_training(run: Run, state: RunState) -> Row:
 
 
 def _timed(study: Study, results: Path) -> list[Row]:
-    """Rows of a study that times epochs and trains nothing: its timings are its runs."""
+    """Return the rows of a study that times epochs: it counts timings instead of runs."""
     published: set[str] = set()
     if paths.published(results, "timings").exists():
         from bnstudy.results.publication.timings import texts
@@ -139,7 +139,7 @@ def _timed(study: Study, results: Path) -> list[Row]:
 
 
 def remaining(states: States) -> dict[Run, float]:
-    """Seconds of one process that each unfinished run still takes; runs of which nothing is known are not in it."""
+    """Return the remaining seconds of each unfinished run, with one process. Runs of unknown duration are left out."""
     measured = _by_likeness((run.cell, s.seconds) for run, s in states.items() if s.seconds is not None)
     projected = _by_likeness((run.cell, p) for run, s in states.items() if (p := _projected(run.cell, s)))
     found = {}
@@ -151,21 +151,21 @@ def remaining(states: States) -> dict[Run, float]:
 
 
 def _projected(cell: Cell, state: RunState) -> float | None:
-    """Seconds that a run with a checkpoint will have taken in the end."""
+    """Return the total seconds of a run in training, projected from its checkpoint; None without one."""
     if state.epoch is None or not state.epoch_seconds:
         return None
     return max(state.epoch + 1, cell.periods * typical_share(cell)) * state.epoch_seconds
 
 
 def _rest(whole: float, state: RunState) -> float:
-    """What is left of a whole run: at least one epoch of one that has begun."""
+    """Return the remaining seconds of a run that takes `whole` seconds: at least one epoch if it has begun."""
     if state.epoch is None or not state.epoch_seconds:
         return whole
     return max(whole - state.epoch * state.epoch_seconds, state.epoch_seconds)
 
 
 def _by_likeness(durations: Iterable[tuple[Cell, float]]) -> list[dict[Any, float]]:
-    """For each of ALIKE, the median duration of each kind of cell."""
+    """Return, for each key of ALIKE, the median duration of the cells with each value of it."""
     kinds: list[dict[Any, list[float]]] = [{} for _ in ALIKE]
     for cell, seconds in durations:
         for group, alike in zip(kinds, ALIKE, strict=True):
@@ -179,7 +179,7 @@ def _nearest(cell: Cell, durations: Sequence[Mapping[Any, float]]) -> float | No
 
 
 def count(states: States, device: str) -> dict[Run, float]:
-    """Seconds of those unfinished runs that were never measured, from their multiplications and this machine's rate."""
+    """Estimate the seconds of unfinished, never measured runs from their multiplications and this machine's rate."""
     from bnstudy.training.estimate import estimate
 
     known = remaining(states)
@@ -189,5 +189,5 @@ def count(states: States, device: str) -> dict[Run, float]:
 
 
 def at_work(found: Iterable[Row]) -> int:
-    """How many processes train, each counted once."""
+    """Return the number of processes that train."""
     return len({(run["pid"], run["host"]) for row in found for run in row["in_training"]})

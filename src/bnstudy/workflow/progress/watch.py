@@ -1,7 +1,7 @@
-"""The state of each run: done, running or waiting, from the files of results alone; changes nothing, takes no lock.
+"""The state of each run (done, running or waiting), from the files of results alone. Read-only; takes no lock.
 
-Looking at hundreds of runs must take a moment, so results are read by digest (`standing.by_digest`). A run in training
-is known by its lock, its epoch by the newest checkpoint.
+Hundreds of runs must be checked in a moment, so results are read by digest (`valid.by_digest`). A run is in training if
+its lock is held; its epoch is that of the newest checkpoint.
 """
 
 from collections.abc import Iterable
@@ -19,12 +19,12 @@ DONE, RUNNING, WAITING = "done", "running", "waiting"
 class RunState:
     """The state of a run.
 
-    phase      DONE: it has a result; RUNNING: a living process holds its lock; else WAITING
-    outcome    of a run that is done
-    published  done by a published run, without an own record
-    damaged    it has an own record that does not verify
-    seconds    of training, if its record was made on a machine like this one
-    epoch      of the newest checkpoint of a run in training, and the seconds that this epoch took
+    phase      DONE: it has a result; RUNNING: a live process holds its lock; else WAITING
+    outcome    finished or diverged, if it is done
+    published  True if its result is a published run, not an own record
+    damaged    True if it has an own record that does not verify
+    seconds    training time, if its record was made on a machine like this one
+    epoch      epoch of the newest checkpoint of a run in training; that epoch took epoch_seconds
     owner      pid and host of the process that holds its lock
     """
 
@@ -39,14 +39,14 @@ class RunState:
 
 
 class Watch:
-    """Looks at the same results repeatedly; a record that has not changed is read once."""
+    """Polls the same results; a record that has not changed is read once."""
 
     def __init__(self, results: Path, machine: tuple[str, int | None]):
         self._results, self._machine = results, machine
         self._cache: valid.Cache = {}
 
     def look(self, runs: Iterable[Run]) -> dict[Run, RunState]:
-        """The state of each of these runs. Raises DataError if the published files cannot be read."""
+        """Return the state of each run. Raises DataError if the published files cannot be read."""
         damaged: set[Run] = set()
         found = valid.by_digest(runs, self._results, self._cache, lambda run, _: damaged.add(run))
         return {run: self._state(run, result, run in damaged) for run, result in found.items()}

@@ -1,6 +1,6 @@
-"""Would a run be trained again, and why: its result, its checkpoints, its data.
+"""Why a run would be trained again or not: its result, its checkpoints, its data.
 
-The reasons have the order in which `training.train` meets them. torch is imported only to compare a checkpoint.
+Reasons are checked in the same order as by `training.train`. torch is imported only to compare a checkpoint.
 """
 
 import json
@@ -23,7 +23,7 @@ NO_RECORD = "no own record"
 
 
 def explain(runs: Sequence[Run], studies: Iterable[Study], results: Path, data: Path, say: Say) -> list[Row]:
-    """A row per run: its cell (name, key, fields, setting, reading, studies), `state` (done, published, running,
+    """Return a row per run: its cell (name, key, fields, setting, reading, studies), `state` (done, published, running,
     damaged, waiting), `trains` (True if the next `bnstudy train` would train it), `because`, `record` (its path),
     `data` (the row of `datasets.check`) and `checkpoints` (epoch, fits, differs: field -> [kept, now])."""
     here = {run.cell.dataset: datasets.check(run.cell.dataset, data) for run in runs}
@@ -46,7 +46,7 @@ def _row(run: Run, studies: Sequence[Study], results: Path, data: Row, say: Say)
 
 
 def what(cell: Cell, studies: Iterable[Study]) -> Row:
-    """A cell's labels, its fields, and the studies that contain it with their seeds."""
+    """Return a cell's labels, its fields, and the studies that contain it with their seeds."""
     setting, reading = labels(cell)
     held = {study.name: list(study.seeds) for study in studies if cell in study.trained}
     return {
@@ -75,7 +75,7 @@ def _outcome(record: Record) -> str:
 
 
 def _damage(run: Run, results: Path, error: DataError) -> str:
-    """Why the record at this run's path is not valid."""
+    """Return why the record at this run's path is not valid."""
     recipe = _recipe_in(paths.record(results, run.cell.key, run.seed))
     if recipe not in (None, run.cell.recipe):
         return f"its record was made by recipe {recipe}, the recipe now is {run.cell.recipe}"
@@ -97,7 +97,7 @@ def _other_data(record: Record, data: Row) -> str:
 
 
 def _other_recipe(run: Run, results: Path) -> list[str]:
-    """A reason if the run is published, but by another recipe."""
+    """Return a reason if the run was published with another recipe; else nothing."""
     row = publication.index(results).get((run.cell.key, run.seed))
     return [f"published by recipe {row['recipe']}, the recipe now is {run.cell.recipe}"] if row else []
 
@@ -106,7 +106,7 @@ def _other_recipe(run: Run, results: Path) -> list[str]:
 
 
 def _checkpoints(run: Run, results: Path, data: Row, say: Say) -> list[Row]:
-    """Each generation with its epoch and the fields of its fingerprint that differ from today's."""
+    """Return a row per checkpoint generation: path, epoch, fits, and the fields of its fingerprint that differ now."""
     kept = store.glance(results, run)
     now = _fingerprint_now(run, data, say) if kept and data["digest"] else None
     return [_checkpoint(header, now) for header in kept]
@@ -121,7 +121,10 @@ def _checkpoint(header: Row, now: Row | None) -> Row:
 
 
 def _fingerprint_now(run: Run, data: Row, say: Say) -> Row | None:
-    """The fingerprint a checkpoint must have to be resumed, for the engine and device that would be chosen."""
+    """Return the fingerprint that a checkpoint needs to be resumed by the engine and device that would be chosen.
+
+    None if no engine can train the run.
+    """
     from bnstudy.results import provenance
     from bnstudy.training import devices
     from bnstudy.training.checkpoints import fingerprint
