@@ -182,7 +182,7 @@ NORMS, FIGURES, LABELS = (f"from bnstudy.extend import {module}\n" for module in
         ("a.py", LABELS + "labels.SETTINGS['eps'] = {'gamma_init': 'ones'}\n", "has gamma_init"),
         ("a.py", LABELS + "labels.SETTINGS['typo'] = {'lrr': 1.0}\n", "lrr: no such field"),
         ("config.yaml", "studies: {demo: {question: Why not, cells: [{dataset: toy, model: mlp, norm: none}]}}\n",
-         "the study demo stands in"),
+         "the study demo is also in"),
         ("config.yaml", "studies: {a: {question: Why not, cells: [{dataset: toy, model: mlp, norm: mine}]}}\n",
          "'mine'"),
         ("read.me", "", "neither a Python file nor a config.yaml"),

@@ -69,7 +69,7 @@ def test_where_by_name_and_key():
     [
         ("model", "not of the form key=value"),
         ("modle=mlp", r"modle: no such key \(nearest: model\)"),
-        ("dataset=minst", r"dataset=minst: no cell of this study has it \(nearest: mnist\)"),
+        ("dataset=minst", r"dataset=minst: no cell of this study has this value \(nearest: mnist\)"),
         ("dataset=mnist,", "dataset=: no cell"),
         ("lr=fast", "lr=fast: no cell"),
         ("seeds=0", "seeds: no such key"),

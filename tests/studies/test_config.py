@@ -186,7 +186,7 @@ def test_studies_of_extensions(tmp_path, monkeypatch, name):
     added = extensions.Extension("own", "0" * 12, path if name == "itself" else own)
     monkeypatch.setattr(extensions, "LOADED", {"bare": bare, "own": added})
     if name == "one":
-        with pytest.raises(UsageError, match="the study one stands in"):
+        with pytest.raises(UsageError, match="the study one is also in"):
             load(path)
     else:
         assert list(load(path).studies) == (["one", "two"] if name == "two" else ["one"])
@@ -284,7 +284,7 @@ REFUSED = [
     ("epochs: 3", "epochs: 010", 13, f"{GRID}.epochs: `010` is octal"),
     ("epochs: 3", "epochs: 0o10", 13, f"{GRID}.epochs: `0o10` is octal"),
     ("epochs: 3", "epochs: 0x10", 13, f"{GRID}.epochs: `0x10` is octal, hexadecimal"),
-    ("epochs: 3", "epochs: 1:30", 13, f"{GRID}.epochs: `1:30` is a number to base 60"),
+    ("epochs: 3", "epochs: 1:30", 13, f"{GRID}.epochs: `1:30` is a base-60 number"),
     ("epochs: 3", f"epochs: {'9' * 5000}", 13, "is not written plainly"),
     ("epochs: 3", "epochs:", 13, f"{GRID}.epochs: no value"),
     ("epochs: 3", "init_std: null", 13, f"{GRID}.init_std: no value"),
@@ -312,8 +312,8 @@ REFUSED = [
     ("epochs: 3", "gamma_init: ones", 13, f"{GRID}.gamma_init: has no effect here, norm is none"),
     ("epochs: 3", "norm_momentum: [0.1, 0.2]", 13, f"{GRID}.norm_momentum[1]: has no effect here"),
     ("epochs: 3", "momentum: 0.5\n        optimizer: [nesterov, adam]", 13, f"{GRID}.momentum: has no effect here, optimizer has no"),
-    ("epochs: 3", "setting: lr_low", 10, f"{GRID}.lr: decided by setting lr_low too"),
-    ("epochs: 3", "lr_min: 0.0\n        reading: [default, text]", 13, f"{GRID}.lr_min: decided by reading text too"),
+    ("epochs: 3", "setting: lr_low", 10, f"{GRID}.lr: also set by setting lr_low"),
+    ("epochs: 3", "lr_min: 0.0\n        reading: [default, text]", 13, f"{GRID}.lr_min: also set by reading text"),
     ("epochs: 3", "setting: relu_norm_after", 13, f"{GRID}.setting: relu_norm_after: norm_placement has no effect here"),
     ("epochs: 3", f"epochs: [{', '.join(map(str, range(1, 5002)))}]", 7, f"{GRID}: this grid has 20,004 cells"),
     # more of each kind

@@ -1,1 +1,1 @@
-"""From text to studies: config.yaml, the names it may use, and the selection of cells."""
+"""Studies from config.yaml, the names it may use, and the selection of cells."""

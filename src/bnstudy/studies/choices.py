@@ -1,4 +1,4 @@
-"""The names that a cell's fields may have: the entries of the registries. Importing this imports no torch."""
+"""The names that a cell's fields accept: the entries of the registries. Importing this does not import torch."""
 
 from bnstudy import datasets
 from bnstudy.design.cell import Cell
@@ -21,7 +21,7 @@ REGISTRIES = {
 
 
 def check_name(field: str, value: str) -> str:
-    """Return the value if it is registered for this field. Raises UsageError naming the nearest."""
+    """Return the value if it is registered for this field. Raises UsageError naming the nearest match."""
     registry = REGISTRIES.get(field, {value})
     if value not in registry:
         allowed = ", ".join(registry)
@@ -41,7 +41,7 @@ def check(cell: Cell) -> Cell:
 
 
 def _check_batches(cell: Cell) -> None:
-    """Raise UsageError if an epoch has no batch, or a batch of one image, over which batch norm cannot average."""
+    """Raise UsageError if an epoch has no batch, or if batch norm would get a batch of one image."""
     there = datasets.REGISTRY[cell.dataset].train
     if (cell.train_size or 0) > there:
         raise UsageError(f"train_size: {cell.train_size} of {there} training images", f"Give at most {there}.")
@@ -54,6 +54,6 @@ def _check_batches(cell: Cell) -> None:
     smallest = part % cell.batch_size or cell.batch_size if keeps else cell.batch_size
     if smallest == 1 and cell.norm in BATCH_NORMS:
         raise UsageError(
-            f"batch_size: {cell.batch_size} leaves batch norm a batch of 1 of the {part} images, nothing to average",
+            f"batch_size: {cell.batch_size} leaves batch norm a batch of 1 of the {part} images, too few to average",
             "Give a batch_size of at least 2" + (", or last_batch drop." if cell.batch_size > 1 else "."),
         )

@@ -1,4 +1,4 @@
-"""Cells and runs from a command line: by name, by key=value words, from files of cells. Stdlib only."""
+"""Select cells and runs on the command line: by name, by key=value conditions, from files of cells. Stdlib only."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
     alternatives.
 
     Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key and on a value that none
-    of the cells has, naming the nearest.
+    of the cells has, naming the nearest match.
     """
     wanted: dict[str, set[str]] = {}
     for condition in conditions:
@@ -40,7 +40,7 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
         present = {row[key] for _, row in rows}
         for value in sorted(values - present):
             raise UsageError(
-                f"--where {key}={value}: no cell of this study has it{nearest(value, present)}",
+                f"--where {key}={value}: no cell of this study has this value{nearest(value, present)}",
                 f"Values here: {', '.join(sorted(present)[:20])}.",
             )
     return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
@@ -55,7 +55,7 @@ def _asked(key: str, typed: str) -> str:
 
 
 def find(cells: Iterable[Cell], wanted: str) -> Cell:
-    """Return the cell with this name or key. Raises UsageError naming the nearest."""
+    """Return the cell with this name or key. Raises UsageError naming the nearest match."""
     cells = list(cells)
     for cell in cells:
         if wanted in (cell.key, name(cell)):
@@ -153,7 +153,7 @@ def cell_of(words: list[str]) -> Cell:
 
 
 def spread_where(words: list[str]) -> list[str]:
-    """Rewrite `--where a=b c=d` as `--where a=b --where c=d`: an option takes one word, but people write several."""
+    """Rewrite `--where a=b c=d` as `--where a=b --where c=d`: an option takes one value, but people write several."""
     out: list[str] = []
     inside = False
     for word in words:

@@ -1,7 +1,7 @@
-"""config.yaml -> studies, strictly: nothing is guessed, and every error comes with its line.
+"""Parse config.yaml into studies, strictly: nothing is guessed, and every error names its line.
 
-`text` reads the file into plain values with a line for each, `blocks` says what may stand where, `grids`
-turns grids into cells. pydantic and YAML are imported in this package alone; torch nowhere in it.
+`text` reads the file into plain values with their lines, `blocks` defines what is allowed where, `grids` expands grids
+into cells. Only this package imports pydantic and YAML; it never imports torch.
 """
 
 from collections.abc import Mapping
@@ -18,12 +18,12 @@ from bnstudy.studies.config.blocks import Top
 from bnstudy.studies.config.grids import expand
 from bnstudy.studies.config.text import REFUSED, Tree, read
 
-SHOWN = 20  # errors told at once
+SHOWN = 20  # errors listed at once
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """What config.yaml says. `margins` are points of test accuracy by data set, with `default` for the others
+    """The content of config.yaml. `margins` are points of test accuracy by data set, with `default` for the others
     (docs/design.md, verdicts)."""
 
     path: Path
@@ -31,7 +31,7 @@ class Config:
     margins: Mapping[str, float]
 
     def study(self, name: str) -> Study:
-        """The study of this name. Raises UsageError naming the nearest."""
+        """Return the study of this name. Raises UsageError naming the nearest match."""
         if name not in self.studies:
             cause = f"{name}: no such study in {self.path}{nearest(name, self.studies)}"
             raise UsageError(cause, f"Studies: {', '.join(self.studies)}.")
@@ -39,9 +39,9 @@ class Config:
 
 
 def load(path: str | Path = "config.yaml") -> Config:
-    """The studies of a config file, and those that extensions bring.
+    """Read the studies of a config file, and those that extensions add.
 
-    Raises UsageError whose cause has one line per error: file, line, key, what was found, what is allowed.
+    Raises UsageError; its cause has one line per error: file, line, key, what was found, what is allowed.
     """
     config = _load(Path(path))
     studies = dict(config.studies)
@@ -50,7 +50,7 @@ def load(path: str | Path = "config.yaml") -> Config:
             continue
         for name, study in _load(extension.config).studies.items():
             if name in studies:
-                raise UsageError(f"{extension.config}: the study {name} stands in {path} too", "Rename one of the two.")
+                raise UsageError(f"{extension.config}: the study {name} is also in {path}", "Rename one of the two.")
             studies[name] = study
     return replace(config, studies=MappingProxyType(studies))
 
@@ -71,11 +71,11 @@ def _load(path: Path) -> Config:
 
 
 def _tell(tree: Tree, error: ValidationError) -> None:
-    """Add one line to the tree for each of pydantic's errors."""
+    """Add each of pydantic's errors to the tree."""
     for each in error.errors():
         found = each["input"]
         if found is REFUSED or (isinstance(found, list) and any(one is REFUSED for one in found)):
-            continue  # told already, by the reader
+            continue  # already reported by the reader
         at = tuple(part for part in each["loc"] if part != "[key]")
         if each["type"] == "extra_forbidden":
             known = Top.keys_at(at)
@@ -91,9 +91,9 @@ def _tell(tree: Tree, error: ValidationError) -> None:
 
 
 _WANTED = {
-    "model_type": "A mapping of keys to values must stand here.",
-    "dict_type": "A mapping of keys to values must stand here.",
-    "list_type": "A list must stand here.",
+    "model_type": "A mapping of keys to values is required here.",
+    "dict_type": "A mapping of keys to values is required here.",
+    "list_type": "A list is required here.",
     "too_short": "Give at least one.",
 }
 

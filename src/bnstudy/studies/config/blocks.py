@@ -1,7 +1,7 @@
-"""What may stand where in config.yaml: one pydantic model per kind of block.
+"""What config.yaml may contain: one pydantic model per kind of block.
 
-A grid's keys are generated from the fields of `Cell` and checked by the same functions, so that a
-hyperparameter added there can be written here, with the same limits and messages.
+A grid's keys are generated from the fields of `Cell` and checked by the same functions, so a hyperparameter added there
+is accepted here, with the same limits and messages.
 """
 
 import re
@@ -21,11 +21,11 @@ from bnstudy.studies import choices
 
 MAX_SEED = 2**31 - 1
 RULES = ("data", "train", "time", "aggregate", "report")
-"""The rules in workflow/rules; a study is a rule too, of its own name."""
+"""The rules in workflow/rules. Each study adds a rule with its name."""
 
 
 def _refusing(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A function that raises UsageError, as pydantic wants it."""
+    """Wrap a check that raises UsageError as a pydantic validator."""
 
     def validate(value: Any) -> Any:
         try:
@@ -38,13 +38,13 @@ def _refusing(check: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def _several(check: Callable[[Any], Any], default: Any) -> tuple[Any, Any]:
-    """A model's field: one value, or a list of at least one; kept as a list."""
+    """Return a model's field for one value or a non-empty list of them; stored as a list."""
     as_list = BeforeValidator(lambda value: value if isinstance(value, list) else [value])
     return Annotated[list[Annotated[Any, PlainValidator(_refusing(check))]], Field(min_length=1), as_list], default
 
 
 def _field(name: str) -> tuple[Any, Any]:
-    if FORMS[name].is_list:  # one list of numbers is one value, a list of lists is several
+    if FORMS[name].is_list:  # a list of numbers is one value, a list of lists several values
         listed = BeforeValidator(lambda value: value if _is_list_of_lists(value) else [value])
         return Annotated[list[Annotated[Any, PlainValidator(_refusing(partial(checked, name)))]], listed], []
 
@@ -59,7 +59,7 @@ def _is_list_of_lists(value: Any) -> bool:
 
 
 def _one_of(key: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], str]:
-    """`known` is asked when a value is checked: extensions may have added names by then."""
+    """Return a check that a value is one of the names. `known` is called at each check: extensions add names."""
 
     def check(value: Any) -> str:
         names = tuple(known())
@@ -71,7 +71,7 @@ def _one_of(key: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], str
 
 
 def _seeds(value: Any) -> tuple[int, ...]:
-    """A count, or the seeds themselves: distinct integers from 0."""
+    """Return the seeds from a count, or from a list of distinct integers from 0."""
     seeds: Any = range(value) if type(value) is int and 0 <= value <= MAX_SEEDS else value
     legal = isinstance(seeds, list | range) and all(type(seed) is int and 0 <= seed <= MAX_SEED for seed in seeds)
     if not legal or not 1 <= len(set(seeds)) == len(seeds) <= MAX_SEEDS:
@@ -151,5 +151,5 @@ class Top(Block):
 
     @staticmethod
     def keys_at(at: tuple[str | int, ...]) -> tuple[str, ...]:
-        """The keys that may stand beside the one at this place."""
+        """Return the keys allowed next to the one at this place."""
         return tuple({1: Top, 3: StudyBlock}.get(len(at), Grid).model_fields)

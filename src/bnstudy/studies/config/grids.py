@@ -1,4 +1,4 @@
-"""From grids to cells: every combination of a grid's values, each built and checked as a `Cell`."""
+"""Expand grids into cells: every combination of a grid's values, each built and checked as a `Cell`."""
 
 import math
 from collections.abc import Iterable, Iterator
@@ -17,14 +17,14 @@ from bnstudy.studies import choices
 from bnstudy.studies.config.blocks import StudyBlock, Top
 from bnstudy.studies.config.text import Place, Tree
 
-MAX_CELLS = 20_000  # of a grid, and of a file; counted before any cell is built
+MAX_CELLS = 20_000  # per file; counted before any cell is built
 MAX_ERRORS = 50
 
 Axes = dict[str, list[Any]]  # key of a grid -> its values
 
 
 def expand(tree: Tree, top: Top) -> dict[str, Study]:
-    """The studies. What forms no cell becomes an error of the tree, at the value that it names."""
+    """Return the studies by name. An invalid combination adds an error to the tree, at the offending value."""
     grids = [
         (("studies", name, "cells", i), _axes(grid))
         for name, block in top.studies.items()
@@ -52,13 +52,13 @@ def _study(name: str, block: StudyBlock, top: Top, cells: tuple[Cell, ...]) -> S
 
 
 def _single(cells: Iterable[Cell]) -> str:
-    """The name of the first cell that cannot be timed against another, or an empty string."""
+    """Return the name of the first cell without a counterpart to time it against, or an empty string."""
     paired = {cell for timing in timings(cells) for cell in timing.cells.values()}
     return next((cell_name(cell) for cell in cells if cell not in paired), "")
 
 
 def _axes(grid: BaseModel) -> Axes:
-    """The keys that are given, with `setting: all` written out."""
+    """Return the keys given, with `setting: all` expanded."""
     axes: Axes = {name: getattr(grid, name) for name in type(grid).model_fields if name in grid.model_fields_set}
     if "setting" in axes:
         written = (ALL_SETTINGS if name == "all" else (name,) for name in axes["setting"])
@@ -83,7 +83,7 @@ def _cells(tree: Tree, at: Place, axes: Axes) -> Iterator[Cell]:
 
 
 def _tell(tree: Tree, at: Place, axes: Axes, values: dict[str, Any], error: UsageError) -> None:
-    """An error at the value that it names: the key's own, or the setting that brought it."""
+    """Add an error at the offending value: that of the key, or the setting that implies it."""
     field, _, why = error.cause.partition(": ")
     key = field if field in axes or "setting" not in axes or field not in SETTINGS[values["setting"]] else "setting"
     if key == field:
@@ -93,11 +93,11 @@ def _tell(tree: Tree, at: Place, axes: Axes, values: dict[str, Any], error: Usag
 
 
 def _conflicts(axes: Axes) -> dict[str, str]:
-    """Keys that a setting or a reading of the same grid decides too."""
+    """Return the keys that a setting or a reading of the same grid also sets, each with an error."""
     found: dict[str, str] = {}
     for kind, table in (("setting", SETTINGS), ("reading", READINGS)):
         for choice in axes.get(kind, ()):
             for key in table[choice]:
                 if key in axes:
-                    found.setdefault(key, f"decided by {kind} {choice} too; Leave one of the two out.")
+                    found.setdefault(key, f"also set by {kind} {choice}; Remove one of the two.")
     return found

@@ -1,7 +1,7 @@
-"""A YAML file as plain values, with the line of each and an error for all that two readers could read differently.
+"""Read a YAML file into plain values with their lines, and reject everything that two parsers could read differently.
 
-Snakemake reads the same file with PyYAML (YAML 1.1), where `no` is false and `1e-3` is text. So a plain word is
-taken only if YAML 1.1 and 1.2 agree on it; aliases, tags and further documents are refused.
+Snakemake reads the same file with PyYAML (YAML 1.1), where `no` is false and `1e-3` is text. So an unquoted word is
+accepted only if YAML 1.1 and 1.2 agree on it; aliases, tags and multiple documents are rejected.
 """
 
 import math
@@ -18,15 +18,15 @@ from ruamel.yaml.error import MarkedYAMLError
 from bnstudy.errors import UsageError
 
 MAX_BYTES = 32 * 1024
-MAX_DEPTH = 8  # a grid's list stands at depth 6
-REFUSED = object()  # stands for a value that has been told to be wrong
+MAX_DEPTH = 8  # a grid's list is at depth 6
+REFUSED = object()  # replaces a value whose error is already reported
 
 Place = tuple[str | int, ...]
 
 
 @dataclass
 class Tree:
-    """The values of a file, the line (from 1) of each value and key by its place, the errors (line, text)."""
+    """The values of a file, the line (from 1) of each value and key by its place, and the errors (line, text)."""
 
     path: Path
     root: Any = None
@@ -35,9 +35,9 @@ class Tree:
     errors: dict[tuple[int, str], None] = field(default_factory=dict)
 
     def error(self, at: Place, why: str, at_key: bool = False, line: int | None = None) -> None:
-        """Add an error. A place that is not in the file has the line of what should hold it."""
+        """Add an error. If the place is not in the file, it gets the line of its parent."""
         if at and isinstance(at[-1], int) and at not in self.lines:
-            at = at[:-1]  # one value where a list may stand
+            at = at[:-1]  # one value in place of a list
         known, place = self.key_lines if at_key else self.lines, at
         while place and place not in known:
             place, known = place[:-1], self.lines
@@ -45,12 +45,12 @@ class Tree:
         self.errors[line or known.get(place, 1), f"{dotted(at)}: {why}".removeprefix(": ")] = None
 
     def told(self) -> list[str]:
-        """`file:line: key: why` of each error, by line."""
+        """Return `file:line: key: why` for each error, sorted by line."""
         return [f"{self.path}:{line}: {text}" for line, text in sorted(self.errors)]
 
 
 def dotted(at: Place) -> str:
-    """`studies.demo.cells[0].lr`; what is no plain name is quoted."""
+    """Return a place as `studies.demo.cells[0].lr`; keys that are no plain names are quoted."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{_plain(part)}" for part in at)
     return "".join(parts).removeprefix(".")
 
@@ -60,7 +60,7 @@ def _plain(key: str) -> str:
 
 
 def read(path: Path) -> Tree:
-    """The values of a YAML file. Raises UsageError if it cannot be read as one; lesser errors are in the tree."""
+    """Read a YAML file. Raises UsageError if it cannot be parsed; errors in single values are in the tree."""
     tree = Tree(path)
     stream = _events(path, _text(path))
     try:
@@ -76,7 +76,7 @@ def read(path: Path) -> Tree:
         problem = " ".join(str(error.problem or error.context).split())
         raise _broken(path, mark.line + 1 if mark else 1, f"not YAML: {problem[:200]}", "Correct the line.") from None
     except (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, AssertionError) as error:
-        # text that the YAML reader itself stumbles on, such as an escape beyond Unicode
+        # text that crashes the YAML parser, such as an escape beyond Unicode
         raise _broken(path, 1, f"not YAML ({type(error).__name__})", "Write plain names and numbers.") from None
     return tree
 
@@ -85,12 +85,12 @@ def _broken(path: Path, line: int, why: str, remedy: str) -> UsageError:
     return UsageError(f"{path}:{line}: {why}", remedy)
 
 
-# What both YAML versions print, without the marks that some readers take for an end of line.
+# All but the characters printable in both YAML versions, which exclude those that some parsers take for a newline.
 _ODD = re.compile("[^\n\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
 
 
 def _text(path: Path) -> str:
-    """The file as text of plain characters. Raises UsageError naming the line."""
+    """Return the text of the file. Raises UsageError naming the line of a character that is not allowed."""
     try:
         if path.exists() and not path.is_file():
             raise _broken(path, 1, "not a file", "Give a YAML file, for instance --config config.yaml.")
@@ -103,7 +103,7 @@ def _text(path: Path) -> str:
         ) from None
     if len(data) > MAX_BYTES:
         raise _broken(
-            path, 1, f"larger than {MAX_BYTES // 1024} kB", "A config names studies; data do not belong in it."
+            path, 1, f"larger than {MAX_BYTES // 1024} kB", "A config only defines studies; keep data elsewhere."
         )
     if data[:2] in (b"\xff\xfe", b"\xfe\xff") or b"\0" in data:
         raise _broken(
@@ -124,7 +124,7 @@ def _text(path: Path) -> str:
 
 
 def _events(path: Path, text: str) -> Iterator[Any]:
-    """The YAML events that carry values, one at a time, so that hostile nesting ends at once."""
+    """Yield the YAML events that carry values, lazily, so that hostile nesting is rejected at once."""
     yaml, depth = YAML(typ="safe", pure=True), 0
     yaml.version = (1, 1)
     for event in yaml.parse(text):
@@ -134,14 +134,14 @@ def _events(path: Path, text: str) -> Iterator[Any]:
         if isinstance(event, ev.MappingStartEvent | ev.SequenceStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                raise _broken(path, line, f"more than {MAX_DEPTH} levels deep", "No key needs that.")
+                raise _broken(path, line, f"more than {MAX_DEPTH} levels deep", "No key needs more.")
         depth -= isinstance(event, ev.MappingEndEvent | ev.SequenceEndEvent)
         if not isinstance(event, ev.StreamStartEvent | ev.StreamEndEvent | ev.DocumentStartEvent | ev.DocumentEndEvent):
             yield event
 
 
 def _value(tree: Tree, at: Place, event: Any, stream: Iterator[Any]) -> Any:
-    """The value that begins with `event`, its lines noted in the tree."""
+    """Return the value that begins with `event`, and store its lines in the tree."""
     tree.lines[at] = event.start_mark.line + 1
     if isinstance(event, ev.AliasEvent) or event.anchor is not None:
         tree.error(at, "anchors and aliases are not allowed; Write the value out.")
@@ -167,7 +167,7 @@ def _mapping(tree: Tree, at: Place, stream: Iterator[Any]) -> dict[str, Any]:
         key = _value(tree, (*at, getattr(event, "value", "?")), event, stream)
         if not isinstance(key, str):
             if len(tree.errors) == errors:
-                tree.error(at, "a key must be a name; Write a word.", line=line)
+                tree.error(at, "a key must be a name; Write a plain word.", line=line)
             _value(tree, (*at, "?"), next(stream), stream)
             continue
         if key in found:
@@ -183,7 +183,7 @@ def _mapping(tree: Tree, at: Place, stream: Iterator[Any]) -> dict[str, Any]:
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,40}([eE][-+][0-9]{1,4})?")
 _EXPONENT = re.compile(r"([-+]?)([0-9]*)\.?([0-9]*)[eE]([-+]?)([0-9]+)")
-_NO_TEXT = (  # plain scalars that are not what they seem: pattern, why
+_NO_TEXT = (  # ambiguous plain scalars: pattern, error
     (r"|~|null", "no value; Give one, or leave the key out."),
     (r"no|off|n", "`{}` is false in YAML 1.1; Did you mean none? For a switch write false, for a text use quotes."),
     (r"yes|on|y", "`{}` is true in YAML 1.1; For a switch write true, for a text use quotes."),
@@ -192,7 +192,7 @@ _NO_TEXT = (  # plain scalars that are not what they seem: pattern, why
     (r"\d{4}-\d\d?-\d\d?.*", "`{}` is a date in YAML; Write a number, or a text in quotes."),
     (
         r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.\d*)?",
-        "`{}` is a number to base 60 in YAML 1.1; Write a plain number, or use quotes.",
+        "`{}` is a base-60 number in YAML 1.1; Write a plain number, or use quotes.",
     ),
     (r"[-+]?0[xob]?[0-9a-f_]+", "`{}` is octal, hexadecimal or binary; Write it without the leading zero."),
     (r"[-+]?[\d_]*\.?[\d_]*", "`{}` is not written plainly; Write digits as in 1000 or 0.5, at most 18 of them."),
@@ -200,7 +200,7 @@ _NO_TEXT = (  # plain scalars that are not what they seem: pattern, why
 
 
 def _scalar(tree: Tree, at: Place, event: Any) -> Any:
-    """A string, int, float or bool; or REFUSED, with an error, where YAML 1.1 and 1.2 might differ."""
+    """Return a string, int, float or bool; REFUSED, with an error, if YAML 1.1 and 1.2 might differ."""
     text = event.value
     if event.style in ("'", '"', "|", ">"):
         return text
@@ -219,9 +219,7 @@ def _scalar(tree: Tree, at: Place, event: Any) -> Any:
         return REFUSED
     for pattern, why in _NO_TEXT:
         if re.fullmatch(pattern, text, re.IGNORECASE):
-            tree.error(
-                at, why.format(shown), at_key=not text and at in tree.key_lines
-            )  # nothing has no line of its own
+            tree.error(at, why.format(shown), at_key=not text and at in tree.key_lines)  # an empty value has no line
             return REFUSED
     if not (text[0].isalpha() or re.search(r"\s", text)):
         tree.error(at, f"`{shown}` is neither a name nor a number; Write a text in quotes.")
