@@ -1,1 +1,1 @@
-"""What the statistics conclude: printed against ours, batch norm against none, one reading against another."""
+"""Statistical comparisons: printed numbers and ours, batch norm and none, one reading and another."""

@@ -1,6 +1,4 @@
-"""Statistics on frames: the pooled deviation, and the verdict on every printed number. The rules and how often
-they err: docs/verdicts.md.
-"""
+"""The pooled deviation, and the verdict on each printed accuracy. Rules and error rates: docs/verdicts.md."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -22,32 +20,32 @@ MARGINS = {"mnist": 0.3}
 
 TINY = 1e-12  # variance of cells whose seeds agree to the last digit
 OUTLYING = 0.01
-"""Probability with which rows alike have one that is called outlying."""
+"""Probability that one of several rows with equal variance is called outlying."""
 
 POOL = ["model", "dataset"]
-"""Rows that agree in these share one deviation of a run; a frame may divide them further by a column `pool`."""
+"""Rows with equal values here share one deviation of a run; a column `pool` may divide them further."""
 
 EXACT = 9  # decimals: 49.6 - 48.6 is a margin of 1, not of 1.0000000000000014
 
 
 def each(frame: pd.DataFrame) -> Iterator[Any]:
-    """The rows of a frame as named tuples, whose fields have the type of what they hold."""
+    """Return the rows of a frame as named tuples; fields keep the types of their columns."""
     return iter(frame.itertuples(index=False))
 
 
 def tenths(values: Any) -> Any:
-    """Rounded to 0.1 as the thesis rounds: 11.35 is 11.4, though it is a little less in binary."""
+    """Round to 0.1 as the thesis rounds: 11.35 becomes 11.4, although its binary value is slightly lower."""
     return np.round(values + 1e-9, 1)
 
 
 def pooled_by(frame: pd.DataFrame) -> list[str]:
-    """The columns by which the deviation of one run is pooled: POOL, and `pool` where the frame has it."""
+    """Return the columns by which the deviation of a run is pooled: POOL, and `pool` if the frame has it."""
     return [*POOL, *(["pool"] if "pool" in frame else [])]
 
 
 def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
-    """One row per cell: model, dataset, norm, setting, reading, key, n, mean, std, diverged, broken, broken_seeds; and
-    pool, where `runs` has it.
+    """Return one row per cell: model, dataset, norm, setting, reading, key, n, mean, std, diverged, broken,
+    broken_seeds; and pool, if `runs` has it.
 
     `runs` has one row per cell and seed: those labels, test_accuracy (percent), outcome, broken. std is over
     the seeds (n - 1), NaN for one. A cell is broken if more than half its seeds are.
@@ -71,10 +69,10 @@ def cell_means(runs: pd.DataFrame) -> pd.DataFrame:
 
 
 def spreads(cells: pd.DataFrame) -> tuple[pd.DataFrame, float, int]:
-    """(s and freedom of each row of `cell_means`, by its index; both as pooled).
+    """Return (s and freedom of each row of `cell_means`, by its index; pooled s; pooled freedom).
 
-    s, the standard deviation of one run, is pooled over the unbroken rows with two seeds and more, but for those that
-    are `outlying`: they have their own, and tell nothing of the others. (NaN, 0) where there is nothing to pool.
+    s, the standard deviation of one run in points, is pooled over the unbroken rows with at least two seeds. Rows that
+    are `outlying` are left out and keep their own. The pooled values are (NaN, 0) if there is nothing to pool.
     """
     alive = cells[~cells["broken"].astype(bool) & (cells["n"] > 1)]
     variances, freedoms = alive["std"].to_numpy(dtype=float) ** 2, (alive["n"] - 1).to_numpy(dtype=float)
@@ -87,10 +85,10 @@ def spreads(cells: pd.DataFrame) -> tuple[pd.DataFrame, float, int]:
 
 
 def outlying(variances: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
-    """Which of these variances of cells are too large to be pooled with the others.
+    """Return a mask, (cells,), of the variances that are too large to be pooled with the others.
 
-    Cochran's test, as ISO 5725-2 pools: the largest against the others pooled, by the F distribution at OUTLYING over
-    their number, again and again until the largest is none. Two are too few to tell which is wrong.
+    Cochran's test, as in ISO 5725-2: compare the largest with the pooled rest by the F distribution, at level OUTLYING
+    divided by their number; repeat until the largest is no outlier. Of two, neither can be identified as the outlier.
     """
     apart = np.zeros(len(variances), dtype=bool)
     while (~apart).sum() > 2:
@@ -109,9 +107,10 @@ def _pooled(variances: np.ndarray, freedoms: np.ndarray) -> float:
 
 
 def half_width(s: float, freedom: int, n: int, error: float = 0.0) -> float:
-    """Half-width of the interval that holds one more run with probability LEVEL, given the mean of n runs.
+    """Return the half-width of the interval that holds one more run with probability LEVEL, given the mean of n runs.
 
-    error   standard error of that run's number in itself, as when few images were tested: known, not estimated
+    error   known standard error of that run's number itself, for instance because few images were tested
+    NaN without freedom or runs.
     """
     if not freedom or not n:
         return float("nan")
@@ -120,7 +119,7 @@ def half_width(s: float, freedom: int, n: int, error: float = 0.0) -> float:
 
 
 def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:
-    """The verdict on one number that was run; h is NaN where no spread is known."""
+    """Return the verdict on one number that was run; h is NaN if the spread is unknown."""
     if ours_broken and theirs_broken:
         return "broken as published"
     if ours_broken != theirs_broken:
@@ -139,19 +138,19 @@ def number_verdicts(
     margins: Mapping[str, float] | None = None,
     reading: str = "default",
 ) -> pd.DataFrame:
-    """One row per printed number, in the order of `published`.
+    """Return one row per printed number, in the order of `published`.
 
-    runs       as for `cell_means`; only rows of `reading` count, and of settings that are in `published`: so a number
-               has the same s whatever else a study holds
+    runs       as for `cell_means`; only rows of `reading` count, and of settings in `published`, so that s does not
+               depend on what else a study contains
     published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.printed.accuracy()`; may have
-               rounded (points that the printed number may be off by rounding) and standard_error (points, of
-               testing few images): both widen the margin, the second h too; and pool, which `runs` then has too
-    margins    points per data set, in place of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
+               rounded (rounding error of the printed number, points) and standard_error (points, from testing few
+               images): both widen the margin, the second also h; and pool, which `runs` then must have too
+    margins    points per data set, instead of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
 
     Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
     with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, broken_seeds,
-    diverged, published_broken, verdict. Where every cell that shares an s has one seed, all of them are undecided.
-    Raises UsageError if two cells claim one number (say, of two recipes).
+    diverged, published_broken, verdict. If every cell that shares an s has one seed, all of them are undecided.
+    Raises UsageError if two cells match one number (for instance, cells of two recipes).
     """
     margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
     cells = cell_means(runs[runs["reading"] == reading])
@@ -164,13 +163,13 @@ def number_verdicts(
 
 
 def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) -> list[dict[str, Any]]:
-    """A row for each of these printed numbers, whose cells share one deviation s."""
+    """Return a row for each of these printed numbers, whose cells share one deviation s."""
     each_cell, pooled, freedom = spreads(cells)
     single = bool((cells["n"] <= 1).all())
     own = cells.join(each_cell).set_index(["norm", "setting"])
     if not own.index.is_unique:
         twice = cells[cells.duplicated(["norm", "setting"], keep=False)]["key"].tolist()
-        raise UsageError(f"cells {', '.join(twice)}: claim one place in a table", "Select one with --where key=...")
+        raise UsageError(f"cells {', '.join(twice)}: match the same table entry", "Select one with --where key=...")
     rows = []
     for at, number in printed.iterrows():
         error = float(number.get("standard_error", 0.0))
@@ -189,7 +188,7 @@ def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) ->
 def _verdict(
     printed: float, cell: pd.Series | None, row: dict, width: Callable[..., float], single: bool
 ) -> dict[str, Any]:
-    """The columns of one number that depend on its own cell (None: not run); `width` gives h from the seeds."""
+    """Return the columns of one number that depend on its own cell (None: not run); `width` gives h for n seeds."""
     if cell is None:
         empty = dict.fromkeys(("mean", "std", "h", "difference"), float("nan"))
         return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
@@ -204,7 +203,7 @@ def _verdict(
 
 
 def counts(verdicts: pd.DataFrame) -> pd.DataFrame:
-    """How many numbers have each verdict, by model and data set: one row each, one column per verdict."""
+    """Count the verdicts: one row per model and data set, one column per verdict."""
     table = pd.crosstab([verdicts["model"], verdicts["dataset"]], verdicts["verdict"])
     order = list(dict.fromkeys(zip(verdicts["model"], verdicts["dataset"], strict=True)))
     return table.reindex(

@@ -1,6 +1,4 @@
-"""The effect of batch norm, test accuracy with it less that without, as the thesis prints it and as we find it. The
-rule: docs/verdicts.md.
-"""
+"""The effect of batch norm (test accuracy with it minus without), printed and our own. The rule: docs/verdicts.md."""
 
 import numpy as np
 import pandas as pd
@@ -16,11 +14,11 @@ COLUMNS = [
 
 
 def effects(numbers: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, one row per pair of printed numbers of which both norms have runs, in the order of `numbers`.
+    """Return COLUMNS, one row per pair of printed numbers for which both norms have runs, in the order of `numbers`.
 
     numbers   printed numbers with their verdicts: SLOT, published, mean, n, h, broken (`accuracies.number_verdicts`)
 
-    `published` and `own` are in points, batch norm less vanilla; `own` is the difference of the means over n_none and
+    `published` and `own` are in points, batch norm minus vanilla; `own` is the difference of the means over n_none and
     n_batch seeds. `published_broken`: one of the two printed networks is broken; `broken`: one of ours is; `learns`:
     none of the four is. `h` is the half-width of the interval that holds the difference of one more pair of runs with
     probability 95 %, t s √((1 + 1/n_none) + (1 + 1/n_batch)), with the s of the two numbers; NaN where no spread is
@@ -52,7 +50,7 @@ def asked(cells: pd.DataFrame, published: pd.DataFrame) -> bool:
 
 
 def conclusion(table: pd.DataFrame) -> str:
-    """What `effects` shows, in a few sentences."""
+    """Summarize `effects` in a few sentences."""
     alive, broken = table[table["learns"]], table["published_broken"] & table["broken"]
     known, n = alive[alive["h"].notna()], len(alive)
     sentences = []

@@ -1,4 +1,4 @@
-"""Two cells side by side: the difference of their test accuracy, paired by seed, with its interval."""
+"""The difference in test accuracy between two cells, paired by seed, with its interval."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +14,11 @@ LEVEL = 0.95
 
 
 def compare(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
-    """The test accuracy of cell B less that of cell A, in points, over the seeds that both have.
+    """Return the test accuracy of cell B minus that of cell A, in points, over the seeds that both have.
 
-    Gives a and b (names), seeds, accuracy_a and accuracy_b (percent, by seed), difference (mean), low and high (95 %
-    interval of the mean, paired t; None for one seed), sure (whether zero is outside it) and text. Cells of one seed
-    share data order and initial weights, so pairing takes out what these two give to both.
+    Keys: a and b (names), seeds, accuracy_a and accuracy_b (percent, by seed), difference (mean), low and high (95 %
+    interval of the mean, paired t; None for one seed), sure (True if zero is outside it) and text. Runs with the same
+    seed share data order and initial weights; pairing removes their common effect.
     Raises DataError if they have no seed in common.
     """
     of_a, of_b = ({r.seed: r.test_accuracy for r in records} for records in (a, b))
@@ -27,7 +27,7 @@ def compare(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
     if not seeds:
         raise DataError(
             f"{names[0]} and {names[1]}: no seed in common ({_listed(of_a)}; {_listed(of_b)})",
-            f"Train one that both lack: bnstudy train {names[1]}:{min(of_a)}",
+            f"Train a common seed: bnstudy train {names[1]}:{min(of_a)}",
         )
     differences = np.array([of_b[s] - of_a[s] for s in seeds])
     low, high = interval(differences)
@@ -41,7 +41,7 @@ def compare(a: Sequence[Record], b: Sequence[Record]) -> dict[str, Any]:
 
 
 def interval(differences: np.ndarray) -> tuple[float | None, float | None]:
-    """95 % interval of the mean difference by Student's t; (None, None) for one seed."""
+    """Return the 95 % interval of the mean difference by Student's t; (None, None) for one seed."""
     n = len(differences)
     if n < 2:
         return None, None
@@ -52,7 +52,7 @@ def interval(differences: np.ndarray) -> tuple[float | None, float | None]:
 def _told(found: Mapping[str, Any]) -> str:
     difference = f"B − A: {found['difference']:+.2f} points of test accuracy".replace("-", "−")
     if found["low"] is None:
-        return f"{difference} in one seed ({found['seeds'][0]}): nothing can be said of its spread."
+        return f"{difference} in one seed ({found['seeds'][0]}): its spread is unknown."
     limits = f"{found['low']:+.2f} to {found['high']:+.2f}".replace("-", "−")
     sure = "so B differs from A" if found["sure"] else "so no difference is shown"
     return f"{difference} over {len(found['seeds'])} seeds, 95 % interval {limits}, {sure}."

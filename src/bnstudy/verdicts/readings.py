@@ -1,4 +1,4 @@
-"""Which reading of the thesis comes closest to its printed numbers: differences of mean absolute deviation."""
+"""Which reading of the thesis is closest to its printed numbers, by mean absolute deviation."""
 
 import numpy as np
 import pandas as pd
@@ -13,24 +13,24 @@ NUMBER_COLUMNS = [
 ]  # fmt: skip
 CLOSER, FARTHER, UNDECIDED = "closer", "farther", "undecided"
 UNREAD = ("default", "adhoc", "reduced")
-"""Values of `reading` that are no reading beside the default."""
+"""Values of `reading` that are not alternatives to the default."""
 
 LEVEL = 0.95
 """Probability that all intervals of a table hold together (Bonferroni)."""
 
 
 def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """COLUMNS, one row per reading beside the default, nearest to the printed numbers first.
+    """Return COLUMNS, one row per reading other than the default, closest to the printed numbers first.
 
     runs        SLOT, reading, key, seed, test_accuracy (percent), one row per run
     published   SLOT, published (percent)
 
     A reading is compared on the printed numbers for which both it and the default have a cell. `moved` is its accuracy
-    less the default's, in points. `deviation` and `default` are their mean absolute deviations from the printed
-    numbers, and `difference` is the first less the second: below zero is closer. `nearer` counts the numbers for which
-    the reading is closer, `seeds` is the fewest that one of its cells has. `half_width` is that of the interval around
-    the difference, after Welch and Satterthwaite, because cells do not spread alike; all intervals of a table hold
-    together with probability LEVEL. It is NaN, and the verdict `undecided`, if a cell has one seed.
+    minus the default's, in points. `deviation` and `default` are their mean absolute deviations from the printed
+    numbers, and `difference` is the first minus the second: negative is closer. `nearer` counts the numbers for which
+    the reading is closer; `seeds` is the lowest number of seeds of its cells. `half_width` is that of the interval
+    around the difference, after Welch and Satterthwaite, because variances differ between cells; all intervals of a
+    table hold together with probability LEVEL. It is NaN, and the verdict `undecided`, if a cell has one seed.
     """
     both = compared(runs, published)
     if both.empty:
@@ -41,7 +41,7 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
-    """A row per reading and printed number for which both it and the default have a cell.
+    """Return a row per reading and printed number for which both it and the default have a cell.
 
     SLOT, reading, `accuracy` (percent), `off` (mean absolute deviation from the printed number, points), `variance` of
     that deviation over seeds, and `n` seeds; those of the default have the suffix `_default`.
@@ -57,15 +57,15 @@ def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_number(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """NUMBER_COLUMNS: what each printed number is under the default and under each reading beside it.
+    """Return NUMBER_COLUMNS: each printed number under the default and under each other reading.
 
     numbers   printed numbers with the verdicts of the default reading (see `accuracies.number_verdicts`)
-    runs      as for `stats.cell_means`
+    runs      as for `accuracies.cell_means`
 
-    One row per number and reading, in the order of `numbers`, the nearest reading first: `verdict` is the default's,
-    `default` and `own` are the means of either (percent) over `default_n` and `n` seeds, `default_within` and `within`
-    are true if they are no farther from the printed number than the margin. Nothing is tested here: of many readings
-    one may come near by chance.
+    One row per number and reading, in the order of `numbers`, the closest reading first. `verdict` is the default's;
+    `default` and `own` are the means of the default and the reading (percent) over `default_n` and `n` seeds;
+    `default_within` and `within` are True if they differ from the printed number by at most the margin. This is no
+    test: of many readings one may be close by chance.
     """
     judged = numbers.rename(columns={"mean": "default", "n": "default_n"})
     judged = judged.assign(number=range(len(judged)))[judged["default_n"] > 0]
@@ -91,8 +91,8 @@ def _row(reading: str, numbers: pd.DataFrame, tail: float) -> dict[str, object]:
 
 
 def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
-    """Half-width of the interval around a sum of independent means with these squared standard errors, each estimated
-    with this freedom (Satterthwaite); `tail` is the probability beyond either end."""
+    """Return the half-width of the interval around a sum of independent means, from their squared standard errors and
+    degrees of freedom (Satterthwaite); `tail` is the probability beyond either end."""
     total = errors.sum()
     if np.isnan(total) or not total:  # a mean of one seed; or all seeds agree to the last digit
         return float(total)
@@ -100,14 +100,14 @@ def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
 
 
 def verdict(difference: float, half_width: float) -> str:
-    """closer or farther if the interval excludes zero; undecided if it does not, or if no spread is known."""
+    """Return closer or farther if the interval excludes zero; undecided if it does not, or if the spread is unknown."""
     if np.isnan(half_width) or abs(difference) <= half_width:
         return UNDECIDED
     return CLOSER if difference < 0 else FARTHER
 
 
 def conclusion(table: pd.DataFrame) -> str:
-    """What `closeness` shows, in a sentence or two."""
+    """Summarize `closeness` in a sentence or two."""
     closer = table[table["verdict"] == CLOSER]
     farther = int((table["verdict"] == FARTHER).sum())
     if closer.empty:
@@ -123,5 +123,5 @@ def conclusion(table: pd.DataFrame) -> str:
 
 
 def signed(value: float) -> str:
-    """+0.12, −0.12 or 0.00."""
+    """Format as +0.12, −0.12 or 0.00."""
     return f"{round(value, 2) or 0.0:+.2f}".replace("-", "−").replace("+0.00", "0.00")
