@@ -1,8 +1,8 @@
-"""The numbers printed in the thesis, as data, in this project's words.
+"""The numbers printed in the thesis, as data, in this project's terms.
 
-Vanilla is the norm `none` and BN is `batch`; a setting is a row of `labels.SETTINGS`. `section` is the part
-of the thesis that discusses the row. Bold print is not kept: in table B.2, CIFAR100 at the low learning
-rate, it contradicts the numbers.
+Vanilla is the norm `none`, BN is `batch`; a setting is a row of `labels.SETTINGS`. `section` is the part of the thesis
+that discusses the row. Bold type is not recorded: in table B.2, CIFAR100 at the low learning rate, it contradicts the
+numbers.
 """
 
 from functools import cache
@@ -11,11 +11,14 @@ from importlib.resources import files
 import pandas as pd
 
 CONSTANT_GUESS = {"mnist": (9.8, 11.35), "svhn": (19.6,), "cifar10": (10.0,), "cifar100": (1.0,)}
-"""Percent of the test images that have one class: digit 0 or 1 of MNIST, digit 1 of SVHN, any class of CIFAR."""
+"""Percent of the test images in one class: digit 0 or 1 of MNIST, digit 1 of SVHN, any class of CIFAR."""
 
 
 def accuracy() -> pd.DataFrame:
-    """Tables B.1 and B.2, 144 rows: model, dataset, norm, setting, published (test accuracy, percent), section."""
+    """Return tables B.1 and B.2, 144 rows.
+
+    Columns: model, dataset, norm, setting, published (test accuracy, percent), section.
+    """
     rows = pd.concat([_read("b1"), _read("b2")], ignore_index=True)
     return rows.rename(columns={"accuracy": "published"})[
         ["model", "dataset", "norm", "setting", "published", "section"]
@@ -23,22 +26,22 @@ def accuracy() -> pd.DataFrame:
 
 
 def seconds() -> pd.DataFrame:
-    """Tables B.3 and B.4, 96 rows: model, dataset, norm, batch_size, published (seconds per epoch)."""
+    """Return tables B.3 and B.4, 96 rows: model, dataset, norm, batch_size, published (seconds per epoch)."""
     return pd.concat([_read("b3"), _read("b4")], ignore_index=True).rename(columns={"seconds": "published"})
 
 
 def mean_overhead() -> pd.DataFrame:
-    """The overhead of batch norm per epoch, mean over data sets, 12 rows: model, batch_size, published (percent).
+    """Return the mean overhead of batch norm per epoch over data sets, 12 rows: model, batch_size, published (percent).
 
-    These are the printed values (7.1.6, 7.2.6); from the rounded seconds one gets up to 3.2 points less or more.
+    These are the printed values (7.1.6, 7.2.6); recomputing them from the rounded seconds gives up to 3.2 points less
+    or more.
     """
     return _read("mean_overhead").rename(columns={"percent": "published"})
 
 
 def is_chance(value: float, dataset: str) -> bool:
-    """Whether a printed accuracy (percent) is that of a constant guess: within 1 point of one class's share.
-
-    False for a data set the thesis does not have.
+    """Return True if a printed accuracy (percent) is that of a constant guess: within 1 point of a share in
+    CONSTANT_GUESS. False for data sets that the thesis does not use.
     """
     return any(abs(value - share) <= 1 for share in CONSTANT_GUESS.get(dataset, ()))
 
