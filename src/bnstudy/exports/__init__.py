@@ -1,6 +1,6 @@
-"""Results in the formats of other programs: frames and tables as CSV, frames as Parquet, tables as LaTeX, TensorBoard.
+"""Export results: frames and tables as CSV, frames as Parquet, tables as LaTeX, runs for TensorBoard.
 
-Everything written here can be written again; what is kept are the records.
+Everything written here can be rebuilt from the records.
 """
 
 import io
@@ -20,24 +20,24 @@ GRAINS = (*frames.KEPT, "timings")
 
 
 def write_csv(results: Results, margins: Margins, folder: Path) -> list[Path]:
-    """Every frame, and the tidy content of every table of the study."""
+    """Write every frame, and the tidy content of every table of the study; return the paths."""
     contents = {name: frames.for_spreadsheets(_frame(results, name)) for name in GRAINS}
     contents |= {f"table_{one.stem}": one.content for one in _tables(results, margins)}
     return [_put(folder / f"{name}.csv", _csv(frame)) for name, frame in contents.items()]
 
 
 def write_parquet(results: Results, margins: Margins, folder: Path) -> list[Path]:
-    """Every frame, with its types."""
+    """Write every frame, with its column types; return the paths."""
     return [_put(folder / f"{name}.parquet", _parquet(_frame(results, name))) for name in GRAINS]
 
 
 def write_latex(results: Results, margins: Margins, folder: Path) -> list[Path]:
-    """Every table of the study, as a `table` environment (needs booktabs; P.1 to P.3 longtable and array too)."""
+    """Write every table of the study as LaTeX; return the paths. (LaTeX packages: booktabs, longtable, array.)"""
     return [_put(folder / f"{one.stem}.tex", one.texts()["tex"].encode()) for one in _tables(results, margins)]
 
 
 def write_tensorboard(results: Results, margins: Margins, folder: Path) -> list[Path]:
-    """An event file per run. Raises UsageError without the package tensorboard."""
+    """Write an event file per run; return their folders. Raises UsageError if tensorboard is not installed."""
     from bnstudy.exports import tensorboard
 
     return tensorboard.write(results, folder)
@@ -49,7 +49,7 @@ FORMATS: dict[str, Callable[[Results, Margins, Path], list[Path]]] = {
     "latex": write_latex,
     "tensorboard": write_tensorboard,
 }
-"""Name -> what writes it into a folder: (results, margins of the verdicts, folder) to the paths."""
+"""Name of a format -> its writer: takes (results, margins of the verdicts, folder), returns the paths."""
 
 
 def _frame(results: Results, name: str) -> pd.DataFrame:
@@ -57,7 +57,8 @@ def _frame(results: Results, name: str) -> pd.DataFrame:
 
 
 def _tables(results: Results, margins: Margins) -> list[tables.Shown | practicals.Listed]:
-    """The tables that the study asks for, or has timings for, and those of the course reports if it has their cells."""
+    """Return the tables of the thesis for which the study plans cells or has timings, and those of the course reports
+    if it has their cells."""
     plan = tables.planned(results.study.trained, results.study.seeds)
     thesis = [one for one in tables.shown(plan, results.runs, results.timings, margins) if one.planned]
     return [*thesis, *practicals.shown(plan, results.runs, margins)]

@@ -18,14 +18,14 @@ def load(
     seeds: str | int | Sequence[int] | None = None,
     say: Say = console.say,
 ) -> Results:
-    """The frames of a study, built now from its own records and, for runs without one, from published runs.
+    """Return the frames of a study, built now from own records and, for runs without one, from published runs.
 
     config   the file of studies; the one shipped with bnstudy if there is no config.yaml
     results  the folder of records; default BNSTUDY_RESULTS, else ./results
     where    only cells that meet all of these `key=value` conditions
     seeds    a count, or the seeds themselves
-    say      called with a line for each result that does not verify; without another one, its run is missing
-    Raises UsageError on an unknown study or condition, DataError if published files cannot be read.
+    say      called with a line for each result that does not verify; its run is missing unless it is also published
+    Raises UsageError for an unknown study or condition, DataError if published files cannot be read.
     """
     from bnstudy.studies.config import load as read
 

@@ -1,4 +1,4 @@
-"""Runs as TensorBoard reads them: a folder per run, with its curves and its layers' gradients and activations."""
+"""Runs in TensorBoard's format: a folder per run, with its curves and its layers' gradients and activations."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -22,9 +22,9 @@ LAYERS = {"gradient": "weight_grad.mean_abs", "activation": "activation.std", "z
 
 
 def write(results: Results, folder: Path) -> list[Path]:
-    """An event file for each run in `<folder>/<name>/seed_<seed>`, in place of earlier ones; the folders.
+    """Write an event file for each run to `<folder>/<name>/seed_<seed>`, replacing earlier ones; return the folders.
 
-    Steps are epochs, times those of training. Raises UsageError without the package tensorboard.
+    Steps are epochs, wall times those of training. Raises UsageError if tensorboard is not installed.
     """
     optional.need("tensorboard", "tensorboard", "--format tensorboard")
     from torch.utils.tensorboard import SummaryWriter
@@ -49,7 +49,7 @@ def _by_run(frame: pd.DataFrame) -> dict[Any, pd.DataFrame]:
 
 
 def _times(started: str, epochs: pd.DataFrame) -> dict[int, float]:
-    """Epoch -> seconds since 1970, as if the run had been trained in one go."""
+    """Return epoch -> seconds since 1970, as if the run had been trained without interruption."""
     began = datetime.fromisoformat(started).timestamp() if started else 0.0
     return dict(zip(epochs["epoch"], began + epochs["seconds"].fillna(0.0).cumsum(), strict=True))
 
