@@ -1,4 +1,4 @@
-"""The checkable sentences of the thesis: each a predicate with a verdict (rules: docs/claims.md)."""
+"""The checkable sentences of the thesis, each with predicates and a verdict (rules: docs/claims.md)."""
 
 from bnstudy.claims.catalogue import Claim
 from bnstudy.claims.listing import judged, measure, reading_of, rows

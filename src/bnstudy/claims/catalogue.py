@@ -1,7 +1,7 @@
-"""Claims as data, read from CSV files, and the decorators that give each its predicate.
+"""Claims as data, read from CSV files, and the decorators that register their predicates.
 
-A predicate's name begins with its claim's id: `m27` is part of M27, and so is `m27_slower`. A claim holds if
-all its parts hold. Its docstring says what is computed; the section is in the catalogue.
+A predicate's name begins with its claim's id: `m27` and `m27_slower` are parts of M27. A claim holds if all its parts
+hold. A predicate's docstring states what is computed and is shown on the page; the section is in the catalogue.
 """
 
 import csv
@@ -24,7 +24,7 @@ PRINTED = (ACCURACY, TIMING)
 
 @dataclass(frozen=True)
 class Part:
-    """One condition of a claim, and the kind of evidence that it is judged on."""
+    """One condition of a claim, and the kind of evidence for judging it."""
 
     kind: str
     predicate: Predicate
@@ -40,10 +40,11 @@ class Claim:
     """A checkable sentence of the thesis.
 
     priority    1 (main) to 3 (side remark)
-    title       what it says, in this project's words
-    places      the models and data sets it speaks of; empty if it speaks of no training
+    title       the claim in this project's terms
+    places      the models and data sets it is about; empty if it is not about training
     figures     figures and tables that show it, such as 7.16 or B.1
-    published   what tables B.1 to B.4 say, yes, no or not in tables; what a report's own numbers say, or not printed
+    published   whether tables B.1 to B.4 support it: yes, no or not in tables; for a course report's claim, whether
+                the report's own numbers do: yes, no or not printed
     """
 
     id: str
@@ -73,7 +74,7 @@ def _decorator(kind: str) -> Callable[[Predicate], Predicate]:
 
 accuracy = _decorator(ACCURACY)
 validation = _decorator(VALIDATION)
-"""Put above `accuracy`: the same condition, also on the best validation accuracy."""
+"""Placed above `accuracy`: requires the same condition of the best validation accuracy too."""
 timing = _decorator(TIMING)
 curve = _decorator(CURVE)
 statistics = _decorator(STATISTICS)
@@ -82,7 +83,7 @@ layer = _decorator(LAYER)
 
 
 def claims_of(file: str, places_of: Callable[[dict[str, str]], tuple[Any, ...]]) -> dict[str, Claim]:
-    """id -> claim, in the order of a CSV file beside this module. The modules of its predicates must be imported.
+    """Return id -> claim, in the order of a CSV file next to this module. Its predicates must have been imported.
 
     Raises KeyError on a claim without a predicate.
     """

@@ -1,4 +1,4 @@
-"""What predicates of curves and layer statistics read: the histories of one seed.
+"""Evidence for the predicates of curves and layer statistics: the histories of one seed.
 
 Epochs count from 1. A loss or gradient that is NaN counts as infinite: the network has diverged.
 Gradients are mean absolute values per step over all weight entries (layers weighted by size; no biases, gamma,
@@ -17,14 +17,14 @@ from bnstudy.results.publication.kept import EVERY_EPOCH_TO
 from bnstudy.verdicts.mean_gradient import mean_gradient
 
 FIRST = LAST = 3
-"""Epochs that count as the first and as the last of a training."""
+"""Number of epochs that count as the first, and as the last, of a training."""
 
 EARLY = 10
-"""Epochs within which a peak is an early one: the thesis sees the loss jump near epoch 5 (7.1.2)."""
+"""Number of epochs in which a peak counts as early: in the thesis the loss jumps near epoch 5 (7.1.2)."""
 
 
 class Source(Protocol):
-    """Where histories come from. Both raise KeyError where a run is not there."""
+    """A source of histories. Both methods raise KeyError if the run is missing."""
 
     def epochs(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
         """The epoch columns of a record, from epoch 0; also first_batch_loss (one value)."""
@@ -36,7 +36,7 @@ class Source(Protocol):
 
 
 def _measured(measure: Callable[..., Any]) -> Callable[..., float]:
-    """Keeps every number that a predicate asks for, to be shown as its evidence, with the column it is of."""
+    """Record every number that a predicate reads, with its column, to show it as evidence."""
 
     @wraps(measure)
     def kept(self: "History", model: str, setting: str, dataset: str, norm: str, *more: Any) -> float:
@@ -49,7 +49,7 @@ def _measured(measure: Callable[..., Any]) -> Callable[..., float]:
 
 
 class History:
-    """The trained runs of one seed at the `places` to judge; accessors raise NotGiven where a run is missing."""
+    """The trained runs of one seed at the `places` to judge; accessors raise NotGiven if a run is missing."""
 
     def __init__(
         self, places: Collection[Place], source: Source, seed: int, seconds: Mapping[Any, float] | None = None
@@ -63,11 +63,11 @@ class History:
         return tuple(dict.fromkeys(dataset for _, dataset in self.places))
 
     def only(self, *names: str) -> tuple[str, ...]:
-        """Those of the named data sets that are to be judged. Raises NotGiven if there are none."""
+        """Return those of the named data sets that are judged. Raises NotGiven if there are none."""
         return some(dataset for dataset in self.datasets if dataset in names)
 
     def check_learning(self, slots: Iterable[Slot]) -> None:
-        """Raises NotGiven where a run ends as a constant guess: its gradients are not those of a training."""
+        """Raise NotGiven if a run ends as a constant guess: its gradients are not those of a network that learns."""
         for model, setting, dataset, norm in slots:
             if not betters_chance(self.accuracies(model, setting, dataset, norm)[-1], dataset):
                 raise NotGiven((model, dataset))
@@ -93,7 +93,7 @@ class History:
         return _infinite(mean_gradient(layers["weight_grad.mean_abs"], layers["size"]))
 
     def hidden(self, *at: str) -> np.ndarray:
-        """A layer column (model, setting, dataset, norm, column), (epochs, layers), without the output layer.
+        """Return a layer column (model, setting, dataset, norm, column) without the output layer: (epochs, layers).
 
         Raises NotGiven also if it was not measured."""
         model, setting, dataset, norm, column = at
@@ -102,7 +102,7 @@ class History:
             raise NotGiven((model, dataset))
         return values
 
-    # single numbers, kept as evidence
+    # single numbers, recorded as evidence
 
     @_measured
     def first_batch_loss(self, *slot: str) -> float:
@@ -122,7 +122,7 @@ class History:
 
     @_measured
     def early_accuracy(self, model: str, setting: str, dataset: str, norm: str, epochs: int) -> float:
-        """The best validation accuracy of the first so many epochs, percent."""
+        """Return the best validation accuracy of the first `epochs` epochs, percent."""
         return self.accuracies(model, setting, dataset, norm)[:epochs].max()
 
     @_measured
@@ -139,8 +139,9 @@ class History:
 
     @_measured
     def epochs_to(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
-        """Epochs until this validation accuracy is reached, linear between epochs, from 0 % before training, so that no
-        untrained network has a start; infinite if it never is, or if the run never betters a constant guess."""
+        """Return the epochs until this validation accuracy is reached, interpolated linearly. Untrained networks count
+        as 0 %, so that none has a head start. Infinity if the level is never reached, or if the run never beats a
+        constant guess."""
         accuracies = self.accuracies(model, setting, dataset, norm)
         if not betters_chance(accuracies.max(), dataset):
             return np.inf
@@ -148,12 +149,12 @@ class History:
 
     @_measured
     def epochs_to_loss(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
-        """Epochs until the training loss is down to `level`, linear between epochs; infinite if it never is."""
+        """Return the epochs until the training loss falls to `level`, interpolated linearly; infinity if never."""
         return _reached(-np.append(np.inf, self.loss(model, setting, dataset, norm)), -level)
 
     @_measured
     def drop_at_cuts(self, *slot: str) -> float:
-        """How much more of itself the loss loses in the epoch after a cut of the rate than in the epoch before it,
+        """Return the relative fall of the loss in the epoch after a cut of the rate minus that in the epoch before it,
         mean over cuts; 0 if the rate was never cut."""
         loss, rate = self.loss(*slot), self._epochs(*slot, "lr")[1:]
         fall = np.append(0.0, 1 - loss[1:] / np.maximum(loss[:-1], 1e-12)) if np.isfinite(loss).all() else loss * 0
@@ -162,24 +163,24 @@ class History:
 
     @_measured
     def early_loss_fall(self, *slot: str) -> float:
-        """By how many nats two epochs lower the loss of the untrained network."""
+        """Return the fall of the loss over the first two epochs, nats."""
         loss = self.data_loss(*slot)
         return loss[0] - loss[min(2, len(loss) - 1)]
 
     @_measured
     def epochs_to_flat(self, *slot: str) -> float:
-        """Epochs until 95 % of the whole fall of the loss is done, linear between epochs."""
+        """Return the epochs until 95 % of the whole fall of the loss, interpolated linearly."""
         loss = self.data_loss(*slot)
         return _reached(-loss, 0.95 * (loss[0] - loss.min()) - loss[0])
 
     @_measured
     def loss_jumps(self, *slot: str) -> float:
-        """Standard deviation of the change of loss from epoch to epoch."""
+        """Return the standard deviation of the change of loss from epoch to epoch, nats."""
         return _spread(np.diff(self.loss(*slot)))
 
     @_measured
     def accuracy_jumps(self, *slot: str) -> float:
-        """Standard deviation of the change of validation accuracy from epoch to epoch."""
+        """Return the standard deviation of the change of validation accuracy from epoch to epoch, points."""
         return _spread(np.diff(self.accuracies(*slot)))
 
     @_measured
@@ -188,7 +189,7 @@ class History:
 
     @_measured
     def peak_gradient(self, *slot: str) -> float:
-        """The highest of the first EARLY epochs."""
+        """Return the largest gradient of the first EARLY epochs."""
         return self.gradient(*slot)[:EARLY].max()
 
     @_measured
@@ -201,26 +202,26 @@ class History:
 
     @_measured
     def gradient_fall(self, *slot: str) -> float:
-        """Gradient of the first epochs over that of the last."""
+        """Return the gradient of the first epochs divided by that of the last."""
         gradient = self.gradient(*slot)
         return gradient[:FIRST].mean() / max(gradient[-LAST:].mean(), 1e-30)
 
     @_measured
     def gradient_variation(self, model: str, setting: str, dataset: str, norm: str, after: int = 0) -> float:
-        """Standard deviation over mean of the gradient, over the epochs after epoch `after`; infinite if it is."""
+        """Return standard deviation over mean of the gradient after epoch `after`; infinity if one is not finite."""
         gradient = self.gradient(model, setting, dataset, norm)[after:]
         finite = gradient.size and np.isfinite(gradient).all()
         return _spread(gradient) / max(gradient.mean(), 1e-30) if finite else np.inf
 
     @_measured
     def peak_epoch(self, *slot: str) -> float:
-        """The epoch of the largest gradient."""
+        """Return the epoch of the largest gradient."""
         return 1 + int(self.gradient(*slot).argmax())
 
     @_measured
     def gradient_follows_loss(self, *slot: str) -> float:
-        """Correlation of the changes of loss and of gradient from epoch to epoch, over the epochs of which each has its
-        layers published; 0 where either is constant."""
+        """Return the correlation of the changes of loss and of gradient from epoch to epoch, over the initial epochs
+        whose layers are all published; 0 if either is constant."""
         loss, gradient = (np.diff(curve(*slot)[:EVERY_EPOCH_TO]) for curve in (self.loss, self.gradient))
         if len(loss) < 2 or not _spread(loss) or not _spread(gradient) or not self._finite(*slot):
             return 0.0
@@ -228,29 +229,29 @@ class History:
 
     @_measured
     def early_layers_gradient(self, *slot: str) -> float:
-        """Mean absolute gradient of the first half of the hidden layers, over all epochs."""
+        """Return the mean absolute gradient of the first half of the hidden layers, over all epochs."""
         values = _infinite(self._layers(*slot)["weight_grad.mean_abs"][:, :-1].astype(float))
         return float(values[:, : max(1, values.shape[1] // 2)].mean())
 
     @_measured
     def saturated(self, *slot: str) -> float:
-        """Share of sigmoid outputs within 0.05 of 0 or 1, mean over hidden layers and epochs."""
+        """Return the share of sigmoid outputs within 0.05 of 0 or 1, mean over hidden layers and epochs."""
         return float(np.nanmean(self.hidden(*slot, "saturated_share")))
 
     @_measured
     def dead(self, *slot: str) -> float:
-        """Share of hidden units that answer no image of a fixed batch, after the last epoch, mean over layers."""
+        """Return the share of hidden units inactive on a whole fixed batch after the last epoch, mean over layers."""
         return float(np.nanmean(self.hidden(*slot, "dead_share")[-1]))
 
     @_measured
     def trend_with_depth(self, model: str, setting: str, dataset: str, norm: str, column: str) -> float:
-        """Spearman's correlation of a layer column after the last epoch with the layer's place."""
+        """Return Spearman's correlation of a layer column after the last epoch with depth; 0 if it is constant."""
         last = self.hidden(model, setting, dataset, norm, column)[-1]
         found: Any = stats.spearmanr(np.arange(len(last)), last) if np.ptp(last) else None
         return found.statistic if found else 0.0
 
     def seconds(self, model: str, batch_size: int, dataset: str, norm: str) -> float:
-        """Seconds per epoch, of the timing study."""
+        """Return seconds per epoch in the timing study. Raises NotGiven if they were not measured."""
         if (at := (model, batch_size, dataset, norm)) not in self._seconds:
             raise NotGiven((model, dataset))
         self.used[("seconds", *at)] = self._seconds[at]
@@ -260,7 +261,7 @@ class History:
         return bool(np.isfinite(self.loss(*slot)).all() and np.isfinite(self.gradient(*slot)).all())
 
     def _epochs(self, *at: str) -> np.ndarray:
-        """An epoch column: model, setting, dataset, norm, column."""
+        """Return the epoch column at (model, setting, dataset, norm, column)."""
         model, setting, dataset, norm, column = at
         try:
             return self._source.epochs((model, setting, dataset, norm), self._seed)[column]
@@ -285,8 +286,8 @@ def _spread(values: np.ndarray) -> float:
 
 
 def _reached(values: np.ndarray, level: float) -> float:
-    """Where a rising curve, of one value per epoch from 0, first has `level` after epoch 0: linear between epochs, for
-    on MNIST whole epochs are ties; infinite if nowhere."""
+    """Return the epoch after 0 at which a curve (one value per epoch from 0) first reaches `level`; infinity if never.
+    Interpolated linearly, because whole epochs would tie on MNIST."""
     above = np.flatnonzero(values[1:] >= level)
     if not above.size:
         return np.inf

@@ -1,6 +1,6 @@
-"""What predicates of accuracies and epoch times read: one value per cell, or an array of redraws of it.
+"""Evidence for the predicates of accuracies and epoch times: one value per cell, or an array of redraws of it.
 
-Values count as the tables print them, rounded to 0.1: so a tie is possible, and `>=` counts it where `>` does not.
+Accuracies are rounded to 0.1 as in the printed tables, so ties are possible: `>=` includes them, `>` does not.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,11 +20,11 @@ Timed = tuple[str, int, str, str]
 class Evidence:
     """Accuracies in percent and epoch times in seconds, by cell; `places` are the models and data sets to judge.
 
-    broken     whether a cell answers one class, whatever its accuracy
+    broken     True for broken cells, whatever their accuracy
     overheads  printed mean overheads in percent by model and batch size; None: computed from the seconds
-    machines   what a model's seconds were measured by and on
-    exact      whether numbers that a sentence quotes are compared exactly, as with printed values
-    Every accessor raises NotGiven where a value is missing, and remembers in `used` what was asked for.
+    machines   the engine and machine that a model's seconds were measured with
+    exact      True to compare numbers quoted in a sentence exactly, as for printed values
+    Every accessor raises NotGiven if a value is missing, and records in `used` what was read.
     """
 
     def __init__(
@@ -52,21 +52,21 @@ class Evidence:
         return tuple(dict.fromkeys(dataset for _, dataset in self.places))
 
     def on(self, model: str) -> tuple[str, ...]:
-        """The data sets to judge this model on. Raises NotGiven if there are none."""
+        """Return the data sets to judge this model on. Raises NotGiven if there are none."""
         return some(dataset for m, dataset in self.places if m == model)
 
     def all_on(self, model: str) -> tuple[str, ...]:
-        """The data sets of the thesis, for means over them. Raises NotGiven if this model is not judged on each."""
+        """Return the thesis's data sets, for means over them. Raises NotGiven unless this model is judged on all."""
         if len(found := self.on(model)) < len(THESIS_DATASETS):
             raise NotGiven
         return found
 
     def only(self, *names: str) -> tuple[str, ...]:
-        """Those of the named data sets that are to be judged. Raises NotGiven if there are none."""
+        """Return those of the named data sets that are judged. Raises NotGiven if there are none."""
         return some(dataset for dataset in self.datasets if dataset in names)
 
     def accuracy(self, model: str, setting: str, dataset: str, norm: str) -> Any:
-        """Mean accuracy of a cell, percent, rounded to 0.1."""
+        """Return the mean accuracy of a cell, percent, rounded to 0.1."""
         slot = (model, setting, dataset, norm)
         return tenths(self._get(self._accuracies, slot, (model, dataset)))
 
@@ -77,15 +77,15 @@ class Evidence:
         return self.accuracy(model, setting, dataset, "batch")
 
     def gap(self, model: str, setting: str, dataset: str) -> Any:
-        """Batch norm minus vanilla, points, rounded to 0.1."""
+        """Return batch norm minus vanilla, points, rounded to 0.1."""
         return np.round(self.normed(model, setting, dataset) - self.vanilla(model, setting, dataset), 1)
 
     def change(self, model: str, before: str, after: str, dataset: str, norm: str) -> Any:
-        """Accuracy in setting `after` minus that in `before`, points, rounded to 0.1."""
+        """Return accuracy in setting `after` minus that in `before`, points, rounded to 0.1."""
         return np.round(self.accuracy(model, after, dataset, norm) - self.accuracy(model, before, dataset, norm), 1)
 
     def is_chance(self, model: str, setting: str, dataset: str, norm: str) -> Any:
-        """Whether a cell makes a constant guess: it is broken, or within 1 point of the share of one class."""
+        """Return True if a cell makes a constant guess: it is broken, or within 1 point of the share of one class."""
         accuracy = self.accuracy(model, setting, dataset, norm)
         return chance(accuracy, dataset) | self._broken.get((model, setting, dataset, norm), False)
 
@@ -93,22 +93,22 @@ class Evidence:
         return no(self.is_chance(model, setting, dataset, norm))
 
     def seconds(self, model: str, batch_size: int, dataset: str, norm: str) -> Any:
-        """Seconds per epoch."""
+        """Return seconds per epoch."""
         return self._get(self._seconds, (model, batch_size, dataset, norm), (model, dataset))
 
     def check_one_machine(self) -> None:
-        """Raises NotGiven where the models were timed by different engines or on different machines."""
+        """Raise NotGiven if the models were timed with different engines or on different machines."""
         if len(set(self._machines.values())) > 1:
             raise NotGiven
 
     def added_seconds(self, model: str, batch_size: int) -> Any:
-        """Seconds that batch norm adds to an epoch, mean over the thesis's data sets."""
+        """Return the seconds that batch norm adds to an epoch, mean over the thesis's data sets."""
         both = [[self.seconds(model, batch_size, d, norm) for norm in NORMS] for d in self.all_on(model)]
         return mean(batch - none for none, batch in both)
 
     def mean_overhead(self, model: str, batch_size: int, datasets: Collection[str] = ()) -> Any:
-        """Percent that batch norm adds to an epoch, mean over these data sets (by default all of the thesis), rounded
-        to 0.1 (7.1.6, 7.2.6)."""
+        """Return the percent that batch norm adds to an epoch, mean over these data sets (by default the thesis's),
+        rounded to 0.1 (7.1.6, 7.2.6)."""
         if self._overheads is not None:
             return self._get(self._overheads, (model, batch_size), None)
         datasets = datasets or self.all_on(model)
@@ -116,7 +116,7 @@ class Evidence:
         return np.round(mean(100 * (batch / none - 1) for none, batch in both), 1)
 
     def quoted(self, value: Any, number: float, tolerance: float) -> Any:
-        """Whether `value` is the quoted `number`: exactly on printed values, within `tolerance` on our own."""
+        """Return True if `value` is the quoted `number`: exactly for printed values, within `tolerance` for our own."""
         return np.abs(np.round(value - number, 6)) <= (0 if self.exact else tolerance)
 
     def _get(self, values: Mapping[Any, Any], at: Any, place: Place | None) -> Any:
@@ -127,7 +127,7 @@ class Evidence:
 
 
 def of_print(places: Collection[Place]) -> Evidence:
-    """The evidence of tables B.1 to B.4 and of the printed mean overheads."""
+    """Return the evidence of tables B.1 to B.4 and of the printed mean overheads."""
     accuracies, times, overheads = printed.accuracy(), printed.seconds(), printed.mean_overhead()
     slots = zip(*(accuracies[name] for name in ("model", "setting", "dataset", "norm")), strict=True)
     timed = zip(*(times[name] for name in ("model", "batch_size", "dataset", "norm")), strict=True)

@@ -23,45 +23,45 @@ from bnstudy.design.labels import NORMS, THESIS_DATASETS
 from bnstudy.results.frames import Frames
 
 SHOWN = 8
-"""Numbers at most in an evidence text; all are in the evidence's `parts`."""
+"""Most numbers in an evidence text; all of them are in the evidence's `parts`."""
 
 
 def rows(
     frames: Frames | None = None, timings: pd.DataFrame | None = None, reading: str = "default"
 ) -> list[dict[str, Any]]:
-    """One row per claim, fit for JSON: id, priority, section, kind, title, state, verdict, published, evidence and
+    """Return one JSON-ready row per claim: id, priority, section, kind, title, state, verdict, published, evidence and
     figures.
 
-    frames    of a study; None: only claims that need no training are judged
+    frames    frames of a study; None: only claims that need no training are judged
     timings   `timing.TIMING_COLUMNS`; None: not timed
     reading   which cells are judged (see `reading_of`)
     `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
-    or not run; `published` what tables B.1 to B.4 say: yes, no, not in tables. `evidence` has `text`, `places` (judged
-    model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
+    or not run; `published`, whether tables B.1 to B.4 support it: yes, no, not in tables. `evidence` has `text`,
+    `places` (judged model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
     """
     return [row(claim, found, published_support(claim)) for claim, found in judged(measure(frames, timings, reading))]
 
 
 def reading_of(plan: pd.DataFrame) -> str:
-    """The cells of a study (see `tables.planned`) that claims are judged on: the full protocol's, or the reduced ones
-    where it has no others."""
+    """Return the reading that claims are judged on in a study (see `tables.planned`): `reduced` if it has reduced cells
+    but none of the full protocol, else `default`."""
     known = set(plan.loc[plan["dataset"].isin(THESIS_DATASETS), "reading"])
     return "reduced" if "reduced" in known and "default" not in known else "default"
 
 
 def measure(frames: Frames | None, timings: pd.DataFrame | None = None, reading: str = "default") -> Measured | None:
-    """What these frames have to say; None if there is neither a run nor a timing in them."""
+    """Prepare these frames for the predicates; None if they hold neither runs nor timings."""
     untimed = timings is None or timings.empty
     return None if frames is None or (frames.runs.empty and untimed) else Measured(frames, timings, reading)
 
 
 def judged(measured: Measured | None) -> list[tuple[Claim, ClaimVerdict]]:
-    """Every claim with its verdict, in the order of the catalogue."""
+    """Return every claim with its verdict, in the order of the catalogue."""
     return [(claim, verdict(claim, measured)) for claim in registry().values()]
 
 
 def row(claim: Claim, found: ClaimVerdict, published: str) -> dict[str, Any]:
-    """A claim with its verdict, as `rows` describes it; `published`: what the printed numbers say of it."""
+    """Return a claim with its verdict as a row of `rows`; `published`: whether the printed numbers support it."""
     return {
         "id": claim.id,
         "priority": claim.priority,
@@ -77,7 +77,7 @@ def row(claim: Claim, found: ClaimVerdict, published: str) -> dict[str, Any]:
 
 
 def evidence(found: ClaimVerdict) -> dict[str, Any]:
-    """The evidence of a verdict as plain values: a text, and every number that was asked for."""
+    """Return the evidence of a verdict as plain values: a text, and every number that was read."""
     return {
         "text": "; ".join(_sentence(part) for part in found.parts),
         "places": [" ".join(place) for place in found.places],
@@ -105,7 +105,7 @@ def _sentence(part: PartVerdict) -> str:
 
 
 def true_in(part: PartVerdict) -> str:
-    """In how many redraws, or for which seeds, the predicate is true; of single seeds, that they have no redraws."""
+    """Format in how many redraws, or for how many seeds, the predicate is true."""
     if "redraws" in part.true_in:
         share = part.true_in["redraws"]
         if part.verdict != decide(share):
@@ -120,7 +120,7 @@ def true_in(part: PartVerdict) -> str:
 
 
 def numbers(part: PartVerdict) -> list[str]:
-    """The numbers in words; of an accuracy or a time, vanilla and batch norm together where norms are told apart."""
+    """Format the numbers; accuracies and times pair vanilla with batch norm if they are given by norm."""
     if "redraws" not in part.true_in or all(len(at) == 1 for at in part.numbers):
         never = {at: "never" if str(at[0]).startswith("epochs") else "inf" for at in part.numbers}
         return [f"{_label(at)} {_number(value, never[at])}" for at, value in part.numbers.items()]
@@ -151,7 +151,7 @@ def _number(value: Any, infinite: str = "inf") -> str:
 
 
 def _plain(value: Any) -> Any:
-    """A number or list that JSON can hold: what is not finite becomes text."""
+    """Return a number or list that JSON can represent: values that are not finite become text."""
     if isinstance(value, list):
         return [_plain(v) for v in value]
     return float(value) if np.isfinite(value) else str(value)

@@ -1,4 +1,4 @@
-"""Frames -> what evidence is built from: means with their standard errors, redraws of them, histories by seed."""
+"""Build the evidence from frames: means with standard errors, redraws of them, histories by seed."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ from bnstudy.verdicts.accuracies import SLOT, cell_means, each, pooled_by, sprea
 
 REDRAWS = 10_000
 STREAM = 2016
-"""Seed of all redraws; each cell has a stream of its own, so a verdict does not depend on which others are asked."""
+"""Seed of all redraws. Each cell has its own stream, so a verdict does not depend on which others are computed."""
 
 TIMED_EPOCHS = 5
-"""Epochs that a timing has at least."""
+"""Minimum number of epochs of a timing."""
 
 EXTRAS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "exponential": ({"schedule": "exponential"}, ("lr", "decay_rate")),
@@ -37,15 +37,15 @@ EXTRAS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "lr_high_weight_decay": ({"lr": 0.1, "penalty": "l2", "penalty_strength": 5e-4}, ()),
     "lr_high_clip": ({"lr": 0.1}, ("grad_clip",)),
 }
-"""Cells that no table holds: name -> (axis fields that must have these values, axis fields that may have any)."""
+"""Cells outside the tables: name -> (axis fields that must have these values, axis fields that may have any)."""
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A measured mean. `error` is its standard error; NaN if it is not known.
+    """A measured mean of n runs. `error` is its standard error; NaN if unknown.
 
-    broken   whether the cell is broken: more than half its seeds are
-    freedom  degrees of freedom of the error; infinite: it is known
+    broken   True if the cell is broken: more than half its seeds are
+    freedom  degrees of freedom of the error; infinite if it is known exactly
     seeds    (accuracy, broken) of each seed, if the seeds disagree about being broken; else empty
     """
 
@@ -62,11 +62,11 @@ class Mean:
 
 
 def redraws(at: Any, of: Mean) -> tuple[np.ndarray, Any]:
-    """REDRAWS of a mean, and whether the cell is broken in each.
+    """Return REDRAWS of a mean, and in which of them the cell is broken (an array, or one value for all).
 
-    From Student's t with the error's degrees of freedom, around the mean and scaled by the error; all equal to the mean
-    if the error is 0 or not known. Where seeds disagree about being broken, no such distribution has them: they
-    themselves are drawn anew, with replacement.
+    Drawn from Student's t with the error's degrees of freedom, around the mean and scaled by the error; all equal to
+    the mean if the error is 0 or unknown. If some seeds are broken and others not, that distribution does not fit: the
+    seeds are resampled with replacement.
     """
     stream = np.random.default_rng([STREAM, crc32(repr(at).encode())])
     if of.seeds and of.known:
@@ -77,7 +77,7 @@ def redraws(at: Any, of: Mean) -> tuple[np.ndarray, Any]:
 
 
 def extra(row: Mapping[str, Any]) -> str | None:
-    """The name in EXTRAS of a run that is no row of the tables, from its fields; None if it has none."""
+    """Return the name in EXTRAS of a run outside the tables, from its fields; None if it has none."""
     varied = {f: row[f] for f in axes() if not pd.isna(row[f]) and plain(row[f]) != plain(FIELDS[f].default)}
     for name, (required, free) in EXTRAS.items():
         if {f: v for f, v in varied.items() if f not in free or f in required} == required:
@@ -86,12 +86,11 @@ def extra(row: Mapping[str, Any]) -> str | None:
 
 
 def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, Mean]:
-    """Mean accuracy of each cell with the error of that mean.
+    """Return the mean accuracy of each cell with the error of that mean.
 
-    The deviation of one run is pooled over the cells of the same model and data set in which no seed is broken; if
-    `runs` has a column `pool`, over those that share it too. One that spreads too much for the others has its own.
-    A cell with a broken seed has its own instead: 0 if all its seeds answer alike, not known for one seed. If no cell
-    of those that are pooled has two seeds, no deviation is known.
+    The deviation of one run is pooled over the cells of the same model and data set (and column `pool`, if `runs` has
+    it) in which no seed is broken. Outlying cells and cells with a broken seed keep their own; it is 0 if all seeds
+    answer alike, and unknown for one seed. If no pooled cell has two seeds, the pooled deviation is unknown.
     Of several cells with one name in EXTRAS, the one with the best mean counts.
     """
     pool = pooled_by(runs)
@@ -111,13 +110,13 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
 
 
 def _seeds(runs: pd.DataFrame, key: str) -> tuple[tuple[float, bool], ...]:
-    """Accuracy and brokenness of each seed of a cell."""
+    """Return (accuracy, broken) of each seed of a cell."""
     own = runs[runs["key"] == key]
     return tuple(zip(own["test_accuracy"].astype(float), own["broken"].astype(bool), strict=True))
 
 
 def timings(frame: pd.DataFrame | None) -> tuple[dict[Timed, Mean], dict[str, Machine]]:
-    """Seconds per epoch with validation (7.1.6), of each model on one machine, and which these are (see `machines`).
+    """Return seconds per epoch with validation (7.1.6), each model on one machine, and these machines (see `machines`).
 
     frame   `timing.TIMING_COLUMNS`: model, dataset, norm, batch_size, engine, device, kind, median_seconds, iqr; may
             have `epochs`, the number of timed epochs, and `hardware`, `threads` and `torch`
@@ -152,8 +151,8 @@ class Measured:
         self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
 
     def _missing(self, rows: pd.DataFrame) -> Iterator[Slot]:
-        """Where a seed is missing of a cell that is judged, or of one in whose place no other is. A cell of no table is
-        known by its other seeds."""
+        """Yield the slots in which a seed is missing, unless another cell of the slot is judged. A cell outside the
+        tables is identified by its other seeds."""
         cells = {row.key: (row.model, row.setting, row.dataset, row.norm) for row in each(self.runs)}
         judged = set(cells.values())
         for row in each(rows):
@@ -167,17 +166,17 @@ class Measured:
 
     @cached_property
     def validation(self) -> dict[Slot, Mean]:
-        """The best validation accuracy of each run, averaged over seeds."""
+        """Mean over seeds of each run's best validation accuracy."""
         epochs = self._frames.epochs
         best = epochs[epochs["epoch"] > 0].groupby(["key", "seed"])["validation_accuracy"].max()
         return accuracies(self.runs.join(best.rename("best"), on=["key", "seed"]), "best")
 
     def means(self, kind: str) -> Mapping[Any, Mean]:
-        """Every mean of this kind: accuracy, validation accuracy or timing."""
+        """Return every mean of this kind: accuracy, validation accuracy or timing."""
         return self.timings if kind == TIMING else self.test if kind == ACCURACY else self.validation
 
     def draws(self, kind: str) -> tuple[dict[Any, np.ndarray], dict[Any, Any]]:
-        """Redraws of every mean of this kind, and where it is broken."""
+        """Return redraws of every mean of this kind, and in which of them its cell is broken."""
         if kind not in self._draws:
             drawn = {at: redraws((kind, at), mean) for at, mean in self.means(kind).items()}
             self._draws[kind] = ({at: d[0] for at, d in drawn.items()}, {at: d[1] for at, d in drawn.items()})
@@ -188,18 +187,18 @@ class Measured:
         return Histories(self.runs, self._frames.epochs, self._frames.layers)
 
     def evidence(self, kind: str, places: Collection[Place]) -> Any:
-        """What a predicate of this kind reads: redraws of every mean."""
+        """Return the evidence for a predicate of this kind: redraws of every mean."""
         if kind == TIMING:
             return Evidence(places, seconds=self.draws(TIMING)[0], machines=self.machines)
         accuracies, broken = self.draws(kind)
         return Evidence(places, accuracies, broken=broken)
 
     def history(self, places: Collection[Place], seed: int) -> Any:
-        """What a predicate of curves reads of one seed."""
+        """Return the evidence of one seed for a predicate of curves."""
         return History(places, self.histories, seed, {at: mean.value for at, mean in self.timings.items()})
 
     def lacks(self, asked: Iterable[Any]) -> bool:
-        """Whether any cell of what was asked for lacks a seed."""
+        """Return True if any cell that was read lacks a seed."""
         return bool({at[-4:] for at in asked} & self.missing)
 
 
@@ -241,8 +240,8 @@ class Histories:
 
 
 def _every_epoch(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """A layer column (epochs, layers) for each epoch from 1: linear between the epochs that are published, of own
-    records too, for a verdict must not depend on where a record comes from."""
+    """Return a layer column, (epochs, layers), at each epoch from 1, interpolated linearly between the epochs that are
+    published. Own records are reduced to those epochs too, so that a verdict does not depend on a record's origin."""
     last = int(epochs[-1])
     kept = np.isin(epochs, kept_epochs(last))
     layers = values[kept].astype(float).T
@@ -250,6 +249,6 @@ def _every_epoch(epochs: np.ndarray, values: np.ndarray) -> np.ndarray:
 
 
 def _rows(frame: pd.DataFrame) -> dict[tuple[str, int], np.ndarray]:
-    """Where the rows of each run stand; they are in the order of epochs and layers."""
+    """Return the row positions of each run, in the order of epochs and layers."""
     groups: dict[Any, Any] = frame.groupby(["key", "seed"], sort=False, observed=True).indices
     return {(str(key), int(seed)): at for (key, seed), at in groups.items()}

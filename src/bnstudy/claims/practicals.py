@@ -1,6 +1,6 @@
-"""The claims of the three course reports (practicals.csv): the rules of the thesis's claims, on the reports' rows.
+"""The claims of the three course reports (practicals.csv), judged by the rules of the thesis's claims.
 
-They are none of the thesis's 120 claims and have a registry of their own.
+They are not among the thesis's 120 claims and have a separate registry.
 """
 
 from collections.abc import Collection, Iterable
@@ -20,7 +20,7 @@ from bnstudy.results.frames import Frames
 
 @cache
 def registry() -> dict[str, Claim]:
-    """id -> claim, in the order of practicals.csv. Its places are the groups of rows that it compares."""
+    """Return id -> claim, in the order of practicals.csv. A claim's places are the groups of rows that it compares."""
     return claims_of("practicals.csv", lambda row: tuple(tuple(group.split("/")) for group in row["rows"].split()))
 
 
@@ -53,13 +53,13 @@ class MeasuredRows(Measured):
 
 
 def judged(frames: Frames) -> list[tuple[Claim, ClaimVerdict]]:
-    """Every claim of the reports with its verdict, in the order of practicals.csv."""
+    """Return every claim of the reports with its verdict, in the order of practicals.csv."""
     measured = MeasuredRows(frames)
     return [(claim, verdict(claim, measured if len(measured.runs) else None)) for claim in registry().values()]
 
 
 def rows(frames: Frames) -> list[dict[str, Any]]:
-    """One row per claim, with the keys of `claims.rows`; `published` is what the reports' own numbers say."""
+    """Return one row per claim, keyed as in `claims.rows`; `published`: whether the reports' numbers support it."""
     found = [listing.row(claim, one, claim.published) for claim, one in judged(frames)]
     for row in found:
         row["evidence"]["datasets_present"] = [DATASET] if row["evidence"]["places"] else []

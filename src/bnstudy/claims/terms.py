@@ -1,6 +1,6 @@
-"""The words predicates are written in. They work on numbers and, element by element, on arrays of redraws.
+"""The vocabulary of predicates. It works on numbers and, elementwise, on arrays of redraws.
 
-Python's `and`, `not` and `all` take no arrays: write `&`, `no(...)` and `every(...)`.
+Python's `and`, `not` and `all` do not work on arrays: write `&`, `no(...)` and `every(...)`.
 """
 
 from collections.abc import Iterable
@@ -14,7 +14,7 @@ from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.printed import CONSTANT_GUESS
 
 Slot = tuple[str, str, str, str]
-"""model, setting, dataset, norm: one cell, as the tables address it."""
+"""model, setting, dataset, norm: the address of a cell in the tables."""
 
 Place = tuple[str, str]
 """model, dataset: a column of the tables."""
@@ -25,7 +25,7 @@ DIGITS, OBJECTS = THESIS_DATASETS[:2], THESIS_DATASETS[2:]
 
 
 class NotGiven(Exception):
-    """The evidence lacks what a predicate asks for: at `place`, or (None) altogether."""
+    """The evidence lacks what a predicate reads: at `place`, or at all places if None."""
 
     def __init__(self, place: Place | None = None):
         super().__init__(place)
@@ -33,7 +33,7 @@ class NotGiven(Exception):
 
 
 def some(values: Iterable[Any]) -> tuple[Any, ...]:
-    """All of them. Raises NotGiven if there are none."""
+    """Return all values. Raises NotGiven if there are none."""
     found = tuple(values)
     if not found:
         raise NotGiven
@@ -41,12 +41,12 @@ def some(values: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def of_size(size: int) -> str:
-    """The setting with this batch size; 64 is the baseline's (6.2)."""
+    """Return the setting with this batch size; 64 is the baseline's (6.2)."""
     return "relu" if size == 64 else f"batch_{size}"
 
 
 def every(conditions: Iterable[Any]) -> Any:
-    """Whether all hold; true of none."""
+    """Return True if all conditions hold, or if there are none."""
     result: Any = np.True_
     for condition in conditions:
         result = result & condition
@@ -58,7 +58,7 @@ def no(condition: Any) -> Any:
 
 
 def count(conditions: Iterable[Any]) -> Any:
-    """How many hold."""
+    """Return how many conditions hold."""
     return sum(np.asarray(condition).astype(int) for condition in conditions)
 
 
@@ -75,8 +75,8 @@ def highest(values: Iterable[Any]) -> Any:
 
 
 def weakest(values: Iterable[Any]) -> Any:
-    """The one that is most often, over redraws, at or below 0. What is said of some value is asked of it: of many alike
-    another one is low in each redraw, so that some one nearly always is."""
+    """Return the value that is at or below 0 in most redraws. "At least one value is at or below 0" is judged on it
+    alone: of many similar values nearly every redraw has some low one."""
     return min(_broadcast(values), key=lambda value: (np.mean(value > 0), np.mean(value)))
 
 
@@ -85,13 +85,13 @@ def _broadcast(values: Iterable[Any]) -> list[Any]:
 
 
 def falling(values: Iterable[Any]) -> Any:
-    """Whether each is below the one before."""
+    """Return True if each value is below the one before."""
     found = list(values)
     return every(later < earlier for earlier, later in pairwise(found))
 
 
 def rising(values: Iterable[Any]) -> Any:
-    """Whether each is above the one before."""
+    """Return True if each value is above the one before."""
     return falling([-value for value in values])
 
 
@@ -101,7 +101,7 @@ def never_rising(values: Iterable[Any]) -> Any:
 
 
 def rank_correlation(values: Iterable[Any]) -> Any:
-    """Spearman's correlation of the values with their order; 0 if they are all equal."""
+    """Return Spearman's correlation of the values with their order; 0 if they are all equal."""
     ranks = stats.rankdata(np.stack(_broadcast(values)), axis=0)
     centred, order = ranks - ranks.mean(axis=0), np.arange(len(ranks)) - (len(ranks) - 1) / 2
     spread = np.sqrt((centred**2).sum(axis=0) * (order**2).sum())
@@ -109,17 +109,17 @@ def rank_correlation(values: Iterable[Any]) -> Any:
 
 
 def chance(accuracy: Any, dataset: str) -> Any:
-    """Whether this is the accuracy (percent) of a constant guess: within 1 point of the share of one class."""
+    """Return True if this accuracy (percent) is that of a constant guess: within 1 point of the share of one class."""
     shares = CONSTANT_GUESS.get(dataset, ())
     return no(every(np.abs(np.round(accuracy - share, 6)) > 1 for share in shares))
 
 
 def betters_chance(accuracy: Any, dataset: str) -> Any:
-    """Whether this accuracy (percent), of any part of the data, is over one and a half times the best constant guess's:
-    of 500 validation images a class may have that much more by chance."""
+    """Return True if an accuracy (percent, on any part of the data) exceeds 1.5 times that of the best constant guess:
+    among 500 validation images a class may be that much more frequent by chance."""
     return accuracy > 1.5 * max(CONSTANT_GUESS.get(dataset, ()), default=-np.inf)
 
 
 def within_factor(factor: float, first: Any, second: Any) -> Any:
-    """Whether two numbers above 0 differ by at most this factor."""
+    """Return True if two positive numbers differ by at most this factor."""
     return (first <= factor * second) & (second <= factor * first)

@@ -10,7 +10,7 @@ from bnstudy.design.labels import THESIS_DATASETS
 
 @cache
 def registry() -> dict[str, Claim]:
-    """id -> claim, in the order of the catalogue."""
+    """Return id -> claim, in the order of the catalogue."""
     return claims_of("catalogue.csv", _places)
 
 

@@ -1,6 +1,6 @@
-"""From predicates to verdicts: what the measured runs say of each claim, and what the printed tables say.
+"""The verdict on each claim, from measured runs and from the printed tables.
 
-The rules, and how often they err: docs/claims.md.
+The rules and their error rates: docs/claims.md.
 """
 
 from collections import Counter
@@ -25,11 +25,11 @@ ENOUGH_SEEDS = 3
 
 @dataclass(frozen=True)
 class PartVerdict:
-    """What the evidence says of one part of a claim.
+    """The verdict on one part of a claim.
 
     places    the models and data sets it was judged on
-    true_in   of redraws: {"redraws": share in which it is true}; per seed: {seed: true or not}
-    numbers   what the predicate asked for: cell means, or one value per seed
+    true_in   judged on redraws: {"redraws": share in which it is true}; per seed: {seed: True or False}
+    numbers   what the predicate read: cell means, or one value per seed
     """
 
     kind: str
@@ -50,7 +50,7 @@ class ClaimVerdict:
 
     @property
     def places(self) -> tuple[Place, ...]:
-        """The models and data sets that every judged part had."""
+        """The models and data sets on which every judged part was judged."""
         judged = [part.places for part in self.parts if part.verdict != NOT_RUN]
         return tuple(p for p in judged[0] if all(p in places for places in judged)) if judged else ()
 
@@ -58,7 +58,7 @@ class ClaimVerdict:
 def published_support(
     claim: Claim, numbers: Callable[[Collection[Any]], Any] = of_print, silent: str = NOT_IN_TABLES
 ) -> str:
-    """What printed numbers say: yes, no, or `silent`. Parts that need curves count as not given.
+    """Return whether printed numbers support the claim: yes, no, or `silent`. Parts that need curves are ignored.
 
     numbers   the evidence of the source, by default tables B.1 to B.4
     """
@@ -71,7 +71,7 @@ def published_support(
 
 
 def verdict(claim: Claim, measured: Measured | None) -> ClaimVerdict:
-    """What the measured runs say of a claim; without any, only claims that need no training are judged."""
+    """Return the verdict of the measured runs; without any, only claims that need no training are judged."""
     parts = tuple(_part(claim, part, measured) for part in claim.parts)
     combined = together([part.verdict for part in parts])
     if combined == NOT_RUN:
@@ -80,7 +80,7 @@ def verdict(claim: Claim, measured: Measured | None) -> ClaimVerdict:
 
 
 def together(verdicts: Collection[str]) -> str:
-    """The verdict of a claim with these parts: all must hold; one that fails is enough to fail."""
+    """Return the verdict of a claim from those of its parts: it holds if all hold and fails if one fails."""
     if all(v == NOT_RUN for v in verdicts):
         return NOT_RUN
     if FAILS in verdicts:
@@ -89,7 +89,7 @@ def together(verdicts: Collection[str]) -> str:
 
 
 def decide(share: float) -> str:
-    """The verdict on a predicate that is true in this share of redraws."""
+    """Return the verdict on a predicate that is true in this share of redraws."""
     return HOLDS if share >= SURE else FAILS if share <= 1 - SURE + 1e-12 else UNDECIDED
 
 
@@ -118,7 +118,7 @@ def _computed(part: Part) -> PartVerdict:
 
 
 def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
-    """Redraw every cell mean with its standard error and see how often the predicate is true."""
+    """Judge a part by the share of redraws of the cell means in which its predicate is true."""
     means = measured.means(part.kind)
     found = _on_what_is_there(part.predicate, claim.places, lambda places: measured.evidence(part.kind, places))
     if found is None:
@@ -131,7 +131,7 @@ def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
 
 
 def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
-    """Ask the predicate of each seed that has all the runs it needs."""
+    """Judge a part by its predicate on each seed that has all the runs it needs."""
 
     def ask(seed: int, places: Collection[Place]):
         return _on_what_is_there(part.predicate, places, lambda p: measured.history(p, seed))
@@ -149,19 +149,19 @@ def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
             numbers.setdefault(at, []).append(value)
     decided = unanimous(list(answers.values()))
     if decided == HOLDS and not all(answer for answer, _ in first.values()):
-        decided = UNDECIDED  # a seed speaks against it at a place that too few seeds have
+        decided = UNDECIDED  # a seed contradicts it at a place that too few seeds have
     return PartVerdict(part.kind, part.check, decided, places, answers, numbers)
 
 
 def unanimous(answers: Collection[bool]) -> str:
-    """The verdict on a predicate with these answers, one per seed."""
+    """Return the verdict on a predicate with these answers, one per seed."""
     if len(answers) < ENOUGH_SEEDS or len(set(answers)) > 1:
         return UNDECIDED
     return HOLDS if all(answers) else FAILS
 
 
 def _common(of_seeds: Collection[tuple[Place, ...]]) -> tuple[Place, ...]:
-    """The places to judge: those that at least three seeds have, or, if there are none, that most have."""
+    """Return the places to judge: those that at least ENOUGH_SEEDS seeds have; if none, those that most have."""
     seeds = Counter(place for places in of_seeds for place in places)
     needed = min(ENOUGH_SEEDS, max(seeds.values(), default=0))
     return tuple(place for place, count in seeds.items() if count >= needed)
@@ -170,7 +170,7 @@ def _common(of_seeds: Collection[tuple[Place, ...]]) -> tuple[Place, ...]:
 def _on_what_is_there(
     predicate: Predicate, places: Collection[Place], evidence: Callable[[Collection[Place]], Any]
 ) -> tuple[Any, Any] | None:
-    """The predicate's answer on those of the places that have all it asks for, and its evidence; None if none has."""
+    """Return the predicate's answer, and its evidence, on the places that have all it reads; None if none has."""
     places = tuple(places)
     while places:
         ev = evidence(places)
@@ -182,7 +182,7 @@ def _on_what_is_there(
 
 
 def _without(places: tuple[Place, ...], lacking: Place | None) -> tuple[Place, ...]:
-    """The places less the one that lacks something; a place of another model takes its data set with it."""
+    """Return the places without the lacking one; if that is a place of another model, without its data set."""
     if lacking is None:
         return ()
     if lacking in places:

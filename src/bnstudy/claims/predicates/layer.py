@@ -33,7 +33,7 @@ def g25(ev: dict[str, float]):
 
 
 def _drawn() -> tuple[Any, Any, Any]:
-    """x (64, 20), W (10, 20), b (10,)."""
+    """Return random x (64, 20), W (10, 20) and b (10,)."""
     stream = torch.Generator().manual_seed(0)
     return tuple(torch.randn(*shape, generator=stream, dtype=torch.float64) for shape in ((64, 20), (10, 20), (10,)))  # type: ignore[return-value]
 
@@ -44,7 +44,7 @@ def _normalized(x: Any, weight: Any, bias: Any = None) -> Any:
 
 
 def _gradients(x: Any, weight: Any) -> tuple[Any, Any]:
-    """Of x and of the weights, for a loss that weighs the outputs unequally."""
+    """Return the gradients of x and of the weights, for a loss that weights the outputs unequally."""
     x, weight = (values.clone().requires_grad_() for values in (x, weight))
     outputs = _normalized(x, weight)
     slopes = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).reshape(outputs.shape)

@@ -82,7 +82,7 @@ def k31(ev: History):
 
 
 def _reaches(ev: History, setting: str, dataset: str, norm: str) -> float:
-    """Epochs to 95 % of the baseline's best validation accuracy."""
+    """Return the epochs to 95 % of the baseline's best validation accuracy."""
     return ev.epochs_to("cnn", setting, dataset, norm, CONVERGED * ev.best_accuracy("cnn", "relu", dataset, norm))
 
 
