@@ -1,6 +1,6 @@
-"""The figures of chapters 2, 3 and 6 that software can compute: real iterates, real layers, real samples.
+"""The figures of chapters 2, 3 and 6 that can be computed: real iterates, real layers, real samples.
 
-Only data: `render` draws them. Importing this imports neither matplotlib nor torch.
+This module only lists them; `render` draws them. Importing it imports neither matplotlib nor torch.
 """
 
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ class Background:
     """A figure of the thesis that shows no result.
 
     id        its number in the thesis
-    topic     the file of this folder that draws it, with `function`
-    seen      what is to be seen in it
+    topic     the module of this package whose `function` draws it
+    seen      what it shows
     wide      True if it has several panels
-    table     the function in that file that gives the plotted data; empty if there is none
+    table     the function of that module that returns the plotted data; empty if there is none
     of_data   True if it shows images of the data sets on this machine
     """
 
@@ -94,6 +94,6 @@ _LAYERS = (
 )  # fmt: skip
 
 LAYERS: dict[str, Background] = {one.id: one for one in _LAYERS}
-"""Measurements of section 3.3 that the thesis has no figure of."""
+"""Measurements for section 3.3, of which the thesis has no figure."""
 
 COMPUTED: dict[str, Background] = REGISTRY | LAYERS

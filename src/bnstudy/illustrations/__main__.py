@@ -1,4 +1,4 @@
-"""`python -m bnstudy.illustrations FOLDER FORMAT...` draws all of them, beside a process that draws results."""
+"""`python -m bnstudy.illustrations FOLDER FORMAT...` draws all of them, in parallel to the figures of results."""
 
 import sys
 from pathlib import Path

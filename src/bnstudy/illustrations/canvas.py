@@ -1,4 +1,4 @@
-"""The page of a background figure: titled panels in the style of all figures, and plain coordinates."""
+"""Helpers for background figures: pages of titled panels, and simple axes."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +22,7 @@ def page(
 
 
 def square(ax: Axes, half: float, centre: tuple[float, float] = (0, 0)) -> None:
-    """The same scale on both axes, `half` around the centre in the shorter direction."""
+    """Use the same scale on both axes, `half` around the centre in the shorter direction."""
     box = ax.get_window_extent()
     ratio = box.width / box.height
     x, y = (half * max(1.0, ratio), half * max(1.0, 1 / ratio))
@@ -30,19 +30,19 @@ def square(ax: Axes, half: float, centre: tuple[float, float] = (0, 0)) -> None:
 
 
 def crossed(ax: Axes) -> None:
-    """Light lines through the origin."""
+    """Draw light lines through the origin."""
     ax.axhline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
     ax.axvline(0, color="#BBBBBB", linewidth=0.8, zorder=0)
 
 
 def bare(ax: Axes) -> None:
-    """No axes: what is drawn has no coordinates to be read."""
+    """Hide ticks and frame: the drawing has no coordinates to read."""
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
 
 
 def surface(loss: Any, ax: Axes, count: int = 121) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """x, y and loss on a grid over the panel's limits."""
+    """Return x, y and loss, each (count, count), on a grid over the panel's limits."""
     x, y = np.meshgrid(np.linspace(*ax.get_xlim(), count), np.linspace(*ax.get_ylim(), count))
     return x, y, loss(x, y)

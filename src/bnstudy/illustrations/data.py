@@ -1,4 +1,4 @@
-"""2.2 splits, 2.3 standardization, 2.4 whitening, 6.1 samples: of data before any training."""
+"""2.2 splits, 2.3 standardization, 2.4 whitening, 6.1 samples: the data before training."""
 
 import contextlib
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ ROWS = 4
 
 
 def splits(one: Background, narrow: bool) -> Page:
-    """Counts by the split that training uses."""
+    """Draw the number of images in each part, split as training does."""
     from bnstudy.training.engine.inputs import split
 
     names = [name for name in datasets.REGISTRY if datasets.REGISTRY[name].kind == "download"]
@@ -48,7 +48,7 @@ def splits(one: Background, narrow: bool) -> Page:
 
 
 def cloud() -> np.ndarray:
-    """(500, 2) draws of a correlated normal distribution."""
+    """Return 500 draws of a correlated normal distribution: (500, 2)."""
     return np.random.default_rng(23).multivariate_normal(MEAN, COVARIANCE, 500)
 
 
@@ -80,7 +80,7 @@ def _clouds(one: Background, shown: dict[str, np.ndarray], narrow: bool) -> Page
 
 
 def samples(one: Background, narrow: bool) -> Page:
-    """The first images of ten classes of each of the thesis's data sets that is on this machine."""
+    """Draw the first images of ten classes of each of the thesis's data sets that is on this machine."""
     found = dict(_present()) or {"digits": datasets.load("digits")}
     fig, axes = page(one, [style.dataset(name) for name in found], narrow)
     for ax, arrays in zip(axes, found.values(), strict=True):

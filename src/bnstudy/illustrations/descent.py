@@ -21,7 +21,7 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def iterates(loss: Loss, start: tuple[float, ...], steps: int, rule: str, lr: float, **fields: float) -> np.ndarray:
-    """The iterates of an update rule of this project from `start` on `loss`: (steps + 1, weights)."""
+    """Return the iterates of one of this project's update rules from `start` on `loss`: (steps + 1, weights)."""
     cell = Cell(dataset="digits", model="mlp", norm="none", optimizer=rule, lr=lr, **fields)  # type: ignore[arg-type]
     weights = torch.nn.Parameter(torch.tensor(start))
     optimizer = optimizers.REGISTRY[rule]([weights], cell)
@@ -36,7 +36,7 @@ def iterates(loss: Loss, start: tuple[float, ...], steps: int, rule: str, lr: fl
 
 
 def valley(w: Tensor) -> Tensor:
-    """A quadratic, twenty times as steep across as along."""
+    """Return a quadratic loss that is twenty times as steep across the valley as along it."""
     return 0.5 * (w[0] ** 2 + 20 * w[1] ** 2)
 
 
@@ -67,7 +67,7 @@ def rates(one: Background, narrow: bool) -> Page:
 
 
 def hills(x, y):
-    """A loss with several valleys, of numbers, arrays or tensors."""
+    """Return a loss with several valleys; takes numbers, arrays or tensors."""
     return (x**2 + y - 11) ** 2 / 40 + (x + y**2 - 7) ** 2 / 40
 
 
@@ -114,7 +114,7 @@ def penalties(one: Background, narrow: bool) -> Page:
 
 
 def _penalty(name: str, point: np.ndarray) -> float:
-    """The penalty of this project with strength 1."""
+    """Return this project's penalty with strength 1."""
     cell = Cell(dataset="digits", model="mlp", norm="none", penalty=name, penalty_strength=1.0)
     return float(terms.REGISTRY[name]([torch.from_numpy(point)], cell))
 
@@ -124,7 +124,7 @@ def _loss(point: np.ndarray) -> float:
 
 
 def constrained(name: str) -> np.ndarray:
-    """The weights of least loss whose penalty is at most 1."""
+    """Return the weights, (2,), with the least loss among those whose penalty is at most 1."""
     within = {"type": "ineq", "fun": lambda point: 1 - _penalty(name, point)}
     found = minimize(_loss, [0.5, 0.1], method="SLSQP", constraints=[within], bounds=[(0, None), (0, None)])
     return np.round(found.x, 6) + 0.0

@@ -1,4 +1,4 @@
-"""L1 and L2: measurements of what section 3.3 states about one layer with batch norm."""
+"""L1 and L2: measurements for the statements of section 3.3 about one layer with batch norm."""
 
 import numpy as np
 import pandas as pd
@@ -24,13 +24,13 @@ QUANTITIES = {
 }
 INITS = {"1": (ORANGE, 5.0), "kaiming": ("#222222", 3.4), "0.1": ("#E5C100", 2.2), "0.01": ("#3D9BD9", 1.0),
          "0.0001": ("#CC79A7", 1.8)}  # fmt: skip
-"""Colour and width: thinner over thicker, so that lines that coincide are all visible."""
+"""Colour and width: thinner lines over thicker ones, so that coinciding lines are all visible."""
 LAYERS = {
     "vanilla": ("none", "relu"),
     "batch norm": ("batch", "relu"),
     "batch norm, no ReLU": ("batch", "linear"),
 }
-LEAST = 1e-4  # below, a singular value is that of a unit at rest: zero but for rounding
+LEAST = 1e-4  # smaller singular values belong to inactive units: zero up to rounding
 
 
 def scaled(one: Background, narrow: bool) -> Page:
@@ -53,7 +53,7 @@ def scaled(one: Background, narrow: bool) -> Page:
 def _lines(ax: Axes, found: pd.DataFrame, column: str) -> None:
     for norm, with_eps, color, dash in VARIANTS.values():
         own = found[(found["norm"] == norm) & ((found["eps"] > 0) == with_eps)]
-        values = own[column].where(own[column] > 0)  # no change at a = 1 has no place on a logarithmic axis
+        values = own[column].where(own[column] > 0)  # a logarithmic axis cannot show the zero change at a = 1
         ax.plot(own["scale"], values, color=color, linestyle=dash)
 
 

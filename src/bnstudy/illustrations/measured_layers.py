@@ -1,9 +1,9 @@
-"""Section 3.3 measured, in double precision: one layer of the MLP of table 6.2 at initialization, on images of digits.
+"""Measurements for section 3.3, in double precision: one layer of the MLP of table 6.2 at initialization, on digits.
 
-Scaling: a weight matrix W before a batch norm is scaled by a. Equation 3.4 says that the output BN(aWu) stays, that the
-gradient of the input u stays and that the gradient of the weights falls as 1/a. That is exact for epsilon 0.
-Jacobians: the section takes from Ioffe and Szegedy (2015) that batch norm may bring the singular values of a layer's
-Jacobian near one. Their argument needs a linear layer, and inputs and outputs that are uncorrelated.
+Scaling: a weight matrix W before a batch norm is scaled by a. By equation 3.4 the output BN(aWu) and the gradient of
+the input u do not change, and the gradient of the weights falls as 1/a. This is exact for epsilon 0.
+Jacobians: the section quotes Ioffe and Szegedy (2015), who suppose that batch norm brings the singular values of a
+layer's Jacobian near one. Their argument needs a linear layer, and uncorrelated inputs and outputs.
 """
 
 from functools import cache
@@ -28,16 +28,16 @@ VARIANTS = (("none", 0.0), ("batch", EPSILON), ("batch", 0.0))
 HIGH: float = SETTINGS["init_high"]["init_std"]
 LOW: float = SETTINGS["init_low"]["init_std"]
 STDS = (None, HIGH, 0.1, 0.01, LOW)
-"""Of the weights of the Jacobians' layers; None is the baseline's own, kaiming."""
+"""Standard deviations of the weights whose Jacobians are measured; None: the baseline's, kaiming."""
 
 BATCH, IMAGES = 256, 64
-"""Images whose statistics a norm takes; and those at which a Jacobian is taken."""
+"""Number of images in the batch that a norm sees, and of images at which the Jacobian is computed."""
 
 
 @cache
 def scaling() -> pd.DataFrame:
-    """Columns norm, eps, scale, std, and relative to scale 1: `output` and `input_gradient`, the L2 norm of what
-    changed; `input_size` and `weight_size`, the L2 norms of both gradients. The loss is a fixed random sum."""
+    """Return columns norm, eps, scale, std, and relative to scale 1: `output` and `input_gradient`, the L2 norm of the
+    change; `input_size` and `weight_size`, the L2 norms of both gradients. The loss is a fixed random weighted sum."""
     images, (first, second) = _images(64), _weights(None)
     u = relu(linear(images, first))
     own, rows = float(second.std()), []
@@ -59,8 +59,9 @@ def scaling() -> pd.DataFrame:
 
 @cache
 def spectra() -> pd.DataFrame:
-    """Columns norm, layer (`relu` or `linear`), init, std, rank (from 1), value: singular values, largest first, of the
-    Jacobian from what the second hidden layer's nonlinearity gets to what the third's gets; median over images."""
+    """Return columns norm, layer (`relu` or `linear`), init, std, rank (from 1), value: the singular values, largest
+    first, of the Jacobian from the input of the second hidden layer's nonlinearity to that of the third's; median over
+    images."""
     images, rows = _images(BATCH), []
     for std in STDS:
         first, second = _weights(std)
@@ -73,7 +74,7 @@ def spectra() -> pd.DataFrame:
 
 
 def singular_values(images: Tensor, first: Tensor, second: Tensor, norm: str, layer: str) -> Tensor:
-    """(IMAGES, units): of the Jacobian of each image, the statistics of a norm held fixed as they are in testing."""
+    """Return the singular values of each image's Jacobian, (IMAGES, units), with a norm's statistics held fixed."""
     nonlinear = relu if layer == "relu" else torch.nn.Identity()
     before = linear(images, first)
     if norm == "batch":
@@ -90,7 +91,7 @@ def singular_values(images: Tensor, first: Tensor, second: Tensor, norm: str, la
 
 
 def _responses(u: Tensor, weight: Tensor, norm: str, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-    """Outputs, and the gradients of u and of the weights."""
+    """Return the outputs, and the gradients of u and of the weights."""
     u, weight = (values.clone().requires_grad_() for values in (u, weight))
     z = linear(u, weight)
     if norm == "batch":
@@ -106,13 +107,13 @@ def _changed(now: Tensor, before: Tensor) -> float:
 
 
 def _images(count: int) -> Tensor:
-    """The first standardized training images of digits, flattened: (count, 1024)."""
+    """Return the first standardized training images of digits, flattened: (count, 1024)."""
     cell = Cell(dataset="digits", model="mlp", norm="none")
     return prepare(cell, 0, datasets.load("digits")).train_images[:count].flatten(1).double()
 
 
 def _weights(std: float | None) -> tuple[Tensor, Tensor]:
-    """Of the first two hidden layers, (100, 1024) and (100, 100), at seed 0; biases are zero there."""
+    """Return the weights of the first two hidden layers, (100, 1024) and (100, 100), at seed 0; biases are zero."""
     init = {} if std is None else {"init": "normal", "init_std": std}
     cell = Cell(dataset="digits", model="mlp", norm="none", **init)
     network = build(cell, prepare(cell, 0, datasets.load("digits")).shape)

@@ -19,9 +19,9 @@ COLOUR = ImageShape(3, 32, 32, 10)
 
 
 def shapes(model: str) -> list[tuple[str, tuple[int, ...]]]:
-    """(layer, shape of its output) of a network of this project for one colour image; pools included.
+    """Return (layer, shape of its output) for one of this project's networks on a colour image, pools included.
 
-    Pools are no modules: the input of the next layer, which may be flattened, reveals them.
+    Pools are not modules; they are inferred from the size of the next layer's input, which may be flattened.
     """
     network = build(Cell(dataset="cifar10", model=model, norm="none"), COLOUR).eval()
     found: list[tuple[str, tuple[int, ...]]] = [("input", (3, 32, 32))]
@@ -65,7 +65,7 @@ MOST = 9
 
 
 def connected(one: Background, narrow: bool) -> Page:
-    """The layers of the MLP: at most MOST units of each, and all connections between those."""
+    """Draw the layers of the MLP: at most MOST units of each, and all connections between them."""
     fig, (ax,) = page(one, ["input, three hidden layers, output"], narrow)
     layers = [int(np.prod(shape)) for _, shape in shapes("mlp")]
     columns = [_column(units) for units in layers]
@@ -82,7 +82,7 @@ def connected(one: Background, narrow: bool) -> Page:
 
 
 def _column(units: int) -> np.ndarray:
-    """Heights of the units drawn; a gap in the middle replaces the others."""
+    """Return the heights of the units to draw; a gap in the middle replaces the others."""
     heights = np.linspace(1, -1, min(units, MOST))
     return np.delete(heights, len(heights) // 2) if units > MOST else heights
 

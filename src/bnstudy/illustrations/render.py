@@ -1,4 +1,4 @@
-"""Draws background figures. One that was drawn by these sources is not drawn again (see `figures.writer`)."""
+"""Draw background figures. A figure is redrawn only if the sources changed (see `figures.writer`)."""
 
 import contextlib
 from functools import partial
@@ -16,13 +16,13 @@ from bnstudy.illustrations import Background
 
 
 def draw(one: Background, narrow: bool = False) -> Page:
-    """The figure on a page; narrow: panels one below the other, for a phone's width."""
+    """Draw the figure on a page. With `narrow`, panels are stacked to fit the width of a phone."""
     with matplotlib.rc_context(rc=style.rc(narrow)):
         return getattr(_topic(one), one.function)(one, narrow)
 
 
 def drawing(one: Background) -> Drawing:
-    """`fig_2_5`."""
+    """Return what `figures.writer` needs to write the figure, such as fig_2_5."""
     here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.of_data else []
     return Drawing(one.stem, (one, here), partial(draw, one), partial(_table, one) if one.table else None)
 
@@ -36,7 +36,7 @@ def _topic(one: Background) -> Any:
 
 
 def _stamp(name: str) -> tuple[int, int]:
-    """Size and time of a data set's file; zeros if it is not here."""
+    """Return size and modification time (ns) of a data set's file; zeros if it is absent."""
     with contextlib.suppress(OSError):
         status = paths.dataset(paths.data_root(), name).stat()
         return status.st_size, status.st_mtime_ns

@@ -1,4 +1,4 @@
-"""3.1: covariate shift between two samples, and inside a small network while it is trained on digits."""
+"""3.1: covariate shift between two samples, and inside a small network during training on digits."""
 
 from functools import cache
 
@@ -46,8 +46,8 @@ def _distributions(ax: Axes, values: dict[int, np.ndarray]) -> None:
 
 @cache
 def measured(norm: str) -> dict[int, np.ndarray]:
-    """epoch -> what the third hidden layer's nonlinearity would get, before scale and shift of a norm, of the same
-    WATCHED training images, in training mode."""
+    """Return epoch -> inputs of the third hidden layer's nonlinearity, before a norm's scale and shift, flattened. They
+    are for the same WATCHED training images, in training mode."""
     cell = Cell(dataset="digits", model="mlp", norm=norm, lr=0.05)
     data = prepare(cell, 0, datasets.load("digits"))
     network = build(cell, data.shape)
