@@ -455,7 +455,7 @@ main(sys.argv[1:])
         ('[{"dataset": "toy", "model": "mlp", "norm": "none", "seeds": ["0"]}]', "row 0: ['0'] are not seeds"),
         (
             '[{"dataset": "toy", "model": "mlp", "norm": "none", "lr": 0.5, "seeds": [0], "key": "0"}]',
-            "row 0 says key 0",
+            "row 0 has key 0",
         ),
     ],
 )

@@ -10,10 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import bnstudy
 import synthetic
 from bnstudy.design.cell import Cell, Run
 from bnstudy.exports import FORMATS, GRAINS
-from bnstudy.results import collect, frames, store
+from bnstudy.results import frames, store
+from bnstudy.results.collect import Results
 from command_line import call, environment, two_lines
 
 CONFIG = """\
@@ -39,8 +41,8 @@ def folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def results(folder) -> collect.Results:
-    return collect.load(config=folder / "config.yaml", results=folder / "results")
+def results(folder) -> Results:
+    return bnstudy.load(config=folder / "config.yaml", results=folder / "results")
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from bnstudy import __version__, console
-from bnstudy.cli import bench, compare, data, export, extensions, model, progress, publish, report, study, train
+from bnstudy.cli import bench, compare, data, export, extensions, model, progress, publish, report, show, study, train
 from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
 from bnstudy.studies import selection
 
@@ -24,6 +24,7 @@ INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 study.add_to(app)
 train.add_to(app)
+show.add_to(app)
 report.add_to(app)
 compare.add_to(app)
 publish.add_to(app)

@@ -1,6 +1,5 @@
-"""Verbs on single runs: train, try, show."""
+"""Verbs that train single runs in this process: train, try."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated
@@ -17,21 +16,18 @@ from bnstudy.cli.options import (
     EngineOption,
     EstimateOption,
     FreshOption,
-    JsonOption,
     ResultsOption,
     SeedsOption,
     WhereOption,
     YesOption,
 )
+from bnstudy.cli.show import put_record, record_of
 from bnstudy.cli.study import put_estimate
-from bnstudy.design.cell import Cell, Run
-from bnstudy.design.labels import name
+from bnstudy.design.cell import Run
 from bnstudy.design.study import wants_gpu
-from bnstudy.errors import DataError, UsageError
+from bnstudy.errors import UsageError
 from bnstudy.results import valid
-from bnstudy.results.record import Record
 from bnstudy.studies import selection
-from bnstudy.studies.selection import find
 from bnstudy.training.output import progress
 from bnstudy.training.train import Report, put_manifest
 from bnstudy.training.train import train as train_runs
@@ -43,7 +39,6 @@ NamesArgument = Annotated[list[str] | None, typer.Argument(metavar="[NAME[:SEED]
 def add_to(app: typer.Typer) -> None:
     app.command()(train)
     app.command("try")(try_)
-    app.command()(show)
 
 
 def train(
@@ -134,54 +129,4 @@ def try_(
     for error in report.absent.values():
         raise error
     for run in runs:
-        _show(_record(folder, run), folder)
-
-
-def show(
-    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
-    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, as_json: JsonOption = False,
-) -> None:  # fmt: skip
-    """Show what is known of a cell: its records, or that there is none yet."""
-    folder = paths.results_root(results)
-    word, _, seed = which.partition(":")
-    records = [r for r in valid.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
-    cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
-    if as_json:
-        return console.put_json([json.loads(r.to_text()) for r in records])
-    for record in records:
-        _show(record, folder)
-    if cell is not None:
-        _show_cell(cell)
-        console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
-
-
-def _record(results: Path, run: Run) -> Record:
-    """The record of one run, its own or as published. Raises DataError if there is none."""
-    found = {record.seed: record for record in valid.records_of(results, run.cell.key, console.say)}
-    if run.seed not in found:
-        raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
-    return found[run.seed]
-
-
-def _show(record: Record, results: Path) -> None:
-    run = record.run
-    path = paths.record(results, run.cell.key, run.seed)
-    where = path if path.exists() else paths.published(results, "runs")
-    _show_cell(run.cell)
-    made_by, test = record.provenance, record.test[run.cell.tested_weights]
-    rows = [
-        ("seed", record.seed), ("outcome", record.outcome), ("stopped by", record.stopped),
-        ("epochs", f"{record.epochs_run}, best {record.best_epoch}"), ("test accuracy", f"{test['accuracy']:.2f} %"),
-        ("test loss", f"{test['loss']:.4f}"), ("training", f"{sum(record.epochs['seconds']):.1f} s"),
-        ("engine", f"{made_by['engine']}, torch {made_by['torch']}, {made_by['device']}, {made_by['cpu']}"),
-        ("data", f"{made_by['data_source']}, {made_by['data_digest'][:12]}"), ("source", made_by["source_digest"]),
-        ("record", where),
-    ]  # fmt: skip
-    if record.diverged_at:
-        rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}, {record.diverged_at['layer']}"))
-    console.put_table("", ("", ""), rows)
-
-
-def _show_cell(cell: Cell) -> None:
-    fields = ", ".join(f"{key}={value}" for key, value in cell.non_default().items())
-    console.put_table(name(cell), ("", ""), [("key", cell.key), ("fields", fields)])
+        put_record(record_of(folder, run), folder)

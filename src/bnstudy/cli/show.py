@@ -1,0 +1,72 @@
+"""Verb show: what is known of a cell."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, paths
+from bnstudy.cli import options
+from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption
+from bnstudy.design.cell import Cell, Run
+from bnstudy.design.labels import name
+from bnstudy.errors import DataError
+from bnstudy.results import valid
+from bnstudy.results.record import Record
+from bnstudy.studies.selection import find
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(show)
+
+
+def show(
+    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
+    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Show what is known of a cell: its records, or that there is none yet."""
+    folder = paths.results_root(results)
+    word, _, seed = which.partition(":")
+    records = [r for r in valid.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
+    cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
+    if as_json:
+        return console.put_json([json.loads(r.to_text()) for r in records])
+    for record in records:
+        put_record(record, folder)
+    if cell is not None:
+        _put_cell(cell)
+        console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
+
+
+def record_of(results: Path, run: Run) -> Record:
+    """Return the record of a run, its own or the published one. Raises DataError if there is none."""
+    found = {record.seed: record for record in valid.records_of(results, run.cell.key, console.say)}
+    if run.seed not in found:
+        raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
+    return found[run.seed]
+
+
+def put_record(record: Record, results: Path) -> None:
+    """Print the cell of a record, its outcome, and where it comes from."""
+    run = record.run
+    path = paths.record(results, run.cell.key, run.seed)
+    where = path if path.exists() else paths.published(results, "runs")
+    _put_cell(run.cell)
+    made_by, test = record.provenance, record.test[run.cell.tested_weights]
+    rows = [
+        ("seed", record.seed), ("outcome", record.outcome), ("stopped by", record.stopped),
+        ("epochs", f"{record.epochs_run}, best {record.best_epoch}"), ("test accuracy", f"{test['accuracy']:.2f} %"),
+        ("test loss", f"{test['loss']:.4f}"), ("training", f"{sum(record.epochs['seconds']):.1f} s"),
+        ("engine", f"{made_by['engine']}, torch {made_by['torch']}, {made_by['device']}, {made_by['cpu']}"),
+        ("data", f"{made_by['data_source']}, {made_by['data_digest'][:12]}"), ("source", made_by["source_digest"]),
+        ("record", where),
+    ]  # fmt: skip
+    if record.diverged_at:
+        rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}, {record.diverged_at['layer']}"))
+    console.put_table("", ("", ""), rows)
+
+
+def _put_cell(cell: Cell) -> None:
+    fields = ", ".join(f"{key}={value}" for key, value in cell.non_default().items())
+    console.put_table(name(cell), ("", ""), [("key", cell.key), ("fields", fields)])
