@@ -93,6 +93,6 @@ def test_processor_time_says_nothing_of_an_epoch_on_a_gpu():
 def test_the_rows_of_the_bench(monkeypatch):
     pytest.importorskip("torchvision")
     monkeypatch.setattr(bench, "SECONDS", 0.05)
-    found = bench.rows("mlp", "toy", ("none",), DEVICE, 1, lambda line: None)
+    found = bench.rows("mlp", "toy", ("none",), 1.0, DEVICE, 1, lambda line: None)
     assert {row["engine"] for row in found} == {"plain", "tensor_loader", "reference", "graph"}
     assert all(row["us_per_step"] > 0 and row["device"] == DEVICE for row in found)

@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from bnstudy.bench import dag, floor, report, synthetic, train
+from bnstudy.bench import convolutions, dag, floor, report, synthetic, train
 from bnstudy.bench.subject import Reading, Subject, clock
 from bnstudy.bench.timed import timed, total
 from bnstudy.design.cell import Run, make_cell
 from bnstudy.errors import UsageError
 from bnstudy.networks.models import ImageShape
 from bnstudy.training.engine.packed import STACK
+from bnstudy.training.engine.winograd import table
 from bnstudy.training.timing import epochs, pixels
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +34,7 @@ def short(monkeypatch):
 
 
 def rows(**options):
-    given = {"model": "mlp", "dataset": "toy", "norms": ("none", "batch"), "device": "cpu", "rounds": 2}
+    given = {"model": "mlp", "dataset": "toy", "norms": ("none", "batch"), "width": 1.0, "device": "cpu", "rounds": 2}
     return train.rows(**(given | options), say=lambda line: None)
 
 
@@ -81,10 +82,24 @@ def test_a_row_is_the_median_per_cell_and_step():
 
 
 def test_only_engines_that_can_train_a_cnn_are_timed_on_it(short, monkeypatch):
-    monkeypatch.setattr(train, "_cell", lambda model, dataset, norm: make_cell(
-        {"model": model, "dataset": dataset, "norm": norm, "width": 0.0625}))  # fmt: skip
-    found = rows(model="cnn", norms=("batch",), rounds=1)
-    assert [row["engine"] for row in found] == ["plain", "tensor_loader", "reference"]
+    found = rows(model="cnn", norms=("batch",), width=0.0625, rounds=1)
+    engines = ["plain", "tensor_loader", "reference", *(["winograd"] if table.is_measured() else [])]
+    assert [row["engine"] for row in found] == engines
+
+
+def test_rows_of_convolutions():
+    found = convolutions.rows(1 / 32, 3, 1, lambda line: None)
+    layers = list(dict.fromkeys(row["layer"] for row in found))
+    assert layers == [*(f"conv{i}_{j}" for i in range(1, 6) for j in (1, 2)), "network"]
+    by_layer = {layer: [row for row in found if row["layer"] == layer] for layer in layers}
+    assert [row["form"] for row in by_layer["conv3_1"]] == ["torch", "f2", "f4"]
+    assert [row["form"] for row in by_layer["conv5_1"]] == ["torch", "f2", "toeplitz"]
+    assert [row["form"] for row in by_layer["network"]] == ["torch", "table"]
+    for row in found:
+        assert list(row) == list(found[0])
+        assert min(row["forward_ms"], row["backward_ms"], row["ratio"]) > 0
+        assert (row["ratio"] == 1) == (row["form"] == "torch")
+        assert 0 < row["error"] < (1e-2 if row["layer"] == "network" else 1e-4)
 
 
 def test_unknown_names_are_refused():
@@ -112,7 +127,7 @@ def test_a_pack_of_eighteen_is_six_settings_with_three_seeds():
     assert {run.cell.norm for run in runs} == {"batch"}
 
 
-@pytest.mark.parametrize("engine", ["packed", "graph", "reference"])
+@pytest.mark.parametrize("engine", ["packed", "graph", "winograd", "reference"])
 def test_a_subject_trains(engine):
     """What is timed moves the weights, over as many batches as are counted."""
     data = pixels.random(TOY, pixels.full(TOY))

@@ -25,7 +25,8 @@ STACKED = ("relu", "lr_high", "lr_low", "init_high", "init_low", "weight_decay")
 
 SECONDS = 0.7  # aimed at for one subject in one round
 COST = {"plain": 20e-3, "tensor_loader": 4e-3, "reference": 3e-3, "graph": 1e-3, "packed": 1e-3}
-"""Seconds of an MLP's step, about; a CNN on a CPU takes a second whatever the loop."""
+"""Seconds of an MLP's step, about; a CNN of full width on a CPU takes a second whatever the loop."""
+SLOW_STEPS = 2  # of a CNN of full width on a CPU in one round
 
 
 @dataclass(slots=True)
@@ -38,7 +39,7 @@ class Contender:
 
 
 def rows(
-    model: str, dataset: str, norms: Sequence[str], device: str, rounds: int, say: Callable[[str], None]
+    model: str, dataset: str, norms: Sequence[str], width: float, device: str, rounds: int, say: Callable[[str], None]
 ) -> list[dict[str, Any]]:
     """One row per engine, norm and pack: engine, model, dataset, norm, pack, us_per_step, cpu_us, wall_over_cpu,
     ratio_to_plain, and besides the contract's keys spread, floor_share, batch_size, rounds, device.
@@ -46,7 +47,7 @@ def rows(
     us_per_step and cpu_us are per cell and step; `spread` is the range over rounds of the time that counts, as a share
     of its median; floor_share is the time of the matrix products alone by that of the step.
     """
-    cells = [_cell(model, dataset, norm) for norm in norms]
+    cells = [_cell(model, dataset, norm, width) for norm in norms]
     with devices.on_device(device, say, alone=True) as device:
         return _measured(cells, model, dataset, device, rounds, say)
 
@@ -68,10 +69,10 @@ def _measured(
     return [_row(c, model, dataset, device, plain[c.norm], floors[c.pack]) for c in contenders]
 
 
-def _cell(model: str, dataset: str, norm: str) -> Cell:
+def _cell(model: str, dataset: str, norm: str, width: float) -> Cell:
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: not to be timed{nearest(norm, NORMS)}", "Norms: none, batch.")
-    return choices.check(make_cell({"model": model, "dataset": dataset, "norm": norm}))
+    return choices.check(make_cell({"model": model, "dataset": dataset, "norm": norm, "width": width}))
 
 
 def _contenders(cell: Cell, data: Inputs, device: str) -> list[Contender]:
@@ -89,13 +90,19 @@ def _contenders(cell: Cell, data: Inputs, device: str) -> list[Contender]:
 def _extent(cell: Cell, device: str) -> pixels.Extent:
     """All training images of an MLP or on a GPU, few of a CNN on a CPU; hardly any for validation."""
     images = pixels.timed(cell, device).images
+    if _is_slow(cell, device):
+        images = max(images, _steps("reference", cell, device) * cell.batch_size)
     return pixels.extent(cell, images, min(images, pixels.SHORT))
+
+
+def _is_slow(cell: Cell, device: str) -> bool:
+    return cell.model == "cnn" and device == "cpu"
 
 
 def _steps(engine: str, cell: Cell, device: str) -> int:
     """Steps of one subject in one round."""
-    if cell.model == "cnn" and device == "cpu":
-        return 2
+    if _is_slow(cell, device):
+        return max(2, round(SLOW_STEPS / cell.width))
     return max(4, round(SECONDS / COST[engine]))
 
 

@@ -25,6 +25,8 @@ app = typer.Typer(
 )
 
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Whose shape and size the random pixels have.")]
+WidthOption = Annotated[float, typer.Option("--width", min=0.01, help="Factor on units and feature maps.")]
+RoundsOption = Annotated[int, typer.Option("--rounds", min=1)]
 Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Names or keys of cells, both norms.")]
 
 
@@ -32,17 +34,26 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Na
 def train(
     model: Annotated[str, typer.Option("--model", help="mlp or cnn.")] = "mlp", dataset: DatasetOption = "mnist",
     norm: Annotated[list[str] | None, typer.Option("--norm", help="none, batch; both by default.")] = None,
-    device: DeviceOption = "cpu", rounds: Annotated[int, typer.Option("--rounds", min=1)] = 5,
-    as_json: JsonOption = False,
+    width: WidthOption = 1.0, device: DeviceOption = "cpu", rounds: RoundsOption = 5, as_json: JsonOption = False,
 ) -> None:  # fmt: skip
     """Time a step of every engine and of the usual loops, in alternated rounds."""
     process.prepare()
     from bnstudy.bench import train as bench
 
-    rows = bench.rows(model, dataset, tuple(norm or bench.NORMS), device, rounds, console.say)
-    if as_json:
-        return console.put_json(rows)
-    console.put_table("", list(rows[0]), [[_short(value) for value in row.values()] for row in rows])
+    rows = bench.rows(model, dataset, tuple(norm or bench.NORMS), width, device, rounds, console.say)
+    _put(rows, as_json)
+
+
+@app.command()
+def convolutions(
+    width: WidthOption = 1.0, batch: Annotated[int, typer.Option("--batch", min=1, help="Images.")] = 64,
+    rounds: RoundsOption = 5, as_json: JsonOption = False,
+) -> None:  # fmt: skip
+    """Time the CNN's convolutions and their gradients, by torch and by each form of the Winograd engine."""
+    process.prepare()
+    from bnstudy.bench import convolutions as bench
+
+    _put(bench.rows(width, batch, rounds, console.say), as_json)
 
 
 @app.command()
@@ -67,8 +78,7 @@ def report(
 def _put(rows: list[dict[str, Any]], as_json: bool) -> None:
     if as_json:
         return console.put_json(rows)
-    columns = ("what", "seconds", "cpu_seconds")
-    console.put_table("", columns, [[_short(row[c]) for c in columns] for row in rows])
+    console.put_table("", list(rows[0]), [[_short(value) for value in row.values()] for row in rows])
 
 
 def _short(value: Any) -> Any:

@@ -179,6 +179,23 @@ def capped(values: list[float], most: float = 1e6) -> list[float]:
     return [most if value > most else value for value in values]
 
 
+def whole_gradient(kind, cell: Cell, dtype: torch.dtype) -> torch.Tensor:
+    """The gradient of all parameters on the first batch, in double precision once computed."""
+    training = kind(Run(cell, 0), DATA, "cpu")
+    training.model.to(dtype).train()
+    training._loss(DATA.train_images[:64].to(dtype), DATA.train_labels[:64])[1].backward()
+    return torch.cat([p.grad.double().flatten() for p in training.model.parameters()])
+
+
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_the_whole_gradient_is_as_exact_as_the_references(everywhere, norm):
+    """Within twice the reference's distance to double precision; of a smooth network, as a ReLU may flip by a digit."""
+    cell = make(norm=norm, width=0.25, **SETTINGS["sigmoid"])
+    exact = whole_gradient(reference.Training, cell, torch.float64)
+    mine, its = (whole_gradient(kind, cell, torch.float32) for kind in (winograd.Training, reference.Training))
+    assert (mine - exact).norm() < 2 * (its - exact).norm()
+
+
 CELLS = {
     "none": make(),
     "batch": make(norm="batch"),

@@ -18,6 +18,7 @@ from bnstudy.training.engine.packed.stack import Stack
 from bnstudy.training.engine.packed.step import Network
 from bnstudy.training.engine.reference import Training
 from bnstudy.training.engine.statistics import Watcher
+from bnstudy.training.engine.winograd import Training as WinogradTraining
 
 Parts = dict[str, Callable[[], Any]]
 
@@ -45,6 +46,10 @@ class Pass(Training):
             "probe": lambda: dead_share(self.model, self.validation[0]),
             "validation": lambda: evaluated(self),
         }
+
+
+class WinogradPass(Pass, WinogradTraining):
+    """The same of the Winograd engine."""
 
 
 def evaluated(training: Training) -> None:
@@ -129,4 +134,5 @@ def alone(engine: str, run: Run, data: Inputs, device: str):
         return stack([run], data)
     if engine == "graph":
         return GraphPass(run, data, device)
-    return Pass(run, data, device)
+    kind = WinogradPass if engine == "winograd" else Pass
+    return kind(run, data, device)
