@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from bnstudy.figures.writer import Target, write
+from bnstudy.figures.writer import Target, is_written, write
 from bnstudy.illustrations import REGISTRY, data, descent, networks, shift
 from bnstudy.illustrations.render import draw, drawing
 
@@ -35,6 +35,18 @@ def test_what_was_drawn_is_not_drawn_again(tmp_path):
     assert {file: (file.stat().st_mtime_ns, file.read_bytes()) for file in files} == first
     files[0].unlink()
     assert write(one, target)[0].read_bytes() == first[files[0]][1]
+
+
+def test_it_is_drawn_again_when_its_code_changes(tmp_path, monkeypatch):
+    def other(folder):
+        assert (folder / "activations.py").exists()
+        return "other code"
+
+    target = Target(tmp_path)
+    write(drawing(REGISTRY["2.11"]), target)
+    assert is_written(drawing(REGISTRY["2.11"]), target)
+    monkeypatch.setattr("bnstudy.illustrations.render.tree_digest", other)
+    assert not is_written(drawing(REGISTRY["2.11"]), target)
 
 
 def test_whitened_data_have_the_identity_as_covariance():

@@ -54,6 +54,17 @@ def test_a_figure_is_drawn_again_only_if_what_it_shows_changed(tmp_path):
     assert all(time != first[name] for name, time in times().items())
 
 
+def test_a_figure_is_drawn_again_when_the_code_that_draws_it_changes(tmp_path, monkeypatch):
+    def other(folder):
+        assert (folder / "training_curves.py").exists()
+        return "other code"
+
+    drawing, target = render.drawing(series.select(find("7.1"), build(), DATASETS)), Target(tmp_path)
+    write(drawing, target)
+    monkeypatch.setattr("bnstudy.figures.writer.tree_digest", other)
+    assert not is_written(drawing, target)
+
+
 def test_a_format_drawn_from_older_data_is_not_taken_for_new(tmp_path):
     put("7.1", build(), tmp_path, ("svg", "png"))
     old = (tmp_path / "fig_7_1.png").read_bytes()

@@ -5,7 +5,6 @@ is left as it is.
 """
 
 import contextlib
-import functools
 import hashlib
 import io
 import json
@@ -22,7 +21,7 @@ from matplotlib.figure import Figure as Page
 from bnstudy import disk
 from bnstudy.errors import UsageError
 from bnstudy.figures import style
-from bnstudy.results.provenance import source_digest
+from bnstudy.results.provenance import source_digest, tree_digest
 
 FORMATS: dict[str, dict[str, Any]] = {
     "svg": {"Date": None, "Creator": "bnstudy"},
@@ -50,7 +49,7 @@ class Drawing:
     """A figure that can be written.
 
     stem    file name without its ending: fig_7_16
-    facts   what its files depend on, besides the code that draws them
+    facts   what its files depend on, besides the code of this folder and what records name as their source
     page    draws it; given True, for a phone's width
     table   the plotted data, if it has any
     """
@@ -119,14 +118,8 @@ def _digest(drawing: Drawing) -> str:
 
 
 def _code() -> str:
-    """A digest of the code that draws: this room's, and what records name as their source, with all extensions."""
-    return _own_code() + source_digest()
-
-
-@functools.cache
-def _own_code() -> str:
-    files = sorted(Path(__file__).parent.rglob("*.py"))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+    """A digest of the code that draws: this folder's, and what records name as their source, with all extensions."""
+    return tree_digest(Path(__file__).parent) + source_digest()
 
 
 def csv(table: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 import contextlib
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import matplotlib
@@ -13,6 +14,7 @@ from bnstudy import datasets, paths
 from bnstudy.figures import style
 from bnstudy.figures.writer import Drawing
 from bnstudy.illustrations import Background
+from bnstudy.results.provenance import tree_digest
 
 
 def draw(one: Background, narrow: bool = False) -> Page:
@@ -24,7 +26,8 @@ def draw(one: Background, narrow: bool = False) -> Page:
 def drawing(one: Background) -> Drawing:
     """Return what `figures.writer` needs to write the figure, such as fig_2_5."""
     here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.of_data else []
-    return Drawing(one.stem, (one, here), partial(draw, one), partial(_table, one) if one.table else None)
+    facts = one, here, tree_digest(Path(__file__).parent)
+    return Drawing(one.stem, facts, partial(draw, one), partial(_table, one) if one.table else None)
 
 
 def _table(one: Background) -> pd.DataFrame:
