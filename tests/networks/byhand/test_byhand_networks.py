@@ -72,7 +72,7 @@ def network(g: np.random.Generator) -> byhand.Sequential:
         return kind(1 + 0.1 * g.standard_normal(8), 0.1 * g.standard_normal(8), *running)
 
     return byhand.Sequential(
-        byhand.linear(12, 8, g, std=0.3), norm(byhand.BatchNorm, np.zeros(8), np.ones(8)), byhand.ELU(),
+        byhand.linear(12, 8, g, std=0.3), norm(byhand.BatchNorm, (np.zeros(8), np.ones(8))), byhand.ELU(),
         byhand.linear(8, 8, g, std=0.3), norm(byhand.LayerNorm), byhand.LeakyReLU(0.02),
         byhand.linear(8, 4, g, std=0.3),
     )  # fmt: skip

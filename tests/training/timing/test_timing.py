@@ -52,9 +52,7 @@ class Bench:
         return run
 
     def measure(self, pairs=measure.PAIRS, device="cpu"):
-        return measure.measure(
-            self.subjects, "toy", device, pairs, (lambda: self.wall, lambda: self.cpu)
-        )  # fmt: skip
+        return measure.measure(self.subjects, "toy", device, pairs, (lambda: self.wall, lambda: self.cpu))
 
     @property
     def order(self):
