@@ -179,7 +179,7 @@ def test_publishing_some_leaves_the_others(results, records, tmp_path):
         ({"dirty": True}, "differ from commit aaaaaaaaaaaa"),
         ({"source_digest": "0123456789ab+mine:ba9876543210"}, "with the extension mine:ba9876543210"),
         ({"dirty": None}, "differ from commit"),
-        ({"commit": None, "dirty": None}, "no version control"),
+        ({"commit": None, "dirty": None}, "outside version control"),
         ({"stated": "0" * 12}, "made by other sources than those of commit aaaaaaaaaaaa"),
         ({"recipe": 0}, "recipe 0"),
         ({"precision": "bf16"}, "precision bf16"),
@@ -229,7 +229,7 @@ def test_the_published_run_stays_unless_replaced(results, records):
     assert published_bytes(results) == before
     assert merge.merge(results, [run], replace=True, say=said.append).replaced == [run]
     assert "the published run stays" in said[0]
-    assert "in place of" in said[1]
+    assert "replaces the published run" in said[1]
     (back,) = restored(results, [run])
     assert back.best_epoch == other.best_epoch
     assert len(digests(results)) == len(RUNS)
@@ -342,7 +342,7 @@ def test_too_much_is_refused(results, monkeypatch):
     monkeypatch.setattr(files, "LARGEST", 1000)
     keep(results, trained(Run(cell(lr=0.02), 0)))
     before = published_bytes(results)
-    with pytest.raises(UsageError, match="more than"):
+    with pytest.raises(UsageError, match="above the limit"):
         merge.merge(results, [Run(cell(lr=0.02), 0)])
     assert published_bytes(results) == before
 
