@@ -37,6 +37,8 @@ def test_a_record_comes_back_as_it_was():
     assert set(RECORD.epochs) == set(EPOCH_COLUMNS)
     assert set(RECORD.layers) <= {"names", "sizes", "epoch", *LAYER_COLUMNS}
     assert Record.from_text(TEXT).test_accuracy == RECORD.test["last"]["accuracy"]
+    assert RECORD.started == RECORD.attempts[0]["start"]
+    assert replace(RECORD, attempts=[]).started is None
 
 
 @settings(deadline=None)
