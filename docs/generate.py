@@ -203,7 +203,7 @@ def claims_page() -> Iterator[str]:
             c.title,
             ", ".join(c.figures),
             ", ".join(dict.fromkeys(p.kind for p in c.parts)),
-            c.published,
+            c.printed,
         )
         for c in CLAIMS.values()
     )
@@ -214,7 +214,7 @@ def claims_page() -> Iterator[str]:
         "tables P.1 to P.3, which the study `practicals` trains.",
     )
     reported = (
-        (anchored(c.id), c.section, c.title, ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.published)
+        (anchored(c.id), c.section, c.title, ", ".join(dict.fromkeys(p.kind for p in c.parts)), c.printed)
         for c in practicals.registry().values()
     )
     yield from table(("id", "section", "claim", "evidence", "the report's own numbers"), reported)

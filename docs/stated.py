@@ -122,7 +122,7 @@ def table_b1() -> Lines:
 
 def _beside(number: Any) -> str:
     mark = {"differs": " §", "undecided": " ?"}.get(number.verdict, "")
-    return f"{number.published:.1f} / {half_up(number.mean)}{mark}"
+    return f"{number.printed:.1f} / {half_up(number.mean)}{mark}"
 
 
 def unreproduced() -> Lines:
@@ -133,10 +133,10 @@ def unreproduced() -> Lines:
 
     def row(number: Any) -> list[str]:
         own = code[number.model, number.dataset, number.norm, number.setting]
-        near = abs(own - number.published) <= number.margin
+        near = abs(own - number.printed) <= number.margin
         where = (style.dataset(number.dataset), style.norm(number.norm).label, style.setting(number.setting).label)
         text = f"{half_up(number.mean)} ± {half_up(number.std)}, {number.verdict}"
-        return [", ".join(where), f"{number.published:.1f}", text, f"**{half_up(own)}**" if near else half_up(own)]
+        return [", ".join(where), f"{number.printed:.1f}", text, f"**{half_up(own)}**" if near else half_up(own)]
 
     mlp = numbers()[numbers()["model"] == "mlp"]
     rows = map(row, each(mlp[mlp["verdict"].isin(["differs", "undecided"])]))
@@ -198,7 +198,7 @@ def courses() -> Lines:
             "diverged" if run.outcome == "diverged" else half_up(run.test_accuracy)
             for run in each(runs[runs["key"] == one.key])
         )
-        reported = one.words if pd.isna(one.published) else f"{'about ' if one.rounded else ''}{one.published:.1f}"
+        reported = one.words if pd.isna(one.printed) else f"{'about ' if one.rounded else ''}{one.printed:.1f}"
         claim = course_tables.BESIDE.get(one.row, ("", ""))[1]
         return [one.row, one.settings, reported, ", ".join(own), one.verdict or f"{claim} {verdicts[claim]}"]
 

@@ -14,7 +14,7 @@ import pytest
 import pages
 import synthetic
 from bnstudy import figures, printed, report
-from bnstudy.claims import REGISTRY, published_support, rows
+from bnstudy.claims import REGISTRY, printed_support, rows
 from bnstudy.claims.catalogue import ACCURACY
 from bnstudy.design.labels import labels
 from bnstudy.design.study import Study
@@ -26,7 +26,7 @@ from bnstudy.tables import planned, shown
 THESIS = config.load(Path(__file__).parents[1] / "config.yaml").study("thesis")
 MARGINS = {"default": 1.0, "mnist": 0.3}
 NOISE = 0.01  # points between neighbouring seeds
-PRINTED = {(n.model, n.dataset, n.norm, n.setting): n.published for n in printed.accuracy().itertuples(index=False)}
+PRINTED = {(n.model, n.dataset, n.norm, n.setting): n.printed for n in printed.accuracy().itertuples(index=False)}
 
 
 def level(cell):
@@ -50,7 +50,7 @@ def timings():
     """The printed seconds as if measured, ten epochs each."""
     rows = [
         {"model": t.model, "dataset": t.dataset, "norm": t.norm, "batch_size": t.batch_size, "engine": "reference",
-         "device": "cpu", "kind": "with_validation", "median_seconds": t.published, "iqr": 0.001 * t.published,
+         "device": "cpu", "kind": "with_validation", "median_seconds": t.printed, "iqr": 0.001 * t.printed,
          "ratio": 1.0, "ratio_low": 1.0, "ratio_high": 1.0, "pixels": "float32", "epochs": 10, "timed_images": 1000}
         for t in printed.seconds().itertuples(index=False)
     ]  # fmt: skip
@@ -69,13 +69,13 @@ def numbers(study, built):
     plan = planned(study.cells, study.seeds)
     tables = [t for t in shown(plan, built.runs, timings(), MARGINS) if t.planned and t.table.what == "accuracy"]
     contents = pd.concat([t.content.assign(model=t.table.model) for t in tables])
-    return contents[contents["published"].notna()]
+    return contents[contents["printed"].notna()]
 
 
 def expected_claims(whole):
     """id -> verdict, of the claims that ask for test accuracies alone, as the printed tables decide them."""
     asked = {c.id: c for c in REGISTRY.values() if {p.kind for p in c.parts} == {ACCURACY}}
-    said = {id: {"yes": "holds", "no": "fails"}.get(published_support(c)) for id, c in asked.items()}
+    said = {id: {"yes": "holds", "no": "fails"}.get(printed_support(c)) for id, c in asked.items()}
     return {id: v for id, v in said.items() if v and (whole or {m for m, _ in asked[id].places} == {"mlp"})}
 
 
@@ -167,6 +167,6 @@ def check_gaps(study, kept, built):
         if not seeds:
             assert (number.verdict, np.isnan(number.mean)) == ("not run", True)
             continue
-        broken = printed.is_chance(number.published, number.dataset)
-        own = [number.published + (0 if broken else NOISE * (seed - 1)) for seed in seeds]
+        broken = printed.is_chance(number.printed, number.dataset)
+        own = [number.printed + (0 if broken else NOISE * (seed - 1)) for seed in seeds]
         assert number.mean == pytest.approx(np.mean(own), abs=1e-9)

@@ -67,7 +67,7 @@ def test_csv_has_every_frame_and_table(export, results, tmp_path):
     np.testing.assert_allclose(layers["weight.std"], results.layers["weight.std"], rtol=1e-6)
     table = pd.read_csv(tmp_path / "table_b1.csv")
     row = table[(table["dataset"] == "mnist") & (table["setting"] == "relu") & (table["norm"] == "none")].iloc[0]
-    assert row["published"] == 98.0
+    assert row["printed"] == 98.0
     assert not (tmp_path / "table_b2.csv").exists()  # the study has no cnn
 
 

@@ -28,7 +28,7 @@ def test_each_report_has_its_rows():
     assert Counter(row.report for row in rows()) == {"Knigge": 9, "Lindt": 21, "Soons": 12}
     grid = [(row.cell.hidden, row.cell.steps, row.cell.batch_size) for row in rows() if row.id.startswith("L3.")]
     assert len(set(grid)) == len(grid) == 18
-    silent = {row.id for row in rows() if row.published is None}
+    silent = {row.id for row in rows() if row.printed is None}
     assert silent == {"K2", "K3a", "K3b", "K4", "K5", "K6"}
 
 
@@ -44,7 +44,7 @@ def test_a_cell_has_what_its_row_states(row):
 
 
 @pytest.mark.parametrize(
-    ("id", "published", "words"),
+    ("id", "printed", "words"),
     [
         ("K1", 46.0, "model=numpy_mlp norm=none activation=leaky_relu negative_slope=0.02 lr=0.002 batch_size=200 "
          "init=normal init_std=0.0001 optimizer=sgd steps=1500"),
@@ -58,9 +58,9 @@ def test_a_cell_has_what_its_row_states(row):
          "optimizer=adam steps=5000 eval_every=500"),
     ],
 )  # fmt: skip
-def test_rows_as_the_reports_have_them(id, published, words):
+def test_rows_as_the_reports_have_them(id, printed, words):
     course = "dataset=cifar10 validation_fraction=0 standardization=mean_image schedule=constant"
-    assert (BY_ID[id].published, BY_ID[id].cell) == (published, cell_of(f"{course} {words}".split()))
+    assert (BY_ID[id].printed, BY_ID[id].cell) == (printed, cell_of(f"{course} {words}".split()))
 
 
 def test_no_cell_of_theirs_can_enter_the_tables_of_the_thesis():
@@ -71,5 +71,5 @@ def test_no_cell_of_theirs_can_enter_the_tables_of_the_thesis():
 def test_the_rows_name_fields_and_sections():
     for row in rows():
         assert row.section
-        assert row.published is not None or row.words
+        assert row.printed is not None or row.words
         assert (row.stated | row.assumed).keys() <= FIELDS.keys()

@@ -14,7 +14,7 @@ import synthetic
 from bnstudy import report, tables
 from bnstudy.claims import REGISTRY as THESIS_CLAIMS
 from bnstudy.claims import practicals as claims
-from bnstudy.claims import published_support
+from bnstudy.claims import printed_support
 from bnstudy.claims.by_row import Rows
 from bnstudy.claims.measured import Mean, redraws
 from bnstudy.claims.verdicts import verdict
@@ -39,7 +39,7 @@ DEFAULT = {"default": 1.0, "mnist": 0.3}
 def printed(cell: Cell) -> float:
     """The number that the cell's first row prints; one of ours where it has none."""
     row = ROWS[homes()[cell.key]]
-    return SILENT[row.id] if row.published is None else row.published
+    return SILENT[row.id] if row.printed is None else row.printed
 
 
 def measured(apart=0.2, **changes):
@@ -193,15 +193,15 @@ def test_the_reports_claims_are_none_of_the_thesis():
 
 @pytest.mark.parametrize("claim", claims.registry().values(), ids=claims.registry())
 def test_the_reports_own_numbers_say_what_is_written(claim):
-    numbers = {(row.id,): row.published for row in rows() if row.published is not None}
-    found = published_support(claim, lambda places: Rows(places, numbers), "not printed")
-    assert found == claim.published
+    numbers = {(row.id,): row.printed for row in rows() if row.printed is not None}
+    found = printed_support(claim, lambda places: Rows(places, numbers), "not printed")
+    assert found == claim.printed
 
 
-@pytest.mark.parametrize("claim", [c for c in claims.registry().values() if c.published in ("yes", "no")])
+@pytest.mark.parametrize("claim", [c for c in claims.registry().values() if c.printed in ("yes", "no")])
 def test_measured_as_printed_the_verdict_is_that_of_the_numbers(claim):
     if claim.id not in ("P15",):  # a tie at the top, in redraws a coin's throw
-        assert answer(claim.id, measured(apart=0.02)) == {"yes": "holds", "no": "fails"}[claim.published]
+        assert answer(claim.id, measured(apart=0.02)) == {"yes": "holds", "no": "fails"}[claim.printed]
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_known_effects_get_their_verdicts(written):
     assert (rows["M01"]["verdict"], rows["M01"]["state"]) == ("holds", "partial")  # the baseline: ahead by two
     assert "MNIST" in rows["M01"]["left_out"]
     assert rows["K01"]["verdict"] == "not run"
-    assert rows["M01"]["published"] == "yes"
+    assert rows["M01"]["printed"] == "yes"
 
 
 def test_places_count_claims_asked_of_one_data_set_alone(written):

@@ -78,10 +78,10 @@ def test_a_page_judges_each_printed_number_once(tmp_path, monkeypatch):
     """Tables, the tally, the effect of batch norm and readings show one and the same verdict."""
     judged, judge = Counter(), accuracies.number_verdicts
 
-    def counting(runs, published, *more, **options):
-        printed = published[published["published"].notna()]
-        judged.update(printed[accuracies.SLOT].itertuples(index=False, name=None))
-        return judge(runs, published, *more, **options)
+    def counting(runs, numbers, *more, **options):
+        known = numbers[numbers["printed"].notna()]
+        judged.update(known[accuracies.SLOT].itertuples(index=False, name=None))
+        return judge(runs, numbers, *more, **options)
 
     monkeypatch.setattr(accuracies, "number_verdicts", counting)
     study = study_of([*pair(), *pair(**fields_of(["split=last"]))])

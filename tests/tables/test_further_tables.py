@@ -60,7 +60,7 @@ def test_a_row_names_what_it_changes_and_stands_under_the_baseline():
     assert rows["dropout=0.25"] == ["90.0", ""]  # not asked for with batch norm
     content = found["X.1"].content.set_index("setting")
     assert content.loc["dropout=0.25", ["n", "seeds", "verdict"]].tolist() == [1, 2, ""]
-    assert content["published"].isna().all()
+    assert content["printed"].isna().all()
 
 
 def test_another_norm_has_a_column_beside_the_thesis_s_two():

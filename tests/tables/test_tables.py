@@ -56,7 +56,7 @@ def test_numbers_stand_in_their_places(mnist):
     relu = number(b1, "relu", "none")
     assert relu["mean"] == pytest.approx(98.0)
     assert relu["std"] == pytest.approx(0.1)
-    assert (relu["published"], relu["n"], relu["seeds"], relu["verdict"]) == (98.0, 3, 3, "reproduced")
+    assert (relu["printed"], relu["n"], relu["seeds"], relu["verdict"]) == (98.0, 3, 3, "reproduced")
     assert number(b1, "lr_high", "none")["verdict"] == "broken as published"
     assert number(b1, "lr_high", "none")["diverged"] == 3
     missing = number(b1, "lr_high", "batch")
@@ -71,7 +71,7 @@ def test_shares_of_images_round_as_the_thesis_rounds_them():
 
 def test_csv_keeps_every_number_in_full_precision(mnist):
     back = pd.read_csv(io.StringIO(formats.csv(mnist["B.1"].content)), keep_default_na=False, na_values=[""])
-    pd.testing.assert_frame_equal(back[["published", "mean", "h"]], mnist["B.1"].content[["published", "mean", "h"]])
+    pd.testing.assert_frame_equal(back[["printed", "mean", "h"]], mnist["B.1"].content[["printed", "mean", "h"]])
     assert len(back) == 18
 
 
@@ -79,7 +79,7 @@ def test_what_a_reader_sees(mnist):
     text = formats.markdown(mnist["B.1"].grid)
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("|")]
     at = next(i for i, line in enumerate(lines) if line[0] == "ReLU")
-    assert lines[at] == ["ReLU", "published", "98.0", "98.2"]
+    assert lines[at] == ["ReLU", "printed", "98.0", "98.2"]
     assert lines[at + 1] == ["", "ours", "98.0 ± 0.1", "98.2 ± 0.0"]
     assert lines[at + 2] == ["", "difference", "0.0 reproduced", "0.0 reproduced"]
     at = next(i for i, line in enumerate(lines) if line[0] == "high, 0.1")
@@ -104,7 +104,7 @@ def test_reduced_cells_have_tables_of_their_own():
     own = {one.id: number(one, "relu", "none") for one in found.values() if "reduced" in one.id}
     assert sorted(row["mean"] for row in own.values()) == [pytest.approx(90.5), pytest.approx(97.05)]
     for one in own.values():
-        assert np.isnan(one["published"])
+        assert np.isnan(one["printed"])
         assert one["verdict"] == ""
     assert {one.stem for one in found.values()} == {"b1", "b1_reduced_1", "b1_reduced_2", "b2", "b3", "b4"}
     assert set(found["B.1 reduced 1"].content["setting"]) == {"relu"}
@@ -114,9 +114,9 @@ def test_data_the_thesis_does_not_have_keeps_the_shape():
     cells = {mlp(dataset="digits"): [95.0, 95.5], mlp("batch", dataset="digits"): [96.0, 96.0]}
     b1 = by_id(tables.shown(tables.planned(cells, (0, 1)), runs_of(cells)))["B.1"]
     assert list(dict.fromkeys(b1.content["setting"])) == THESIS_ROWS
-    assert b1.content["published"].isna().all()
+    assert b1.content["printed"].isna().all()
     assert number(b1, "relu", "none", "digits")["verdict"] == ""
-    assert "published" not in formats.markdown(b1.grid).split("**Activation**")[1]
+    assert "printed" not in formats.markdown(b1.grid).split("**Activation**")[1]
     assert "The thesis has no numbers for this data" in b1.grid.caption
 
 
@@ -140,11 +140,11 @@ def test_seconds_beside_the_printed_ones():
     rows += timed(none=9, batch=99, kind="training") + timed(none=1, batch=1.5, engine="packed")
     found = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(rows)))
     b3 = found["B.3"].content.set_index(["batch_size", "dataset", "norm"])
-    seconds = printed.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"]
+    seconds = printed.seconds().set_index(["model", "batch_size", "dataset", "norm"])["printed"]
     assert b3.loc[(64, "svhn", "batch"), "own"] == 2.5
-    assert b3.loc[(64, "svhn", "batch"), "published"] == seconds["mlp", 64, "svhn", "batch"]
+    assert b3.loc[(64, "svhn", "batch"), "printed"] == seconds["mlp", 64, "svhn", "batch"]
     assert b3.loc[(64, "all", "batch"), "own"] == pytest.approx(25.0)
-    assert b3.loc[(64, "all", "batch"), "published"] == 27
+    assert b3.loc[(64, "all", "batch"), "printed"] == 27
     assert np.isnan(b3.loc[(32, "all", "batch"), "own"])
     assert (found["B.3"].state, found["B.4"].state) == ("partial", "not run")
     assert "Random pixels" in " ".join(found["B.3"].grid.notes)
@@ -178,7 +178,7 @@ def test_a_mean_overhead_stands_beside_the_printed_one_of_the_same_data_sets_onl
     rows = [r for d in THESIS_DATASETS[2:] for r in timed(dataset=d, none=2, batch=2.5)]
     found = by_id(tables.shown(tables.planned([], (0,)), runs_of({}), pd.DataFrame(rows)))
     last = next(row for row in found["B.3"].grid.rows if row.label == "64").entries[-1]
-    assert (last.published, last.own, last.difference) == ("", "25.0", "")
+    assert (last.printed, last.own, last.difference) == ("", "25.0", "")
 
 
 @pytest.mark.parametrize(
@@ -197,10 +197,10 @@ def test_a_time_and_its_spread_have_the_same_decimals(seconds, half, text):
 
 def test_printed_times_have_the_decimals_of_the_thesis():
     found = by_id(tables.shown(tables.planned([], (0,)), runs_of({})))
-    texts = {id: [entry.published for entry in found[id].grid.rows[0].entries] for id in ("B.3", "B.4")}
+    texts = {id: [entry.printed for entry in found[id].grid.rows[0].entries] for id in ("B.3", "B.4")}
     assert texts["B.3"] == ["2.6", "3.1", "3.7", "4.4", "2.5", "3.0", "2.5", "3.1", "20"]
     assert (texts["B.4"][0], texts["B.4"][-1]) == ("141", "19.7")
-    assert found["B.4"].grid.rows[1].entries[-1].published == "19.0"
+    assert found["B.4"].grid.rows[1].entries[-1].printed == "19.0"
 
 
 def test_no_timings_are_not_run():

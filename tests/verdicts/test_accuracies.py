@@ -29,7 +29,7 @@ def runs_of(cells, model="mlp", dataset="mnist", reading="default"):
 def numbers_printed(numbers, model="mlp", dataset="mnist"):
     """Published rows of {(norm, setting): percent}."""
     return pd.DataFrame(
-        [{"model": model, "dataset": dataset, "norm": n, "setting": s, "published": v} for (n, s), v in numbers.items()]
+        [{"model": model, "dataset": dataset, "norm": n, "setting": s, "printed": v} for (n, s), v in numbers.items()]
     )
 
 
@@ -86,9 +86,9 @@ def test_columns_of_a_number():
     row = verdict_of([97.9, 98.0, 98.1], 98.2)
     assert row["mean"] == pytest.approx(98.0)
     assert row["std"] == pytest.approx(0.1)
-    assert row["difference"] == pytest.approx(0.2)  # published - mean
+    assert row["difference"] == pytest.approx(0.2)  # printed - mean
     assert row["h"] == pytest.approx(distributions.t.ppf(0.975, 2) * 0.1 * np.sqrt(4 / 3))
-    assert (row["n"], row["margin"], row["broken"], row["published_broken"]) == (3, 0.3, False, False)
+    assert (row["n"], row["margin"], row["broken"], row["printed_broken"]) == (3, 0.3, False, False)
 
 
 def test_other_margins():

@@ -40,7 +40,7 @@ def frames_of(accuracies, broken=()):
 
 def numbers_printed(numbers):
     """Published rows of {(norm, setting): percent} on CIFAR10."""
-    return pd.DataFrame([("mlp", "cifar10", *slot, n) for slot, n in numbers.items()], columns=[*SLOT, "published"])
+    return pd.DataFrame([("mlp", "cifar10", *slot, n) for slot, n in numbers.items()], columns=[*SLOT, "printed"])
 
 
 def effects(runs, numbers):
@@ -73,7 +73,7 @@ def test_effects_and_their_interval_by_hand():
     assert table.columns.tolist() == COLUMNS
     assert table["setting"].tolist() == ["relu", "elu", "lr_high"]  # of init_low one norm was not run
     relu, t_s = of("relu", table), distributions.t.ppf(0.975, 5) * np.sqrt(4 / 5)
-    assert (relu["published"], relu["own"]) == (2.0, 3.0)
+    assert (relu["printed"], relu["own"]) == (2.0, 3.0)
     assert relu["h"] == pytest.approx(t_s * np.sqrt(1 + 1 / 3 + 1 + 1 / 2))
     assert of("elu", table)["h"] == pytest.approx(t_s * np.sqrt(1 + 1 + 1 + 1))
     assert (relu["n_none"], relu["n_batch"], relu["learns"], relu["within"]) == (3, 2, True, True)
@@ -114,7 +114,7 @@ def test_a_broken_network_on_either_side_sets_a_pair_apart(ours, number, state):
         frames_of(ACCURACIES, LOST if ours else ()).runs, numbers_printed(NUMBERS | {("none", "lr_high"): number})
     )
     row = of("lr_high", table)
-    assert (row["published_broken"], row["broken"]) == state
+    assert (row["printed_broken"], row["broken"]) == state
     assert (row["learns"], row["within"]) == (False, False)
     assert np.isnan(row["h"])
     assert table["learns"].sum() == 2
@@ -150,7 +150,7 @@ def test_of_twenty_faithful_pairs_nineteen_lie_within():
                 numbers.append((*slot, draws[-1]))
                 rows += [(*slot, "default", str(slot), i, v, "finished", False) for i, v in enumerate(draws[:-1])]
     runs = pd.DataFrame(rows, columns=[*SLOT, "reading", "key", "seed", "test_accuracy", "outcome", "broken"])
-    table = effects(runs, pd.DataFrame(numbers, columns=[*SLOT, "published"]))
+    table = effects(runs, pd.DataFrame(numbers, columns=[*SLOT, "printed"]))
     assert len(table) == 300
     assert table["within"].mean() == pytest.approx(0.95, abs=0.03)
 
@@ -249,7 +249,7 @@ def test_the_files_of_the_figure_are_the_same_for_the_same_data(table, tmp_path)
     made = write(figure.drawing(table), Target(tmp_path / "a", ("svg", "png")))
     assert [path.name for path in made] == ["fig_E1.svg", "fig_E1.png", "fig_E1_narrow.svg", "fig_E1.csv"]
     pd.testing.assert_frame_equal(
-        pd.read_csv(made[-1])[["published", "own", "h"]], table[["published", "own", "h"]], check_dtype=False
+        pd.read_csv(made[-1])[["printed", "own", "h"]], table[["printed", "own", "h"]], check_dtype=False
     )
     again = write(figure.drawing(table), Target(tmp_path / "b", ("svg", "png")))
     assert [path.read_bytes() for path in made] == [path.read_bytes() for path in again]
@@ -282,7 +282,7 @@ def test_the_page_shows_the_effect(tmp_path):
     numbers = [float(n.replace("−", "-")) for n in numbers]
     learn = found[found["learns"]]
     assert (within, sign) == (f"{learn['within'].sum()} of 2", f"{learn['same_sign'].sum()} of 2")
-    assert numbers[:2] == [pytest.approx(learn[side].mean(), abs=0.051) for side in ("published", "own")]
+    assert numbers[:2] == [pytest.approx(learn[side].mean(), abs=0.051) for side in ("printed", "own")]
     assert numbers[2:] == [1, 42.6, pytest.approx(found["own"].iloc[-1], abs=0.051)]
     outside = re.findall(r"hardly give the printed one. (.*)</p>", shown)
     assert len(outside) == (not learn["within"].all())

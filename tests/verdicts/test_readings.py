@@ -8,9 +8,7 @@ from bnstudy.verdicts.accuracies import number_verdicts
 from bnstudy.verdicts.readings import by_number, closeness, conclusion
 
 SLOTS = [("mlp", d, n, "relu") for d in ("mnist", "cifar10") for n in ("none", "batch")]
-PUBLISHED = pd.DataFrame(
-    [(*slot, 90.0) for slot in SLOTS], columns=["model", "dataset", "norm", "setting", "published"]
-)
+PUBLISHED = pd.DataFrame([(*slot, 90.0) for slot in SLOTS], columns=["model", "dataset", "norm", "setting", "printed"])
 
 
 def runs(levels, seeds=3, noise=0.1, stream=0, slots=SLOTS):

@@ -4,7 +4,7 @@ from bnstudy.claims.catalogue import Claim
 from bnstudy.claims.listing import judged, measure, reading_of, rows
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.thesis import registry
-from bnstudy.claims.verdicts import ClaimVerdict, PartVerdict, published_support, verdict
+from bnstudy.claims.verdicts import ClaimVerdict, PartVerdict, printed_support, verdict
 
 REGISTRY: dict[str, Claim] = registry()
 """id -> claim, in the order of the catalogue."""
@@ -17,7 +17,7 @@ __all__ = [
     "PartVerdict",
     "judged",
     "measure",
-    "published_support",
+    "printed_support",
     "reading_of",
     "registry",
     "rows",

@@ -43,7 +43,7 @@ class Claim:
     title       the claim in this project's terms
     places      the models and data sets it is about; empty if it is not about training
     figures     figures and tables that show it, such as 7.16 or B.1
-    published   whether tables B.1 to B.4 support it: yes, no or not in tables; for a course report's claim, whether
+    printed   whether tables B.1 to B.4 support it: yes, no or not in tables; for a course report's claim, whether
                 the report's own numbers do: yes, no or not printed
     """
 
@@ -53,7 +53,7 @@ class Claim:
     title: str
     places: tuple[Place, ...]
     figures: tuple[str, ...]
-    published: str
+    printed: str
     parts: tuple[Part, ...]
 
     @property
@@ -99,6 +99,6 @@ def _claim(row: dict[str, str], places: tuple[Any, ...]) -> Claim:
         title=row["title"],
         places=places,
         figures=tuple(row.get("figures", "").split()),
-        published=row["published"],
+        printed=row["printed"],
         parts=tuple(PARTS[row["id"]]),
     )

@@ -134,8 +134,8 @@ def of_print(places: Collection[Place]) -> Evidence:
     sizes = zip(overheads["model"], overheads["batch_size"], strict=True)
     return Evidence(
         places,
-        accuracies=dict(zip(slots, accuracies["published"], strict=True)),
-        seconds=dict(zip(timed, times["published"], strict=True)),
-        overheads=dict(zip(sizes, overheads["published"], strict=True)),
+        accuracies=dict(zip(slots, accuracies["printed"], strict=True)),
+        seconds=dict(zip(timed, times["printed"], strict=True)),
+        overheads=dict(zip(sizes, overheads["printed"], strict=True)),
         exact=True,
     )

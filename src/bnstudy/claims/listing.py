@@ -16,7 +16,7 @@ from bnstudy.claims.verdicts import (
     ClaimVerdict,
     PartVerdict,
     decide,
-    published_support,
+    printed_support,
     verdict,
 )
 from bnstudy.design.labels import NORMS, THESIS_DATASETS
@@ -29,17 +29,17 @@ SHOWN = 8
 def rows(
     frames: Frames | None = None, timings: pd.DataFrame | None = None, reading: str = "default"
 ) -> list[dict[str, Any]]:
-    """Return one JSON-ready row per claim: id, priority, section, kind, title, state, verdict, published, evidence and
+    """Return one JSON-ready row per claim: id, priority, section, kind, title, state, verdict, printed, evidence and
     figures.
 
     frames    frames of a study; None: only claims that need no training are judged
     timings   `timing.TIMING_COLUMNS`; None: not timed
     reading   which cells are judged (see `reading_of`)
     `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
-    or not run; `published`, whether tables B.1 to B.4 support it: yes, no, not in tables. `evidence` has `text`,
+    or not run; `printed`, whether tables B.1 to B.4 support it: yes, no, not in tables. `evidence` has `text`,
     `places` (judged model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
     """
-    return [row(claim, found, published_support(claim)) for claim, found in judged(measure(frames, timings, reading))]
+    return [row(claim, found, printed_support(claim)) for claim, found in judged(measure(frames, timings, reading))]
 
 
 def reading_of(plan: pd.DataFrame) -> str:
@@ -60,8 +60,8 @@ def judged(measured: Measured | None) -> list[tuple[Claim, ClaimVerdict]]:
     return [(claim, verdict(claim, measured)) for claim in registry().values()]
 
 
-def row(claim: Claim, found: ClaimVerdict, published: str) -> dict[str, Any]:
-    """Return a claim with its verdict as a row of `rows`; `published`: whether the printed numbers support it."""
+def row(claim: Claim, found: ClaimVerdict, printed: str) -> dict[str, Any]:
+    """Return a claim with its verdict as a row of `rows`; `printed`: whether the printed numbers support it."""
     return {
         "id": claim.id,
         "priority": claim.priority,
@@ -70,7 +70,7 @@ def row(claim: Claim, found: ClaimVerdict, published: str) -> dict[str, Any]:
         "title": claim.title,
         "state": found.state,
         "verdict": found.verdict,
-        "published": published,
+        "printed": printed,
         "evidence": evidence(found),
         "figures": list(claim.figures),
     }

@@ -59,8 +59,8 @@ def judged(frames: Frames) -> list[tuple[Claim, ClaimVerdict]]:
 
 
 def rows(frames: Frames) -> list[dict[str, Any]]:
-    """Return one row per claim, keyed as in `claims.rows`; `published`: whether the reports' numbers support it."""
-    found = [listing.row(claim, one, claim.published) for claim, one in judged(frames)]
+    """Return one row per claim, keyed as in `claims.rows`; `printed`: whether the reports' numbers support it."""
+    found = [listing.row(claim, one, claim.printed) for claim, one in judged(frames)]
     for row in found:
         row["evidence"]["datasets_present"] = [DATASET] if row["evidence"]["places"] else []
     return found

@@ -55,7 +55,7 @@ class ClaimVerdict:
         return tuple(p for p in judged[0] if all(p in places for places in judged)) if judged else ()
 
 
-def published_support(
+def printed_support(
     claim: Claim, numbers: Callable[[Collection[Any]], Any] = of_print, silent: str = NOT_IN_TABLES
 ) -> str:
     """Return whether printed numbers support the claim: yes, no, or `silent`. Parts that need curves are ignored.

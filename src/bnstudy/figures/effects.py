@@ -95,11 +95,11 @@ def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
     """A point per pair with its interval, over the line of what is as printed."""
     for pair in each(pairs):
         look = style.data(pair.dataset)
-        ax.plot([pair.published] * 2, [pair.own - pair.h, pair.own + pair.h], color=look.color, linewidth=1.2)
-        ax.plot(pair.published, pair.own, color=look.color, marker=look.marker, markersize=size,
+        ax.plot([pair.printed] * 2, [pair.own - pair.h, pair.own + pair.h], color=look.color, linewidth=1.2)
+        ax.plot(pair.printed, pair.own, color=look.color, marker=look.marker, markersize=size,
                 markerfacecolor=look.color if pair.learns else "white", zorder=4)  # fmt: skip
     h = _within_limits(pairs["h"])
-    ends = pd.concat([pairs["published"], pairs["own"] - h, pairs["own"] + h])
+    ends = pd.concat([pairs["printed"], pairs["own"] - h, pairs["own"] + h])
     low, high = min(0.0, ends.min()), max(1.0, ends.max())
     limits = low - 0.06 * (high - low), high + 0.06 * (high - low)
     ax.set(xlim=limits, ylim=limits)

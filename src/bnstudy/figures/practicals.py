@@ -131,19 +131,19 @@ def state(figure: ReportFigure, frames: Frames) -> str:
 
 
 def plotted(figure: ReportFigure, frames: Frames) -> pd.DataFrame:
-    """panel, row, published, step and the mean, low and high test accuracy (percent) over so many seeds."""
+    """panel, row, printed, step and the mean, low and high test accuracy (percent) over so many seeds."""
     runs = placed(frames.runs)[["key", "seed", "setting", "steps", "eval_every"]]
     epochs = frames.epochs.astype({"key": "str"}).merge(runs, on=["key", "seed"]).assign(dataset="", norm="")
     epochs["epoch"] = (epochs["epoch"] * epochs["eval_every"]).clip(upper=epochs["steps"]).astype("int64")
     curves = over_seeds(epochs, "validation_accuracy").rename(columns={"epoch": "step"})
-    numbers = {row.id: row.published for row in printed_rows()}
+    numbers = {row.id: row.printed for row in printed_rows()}
     systems = [
         (panel.title, row, numbers[row], home)
         for panel in figure.panels
         for row, home in _homes(row for row, _, _ in panel.systems).items()
     ]
-    drawn = pd.DataFrame(systems, columns=["panel", "row", "published", "setting"]).astype({"published": "float64"})
-    columns = ["panel", "row", "published", "step", "mean", "low", "high", "seeds", "running"]
+    drawn = pd.DataFrame(systems, columns=["panel", "row", "printed", "setting"]).astype({"printed": "float64"})
+    columns = ["panel", "row", "printed", "step", "mean", "low", "high", "seeds", "running"]
     return drawn.merge(curves, on="setting")[columns]
 
 
@@ -174,7 +174,7 @@ def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, first: bool) -> None:
     if here.empty:
         return panels.empty(ax, [", ".join(row for row, _, _ in panel.systems)])
     panels.accuracy_axis(ax)
-    if here[["high", "published"]].max().max() <= HIGH:
+    if here[["high", "printed"]].max().max() <= HIGH:
         ends = here.loc[here["step"] == here.groupby("row")["step"].transform("max"), "low"]
         ax.set(ylim=(LEAST if ends.min() > LEAST else 0, HIGH))
         ax.yaxis.set_major_locator(MultipleLocator(10))
@@ -205,9 +205,9 @@ def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, first: bool) -> None:
 def _system(ax: Axes, curve: pd.DataFrame, look: Look) -> None:
     """A system's curve, and the printed accuracy over the last third of its steps."""
     panels.line(ax, curve.rename(columns={"step": "epoch"}), look, linewidth=1.5)
-    end, published = int(curve["step"].max()), curve["published"].iloc[0]
-    if pd.notna(published):
-        ax.plot([2 / 3 * end, end], [published] * 2, color=look.color, linestyle=PRINTED, linewidth=1.2, zorder=5)
+    end, printed = int(curve["step"].max()), curve["printed"].iloc[0]
+    if pd.notna(printed):
+        ax.plot([2 / 3 * end, end], [printed] * 2, color=look.color, linestyle=PRINTED, linewidth=1.2, zorder=5)
 
 
 def drawing(figure: ReportFigure, frames: Frames) -> Drawing:

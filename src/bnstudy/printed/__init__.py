@@ -17,26 +17,24 @@ CONSTANT_GUESS = {"mnist": (9.8, 11.35), "svhn": (19.6,), "cifar10": (10.0,), "c
 def accuracy() -> pd.DataFrame:
     """Return tables B.1 and B.2, 144 rows.
 
-    Columns: model, dataset, norm, setting, published (test accuracy, percent), section.
+    Columns: model, dataset, norm, setting, printed (test accuracy, percent), section.
     """
     rows = pd.concat([_read("b1"), _read("b2")], ignore_index=True)
-    return rows.rename(columns={"accuracy": "published"})[
-        ["model", "dataset", "norm", "setting", "published", "section"]
-    ]
+    return rows.rename(columns={"accuracy": "printed"})[["model", "dataset", "norm", "setting", "printed", "section"]]
 
 
 def seconds() -> pd.DataFrame:
-    """Return tables B.3 and B.4, 96 rows: model, dataset, norm, batch_size, published (seconds per epoch)."""
-    return pd.concat([_read("b3"), _read("b4")], ignore_index=True).rename(columns={"seconds": "published"})
+    """Return tables B.3 and B.4, 96 rows: model, dataset, norm, batch_size, printed (seconds per epoch)."""
+    return pd.concat([_read("b3"), _read("b4")], ignore_index=True).rename(columns={"seconds": "printed"})
 
 
 def mean_overhead() -> pd.DataFrame:
-    """Return the mean overhead of batch norm per epoch over data sets, 12 rows: model, batch_size, published (percent).
+    """Return the mean overhead of batch norm per epoch over data sets, 12 rows: model, batch_size, printed (percent).
 
     These are the printed values (7.1.6, 7.2.6); recomputing them from the rounded seconds gives up to 3.2 points less
     or more.
     """
-    return _read("mean_overhead").rename(columns={"percent": "published"})
+    return _read("mean_overhead").rename(columns={"percent": "printed"})
 
 
 def is_chance(value: float, dataset: str) -> bool:

@@ -35,7 +35,7 @@ TORCH: dict[str, Any] = {"init": "torch_default"}
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One row of a report. `published` is a test accuracy in percent, or None if the report has only `words`.
+    """One row of a report. `printed` is a test accuracy in percent, or None if the report has only `words`.
 
     rounded    rounding error of the printed number in points, if the report writes `about`; else 0
     images     number of test images it was measured on; None: all
@@ -47,7 +47,7 @@ class Row:
     report: str
     section: str
     what: str
-    published: float | None
+    printed: float | None
     rounded: float
     images: int | None
     words: str
@@ -57,9 +57,9 @@ class Row:
     @property
     def standard_error(self) -> float:
         """The printed number's standard error from testing few images, points: sqrt(p (1 - p) / images); else 0."""
-        if self.published is None or self.images is None:
+        if self.printed is None or self.images is None:
             return 0.0
-        share = self.published / 100
+        share = self.printed / 100
         return 100 * sqrt(share * (1 - share) / self.images)
 
     @property
@@ -80,7 +80,7 @@ def rows() -> tuple[Row, ...]:
 
 
 def _row(line: dict[str, str]) -> Row:
-    published = float(line["published"]) if line["published"] else None
+    printed = float(line["printed"]) if line["printed"] else None
     stated, assumed = (fields_of(line[column].split()) for column in ("stated", "assumed"))
     rounded, images = float(line["rounded"] or 0), int(line["images"]) if line["images"] else None
     return Row(
@@ -88,7 +88,7 @@ def _row(line: dict[str, str]) -> Row:
         report=line["report"],
         section=line["section"],
         what=line["what"],
-        published=published,
+        printed=printed,
         rounded=rounded,
         images=images,
         words=line["words"],

@@ -157,7 +157,7 @@ def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
     """The numbers that differ: the cell, the printed number, and ours."""
     return [
         {
-            "key": n.key, "published": f"{n.published:.1f}", "own": half_up(n.mean),
+            "key": n.key, "printed": f"{n.printed:.1f}", "own": half_up(n.mean),
             "what": f"{style.model(n.model)}, {style.dataset(n.dataset)}, {style.norm(n.norm).label}, "
             f"{style.setting(n.setting).label}",
         }

@@ -14,7 +14,7 @@ from bnstudy.claims import (
     judged,
     listing,
     measure,
-    published_support,
+    printed_support,
     reading_of,
     verdict,
 )
@@ -100,15 +100,15 @@ def _alone(claim: Claim, whole: ClaimVerdict, place: Place, measured: Measured) 
 
 def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
     """A claim of the thesis as the page shows it."""
-    return page_row(claim, found, published_support(claim), left_out(claim, found)) | {
+    return page_row(claim, found, printed_support(claim), left_out(claim, found)) | {
         "group": group(claim.section), "models": sorted({model for model, _ in claim.places}),
         "judged_on": {model for model, _ in found.places},
     }  # fmt: skip
 
 
-def page_row(claim: Claim, found: ClaimVerdict, published: str, left: str) -> dict[str, Any]:
+def page_row(claim: Claim, found: ClaimVerdict, printed: str, left: str) -> dict[str, Any]:
     """A claim as the page shows it and claims.csv lists it. `left`: places it is about and was not judged on."""
-    row = listing.row(claim, found, published)
+    row = listing.row(claim, found, printed)
     return row | {"left": left, "text": row["evidence"]["text"], "parts": [part_row(part) for part in found.parts]}
 
 
@@ -172,9 +172,9 @@ def sections(claims: Iterable[Mapping[str, Any]], titles: Mapping[str, str]) -> 
 
 
 def csv(claims: Iterable[Mapping[str, Any]]) -> str:
-    """claims.csv: id, priority, section, title, verdict, state, published, evidence, left_out, figures."""
+    """claims.csv: id, priority, section, title, verdict, state, printed, evidence, left_out, figures."""
     columns = {"id": "id", "priority": "priority", "section": "section", "title": "title", "verdict": "verdict",
-               "state": "state", "published": "published", "text": "evidence", "left": "left_out"}  # fmt: skip
+               "state": "state", "printed": "printed", "text": "evidence", "left": "left_out"}  # fmt: skip
     rows = [
         {new: claim[old] for old, new in columns.items()} | {"figures": " ".join(claim["figures"])} for claim in claims
     ]

@@ -38,12 +38,12 @@ def _share(truths: pd.Series) -> str:
 
 
 def _means(pairs: pd.DataFrame) -> list[str]:
-    return [signed(pairs[side].mean()) if len(pairs) else "–" for side in ("published", "own")]
+    return [signed(pairs[side].mean()) if len(pairs) else "–" for side in ("printed", "own")]
 
 
 def _outside(pair: Any) -> dict[str, str]:
     """A pair whose printed effect is outside our interval: its labels, both effects and h."""
     where = (style.model(pair.model), style.dataset(pair.dataset), style.setting(pair.setting).label)
     return {
-        "what": ", ".join(where), "published": signed(pair.published), "own": signed(pair.own), "h": f"{pair.h:.1f}",
+        "what": ", ".join(where), "printed": signed(pair.printed), "own": signed(pair.own), "h": f"{pair.h:.1f}",
     }  # fmt: skip

@@ -46,4 +46,4 @@ def _table(one: practicals.Listed, listed: set[str]) -> dict[str, Any]:
 def claim_row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
     """A claim as the section shows it, and as `report.claims.csv` writes it."""
     left = [group for group in claim.places if group not in found.places] if found.places else []
-    return page_row(claim, found, claim.published, ", ".join("/".join(group) for group in left))
+    return page_row(claim, found, claim.printed, ", ".join("/".join(group) for group in left))

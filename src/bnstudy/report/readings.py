@@ -37,7 +37,7 @@ def of_study(plan: pd.DataFrame, runs: pd.DataFrame, numbers: pd.DataFrame) -> d
 
 def _learned(numbers: pd.DataFrame) -> pd.DataFrame:
     """The printed numbers of networks that learned: no reading is nearer to a constant guess than another."""
-    return numbers[[not printed.is_chance(r.published, r.dataset) for r in each(numbers)]]
+    return numbers[[not printed.is_chance(r.printed, r.dataset) for r in each(numbers)]]
 
 
 def _row(row: Any, within: int, default_within: int) -> dict[str, Any]:
@@ -60,6 +60,6 @@ def _numbers(table: pd.DataFrame) -> Iterator[dict[str, Any]]:
                  style.setting(number.setting).label)  # fmt: skip
         yield {
             "where": ", ".join(where),
-            "published": f"{number.published:.1f}", "default": half_up(number.default), "verdict": number.verdict,
+            "printed": f"{number.printed:.1f}", "default": half_up(number.default), "verdict": number.verdict,
             "readings": [{"reading": r.reading, "own": half_up(r.own), "within": r.within} for r in each(group)],
         }  # fmt: skip

@@ -106,7 +106,7 @@ def numbers(found: Iterable[Shown]) -> pd.DataFrame:
     the study does not ask for the cell.
     """
     judged = [one.content.assign(model=one.table.model) for one in found if one.id in CATALOGUE and "n" in one.content]
-    return pd.concat(judged, ignore_index=True).dropna(subset=["published"])
+    return pd.concat(judged, ignore_index=True).dropna(subset=["printed"])
 
 
 def write(found: Iterable[Written], folder: Path) -> list[Path]:

@@ -10,11 +10,11 @@ from bnstudy.tables.catalogue import SETTING_ROWS, Table
 from bnstudy.verdicts import accuracies
 
 ACCURACY_COLUMNS = [
-    "parameter", "setting", "dataset", "norm", "key", "published", "mean", "std", "n", "seeds", "difference", "h",
+    "parameter", "setting", "dataset", "norm", "key", "printed", "mean", "std", "n", "seeds", "difference", "h",
     "margin", "broken", "broken_seeds", "diverged", "verdict", "section",
 ]  # fmt: skip
 SECONDS_COLUMNS = [
-    "batch_size", "dataset", "norm", "quantity", "published", "own", "iqr", "low", "high", "kind", "engine", "device",
+    "batch_size", "dataset", "norm", "quantity", "printed", "own", "iqr", "low", "high", "kind", "engine", "device",
     "hardware", "pixels", "timed_images",
 ]  # fmt: skip
 
@@ -45,7 +45,7 @@ def accuracy(
         given = given.iloc[:0]
     slots = slots.merge(given, how="left", on=accuracies.SLOT)
     found = accuracies.number_verdicts(runs, slots, margins, reading=reading)
-    found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
+    found.loc[found["printed"].isna() & found["n"].gt(0), "verdict"] = ""
     asked = {(r.dataset, r.norm, r.setting): (r.key, len(r.seeds)) for r in accuracies.each(planned)}
     places = [asked.get((r.dataset, r.norm, r.setting), ("", 0)) for r in accuracies.each(found)]
     found["key"], found["seeds"] = [key for key, _ in places], [seeds for _, seeds in places]
@@ -65,8 +65,8 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
     `timed_images` is set if only so many images were timed and the seconds scaled to a full epoch.
     """
     by_slot = {(int(r.batch_size), r.dataset, r.norm): r for r in accuracies.each(timings)}
-    by_cell = printed.seconds().set_index(["model", "batch_size", "dataset", "norm"])["published"].to_dict()
-    overhead = printed.mean_overhead().set_index(["model", "batch_size"])["published"].to_dict()
+    by_cell = printed.seconds().set_index(["model", "batch_size", "dataset", "norm"])["printed"].to_dict()
+    overhead = printed.mean_overhead().set_index(["model", "batch_size"])["printed"].to_dict()
     rows = []
     for size in BATCH_SIZES:
         for dataset in datasets:
@@ -74,7 +74,7 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
                 timed = by_slot.get((size, dataset, norm))
                 rows.append(
                     {"batch_size": size, "dataset": dataset, "norm": norm, "quantity": "seconds",
-                     "published": by_cell.get((table.model, size, dataset, norm)),
+                     "printed": by_cell.get((table.model, size, dataset, norm)),
                      **({"own": timed.median_seconds, "iqr": timed.iqr, "low": timed.ratio_low,
                          "high": timed.ratio_high, "kind": timed.kind, "engine": timed.engine,
                          "device": timed.device, "hardware": getattr(timed, "hardware", ""), "pixels": timed.pixels,
@@ -84,11 +84,11 @@ def seconds(table: Table, timings: pd.DataFrame, datasets: Sequence[str]) -> pd.
         ratios = [by_slot[size, d, "batch"].ratio for d in datasets if (size, d, "batch") in by_slot]
         rows.append(
             {"batch_size": size, "dataset": "all", "norm": "batch", "quantity": "overhead_percent",
-             "published": overhead.get((table.model, size)) if set(THESIS_DATASETS) <= set(datasets) else None,
+             "printed": overhead.get((table.model, size)) if set(THESIS_DATASETS) <= set(datasets) else None,
              "own": 100 * (sum(ratios) / len(ratios) - 1) if len(ratios) == len(datasets) else None}
         )  # fmt: skip
     return pd.DataFrame(rows, columns=SECONDS_COLUMNS).astype(
-        dict.fromkeys(("published", "own", "iqr", "low", "high", "timed_images"), "float64")
+        dict.fromkeys(("printed", "own", "iqr", "low", "high", "timed_images"), "float64")
     )
 
 

@@ -24,7 +24,7 @@ def csv(content: pd.DataFrame) -> str:
 
 
 def markdown(grid: Grid) -> str:
-    """Title, caption, a pipe table with up to three lines per row (published, ours, difference), notes."""
+    """Title, caption, a pipe table with up to three lines per row (printed, ours, difference), notes."""
     labels = [f"{name} {column}" for name, column in zip(_spread(grid), grid.columns, strict=True)]
     out = [f"**Table {md(grid.id)}: {md(grid.title)}.** {md(grid.caption)}", ""]
     out += [pipe([md(grid.corner), "", *map(md, labels)]), pipe(["---", "---", *["---:"] * len(labels)])]
@@ -76,8 +76,8 @@ def html(grid: Grid, linked: Collection[str] = ()) -> str:
 
 
 def lines(grid: Grid, row: Row, words: Mapping[str, str]) -> list[tuple[str, list[str]]]:
-    """(what, texts) of each line of a row: published, ours and difference, as far as the table has them."""
-    out = [("published", [e.published for e in row.entries])] if grid.compared else []
+    """(what, texts) of each line of a row: printed, ours and difference, as far as the table has them."""
+    out = [("printed", [e.printed for e in row.entries])] if grid.compared else []
     out.append(("ours", [e.own for e in row.entries]))
     if grid.judged:
         out.append(("difference", [" ".join(filter(None, (e.difference, words.get(e.verdict)))) for e in row.entries]))

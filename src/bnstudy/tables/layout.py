@@ -17,9 +17,9 @@ NOT_RUN = "–"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One number of a table as text: printed, ours, published - ours, the verdict, and the `key` of its cell."""
+    """One number of a table as text: printed, ours, printed - ours, the verdict, and the `key` of its cell."""
 
-    published: str = ""
+    printed: str = ""
     own: str = NOT_RUN
     difference: str = ""
     verdict: str = "not run"
@@ -50,7 +50,7 @@ class Grid:
     @property
     def compared(self) -> bool:
         """True if the table has any printed number."""
-        return any(entry.published for row in self.rows for entry in row.entries)
+        return any(entry.printed for row in self.rows for entry in row.entries)
 
     @property
     def judged(self) -> bool:
@@ -75,14 +75,14 @@ def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str
 
 def accuracy_entry(number) -> Entry:
     """One number of `content.ACCURACY_COLUMNS` as text."""
-    published = "" if pd.isna(number.published) else f"{number.published:.1f}"
+    printed = "" if pd.isna(number.printed) else f"{number.printed:.1f}"
     if not number.n:
-        return Entry(published, hint="not run", key=number.key)
+        return Entry(printed, hint="not run", key=number.key)
     spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
     marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
     own = f"{half_up(number.mean)}{spread}" + (f" {marks}" if marks else "")
-    difference = signed(number.difference) if published else ""
-    return Entry(published, own, difference, number.verdict, _hint(number), number.key)
+    difference = signed(number.difference) if printed else ""
+    return Entry(printed, own, difference, number.verdict, _hint(number), number.key)
 
 
 def _hint(number) -> str:
@@ -101,7 +101,7 @@ def accuracy_notes(content: pd.DataFrame) -> list[str]:
         low, high = ran["n"].min(), ran["n"].max()
         seeds = _count(high, "seed") if low == high else f"{low} to {high} seeds"
         notes.append(f"Ours: mean{' ± standard deviation' if high > 1 else ''} over {seeds}.")
-    if ran["published"].notna().any():
+    if ran["printed"].notna().any():
         notes.append(f"Difference: printed {MINUS} ours.")
     if (broken := int(ran["broken"].astype(bool).sum())) > 0:
         notes.append(f"{BROKEN} broken: more than half of the seeds answer one class ({_count(broken, 'cell')}).")
@@ -120,7 +120,7 @@ def accuracy_notes(content: pd.DataFrame) -> list[str]:
 
 def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
     """The layout of B.3 and B.4, with the mean overhead as the last column."""
-    content = content.assign(printed=_as_printed(content))
+    content = content.assign(printed_text=_as_printed(content))
     times = content[content["quantity"] == "seconds"]
     names = list(dict.fromkeys(times["dataset"]))
     by_slot = {(r.batch_size, r.dataset, r.norm, r.quantity): r for r in accuracies.each(content)}
@@ -138,11 +138,11 @@ def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
 
 def _as_printed(content: pd.DataFrame) -> pd.Series:
     """The printed numbers as texts: if any number of a quantity has a decimal, all have one, as 3.0 beside 2.5."""
-    tenths = content.groupby("quantity")["published"].transform(lambda numbers: (numbers % 1 > 0).any())
+    tenths = content.groupby("quantity")["printed"].transform(lambda numbers: (numbers % 1 > 0).any())
     return pd.Series(
         [
             "" if pd.isna(value) else f"{value:.{int(tenth)}f}"
-            for value, tenth in zip(content["published"], tenths, strict=True)
+            for value, tenth in zip(content["printed"], tenths, strict=True)
         ],
         index=content.index,
     )
@@ -150,9 +150,9 @@ def _as_printed(content: pd.DataFrame) -> pd.Series:
 
 def _seconds_entry(timed) -> Entry:
     if pd.isna(timed.own):
-        return Entry(timed.printed, hint="not run")
+        return Entry(timed.printed_text, hint="not run")
     return Entry(
-        timed.printed,
+        timed.printed_text,
         with_spread(timed.own, timed.iqr / 2),
         "",
         "",
@@ -162,9 +162,9 @@ def _seconds_entry(timed) -> Entry:
 
 def _overhead_entry(overhead) -> Entry:
     if pd.isna(overhead.own):
-        return Entry(overhead.printed, hint="not run")
-    difference = signed(overhead.published - overhead.own) if overhead.printed else ""
-    return Entry(overhead.printed, f"{overhead.own:.1f}", difference, "")
+        return Entry(overhead.printed_text, hint="not run")
+    difference = signed(overhead.printed - overhead.own) if overhead.printed_text else ""
+    return Entry(overhead.printed_text, f"{overhead.own:.1f}", difference, "")
 
 
 def _seconds_notes(times: pd.DataFrame) -> list[str]:

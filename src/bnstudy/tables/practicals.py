@@ -30,7 +30,7 @@ TITLES = {
 COLUMNS = (("Row", False), ("System", False), ("Settings", False), ("Reported, %", False), ("Ours, %", True),
            ("Difference", True), ("One run ±", True), ("Verdict, or what ours shows", False))  # fmt: skip
 CONTENT = [
-    "row", "report", "section", "what", "settings", "published", "rounded", "words", "key", "mean", "std", "n", "seeds",
+    "row", "report", "section", "what", "settings", "printed", "rounded", "words", "key", "mean", "std", "n", "seeds",
     "test_loss", "difference", "pool", "s", "freedom", "h", "margin", "broken_seeds", "diverged", "verdict", "seen",
 ]  # fmt: skip
 BESIDE = {"K2": ("K1", "P01"), "K3a": ("K2", "P03"), "K3b": ("K2", "P04"), "K4": ("K2", "P05"), "K5": ("K2", "P06"),
@@ -91,7 +91,7 @@ def content(plan: pd.DataFrame, runs: pd.DataFrame, margins: Mapping[str, float]
     """
     mine = placed(runs[runs["key"].isin(plan["key"])])
     found = accuracies.number_verdicts(mine, _printed(), margins)
-    found.loc[found["published"].isna() & found["n"].gt(0), "verdict"] = ""
+    found.loc[found["printed"].isna() & found["n"].gt(0), "verdict"] = ""
     asked = dict(zip(plan["key"], plan["seeds"].map(len), strict=True))
     losses = mine.groupby("key")["test_loss"].mean()
     found = found.assign(
@@ -106,7 +106,7 @@ def _printed() -> pd.DataFrame:
     return pd.DataFrame(
         {
             "row": row.id, "report": row.report, "section": row.section, "what": row.what, "settings": settings(row),
-            "published": np.nan if row.published is None else row.published, "rounded": row.rounded,
+            "printed": np.nan if row.printed is None else row.printed, "rounded": row.rounded,
             "standard_error": row.standard_error, "words": row.words, "key": row.cell.key, "model": row.cell.model,
             "dataset": row.cell.dataset, "norm": row.cell.norm, "setting": homes()[row.cell.key],
             "pool": pool(row.cell),
@@ -145,7 +145,7 @@ def settings(row: Row) -> str:
 def _seen(one: Any, means: Mapping[str, float]) -> str:
     """What our runs show of a row without a printed number: its distance from the row that the report compares it with,
     and the claim that judges the comparison."""
-    if not np.isnan(one.published) or not one.n:
+    if not np.isnan(one.printed) or not one.n:
         return ""
     parts = [f"{one.diverged} of {one.n} seeds diverged"] * bool(one.diverged)
     parts += [f"{one.broken_seeds} of {one.n} seeds answer one class"] * bool(one.broken_seeds)
@@ -174,7 +174,7 @@ def _line(one: Any) -> Line:
     spread = "" if np.isnan(one.std) else f" ± {one.std:.1f}"
     own = f"{half_up(one.mean)}{spread}" + f" {DIVERGED}" * bool(one.diverged)
     seeds = f"{one.n} of {one.seeds} seeds" if one.n < one.seeds else f"{one.n} seed" + "s" * (one.n > 1)
-    if np.isnan(one.published):
+    if np.isnan(one.printed):
         return Line((*told, own, "", "", one.seen), "", seeds, one.key)
     hint = f"{seeds}, margin {one.margin:.1f}; deviation of a run {UNKNOWN if np.isnan(one.s) else f'{one.s:.1f}'}"
     wide = UNKNOWN if np.isnan(one.h) else half_up(one.h)
@@ -182,9 +182,9 @@ def _line(one: Any) -> Line:
 
 
 def _reported(one: Any) -> str:
-    if np.isnan(one.published) or one.rounded:
+    if np.isnan(one.printed) or one.rounded:
         return one.words
-    return f"{one.published:.1f}" + (f", {one.words}" if one.words else "")
+    return f"{one.printed:.1f}" + (f", {one.words}" if one.words else "")
 
 
 def _notes(content: pd.DataFrame) -> list[str]:
@@ -216,7 +216,7 @@ def _margins(content: pd.DataFrame) -> str:
     """The margin of the numbers, and the wider ones with their reason."""
     own = dict(zip(content["row"], content["margin"], strict=True))
     plain = min(own.values())
-    known = [row for row in rows() if row.id in own and row.published is not None]
+    known = [row for row in rows() if row.id in own and row.printed is not None]
     words = [f"A number counts as reproduced within {plain:.1f} points"]
     about = [row for row in known if row.rounded]
     if about:
@@ -233,5 +233,5 @@ def _margins(content: pd.DataFrame) -> str:
 
 def total(found: Sequence[Listed]) -> dict[str, int]:
     """How many printed numbers of these tables have each verdict."""
-    numbers = pd.concat([one.content for one in found]).dropna(subset=["published"])
+    numbers = pd.concat([one.content for one in found]).dropna(subset=["printed"])
     return {verdict: int((numbers["verdict"] == verdict).sum()) for verdict in accuracies.VERDICTS}

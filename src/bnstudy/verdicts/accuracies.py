@@ -134,32 +134,32 @@ def number_verdict(difference: float, h: float, margin: float, ours_broken: bool
 
 def number_verdicts(
     runs: pd.DataFrame,
-    published: pd.DataFrame,
+    printed: pd.DataFrame,
     margins: Mapping[str, float] | None = None,
     reading: str = "default",
 ) -> pd.DataFrame:
-    """Return one row per printed number, in the order of `published`.
+    """Return one row per printed number, in the order of `printed`.
 
-    runs       as for `cell_means`; only rows of `reading` count, and of settings in `published`, so that s does not
+    runs       as for `cell_means`; only rows of `reading` count, and of settings in `printed`, so that s does not
                depend on what else a study contains
-    published  model, dataset, norm, setting, published (percent), e.g. `bnstudy.printed.accuracy()`; may have
+    printed    model, dataset, norm, setting, printed (percent), e.g. `bnstudy.printed.accuracy()`; may have
                rounded (rounding error of the printed number, points) and standard_error (points, from testing few
                images): both widen the margin, the second also h; and pool, which `runs` then must have too
     margins    points per data set, instead of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
 
     Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
-    with its freedom, h (95 % half-width for one more run), difference (published - mean), margin, broken, broken_seeds,
-    diverged, published_broken, verdict. If every cell that shares an s has one seed, all of them are undecided.
+    with its freedom, h (95 % half-width for one more run), difference (printed - mean), margin, broken, broken_seeds,
+    diverged, printed_broken, verdict. If every cell that shares an s has one seed, all of them are undecided.
     Raises UsageError if two cells match one number (for instance, cells of two recipes).
     """
     margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
     cells = cell_means(runs[runs["reading"] == reading])
-    rows, columns = [], pooled_by(published)
-    for alike, group in published.groupby(columns, sort=False):
+    rows, columns = [], pooled_by(printed)
+    for alike, group in printed.groupby(columns, sort=False):
         here = cells[(cells[columns] == list(alike)).all(axis=1) & cells["setting"].isin(group["setting"])]
         rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]))
     found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
-    return published.join(found)
+    return printed.join(found)
 
 
 def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) -> list[dict[str, Any]]:
@@ -178,10 +178,10 @@ def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) ->
         s, free = (pooled, freedom) if cell is None else (float(cell["s"]), int(cell["freedom"]))
         row = {
             "at": at, "s": s, "freedom": free, "margin": margin + float(number.get("rounded", 0.0)) + error,
-            "published_broken": is_chance(number["published"], number["dataset"]),
+            "printed_broken": is_chance(number["printed"], number["dataset"]),
         }  # fmt: skip
         width = partial(half_width, s, free, error=error)
-        rows.append(row | _verdict(number["published"], cell, row, width, single))
+        rows.append(row | _verdict(number["printed"], cell, row, width, single))
     return rows
 
 
@@ -194,7 +194,7 @@ def _verdict(
         return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
     n, mean = int(cell["n"]), float(cell["mean"])
     h, difference = width(n), printed - mean
-    verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["published_broken"]))
+    verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["printed_broken"]))
     return {
         "mean": mean, "n": n, "std": float(cell["std"]), "h": h, "difference": difference,
         "broken": bool(cell["broken"]), "broken_seeds": int(cell["broken_seeds"]), "diverged": int(cell["diverged"]),

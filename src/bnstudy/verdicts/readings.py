@@ -9,7 +9,7 @@ from bnstudy.verdicts.accuracies import EXACT, SLOT, cell_means, each
 COLUMNS = ["reading", "numbers", "seeds", "moved", "nearer", "deviation", "default", "difference", "half_width",
            "verdict"]  # fmt: skip
 NUMBER_COLUMNS = [
-    *SLOT, "published", "verdict", "default", "default_n", "default_within", "reading", "own", "n", "within",
+    *SLOT, "printed", "verdict", "default", "default_n", "default_within", "reading", "own", "n", "within",
 ]  # fmt: skip
 CLOSER, FARTHER, UNDECIDED = "closer", "farther", "undecided"
 UNREAD = ("default", "adhoc", "reduced")
@@ -19,11 +19,11 @@ LEVEL = 0.95
 """Probability that all intervals of a table hold together (Bonferroni)."""
 
 
-def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def closeness(runs: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     """Return COLUMNS, one row per reading other than the default, closest to the printed numbers first.
 
     runs        SLOT, reading, key, seed, test_accuracy (percent), one row per run
-    published   SLOT, published (percent)
+    printed     SLOT, printed (percent)
 
     A reading is compared on the printed numbers for which both it and the default have a cell. `moved` is its accuracy
     minus the default's, in points. `deviation` and `default` are their mean absolute deviations from the printed
@@ -32,7 +32,7 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     around the difference, after Welch and Satterthwaite, because variances differ between cells; all intervals of a
     table hold together with probability LEVEL. It is NaN, and the verdict `undecided`, if a cell has one seed.
     """
-    both = compared(runs, published)
+    both = compared(runs, printed)
     if both.empty:
         return pd.DataFrame(columns=COLUMNS)
     tail = (1 - LEVEL) / (2 * both["reading"].nunique())
@@ -40,14 +40,14 @@ def closeness(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=COLUMNS).sort_values("difference", kind="stable", ignore_index=True)
 
 
-def compared(runs: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+def compared(runs: pd.DataFrame, printed: pd.DataFrame) -> pd.DataFrame:
     """Return a row per reading and printed number for which both it and the default have a cell.
 
     SLOT, reading, `accuracy` (percent), `off` (mean absolute deviation from the printed number, points), `variance` of
     that deviation over seeds, and `n` seeds; those of the default have the suffix `_default`.
     """
-    known = runs.merge(published[[*SLOT, "published"]], on=SLOT)
-    known = known.assign(off=(known["test_accuracy"] - known["published"]).abs())
+    known = runs.merge(printed[[*SLOT, "printed"]], on=SLOT)
+    known = known.assign(off=(known["test_accuracy"] - known["printed"]).abs())
     cells = known.groupby([*SLOT, "reading"], sort=False, observed=True).agg(
         accuracy=("test_accuracy", "mean"), off=("off", "mean"), variance=("off", "var"), n=("off", "size")
     )
@@ -71,7 +71,7 @@ def by_number(numbers: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
     judged = judged.assign(number=range(len(judged)))[judged["default_n"] > 0]
     means = cell_means(runs[~runs["reading"].isin(UNREAD)]).rename(columns={"mean": "own"})
     both = judged.merge(means[[*SLOT, "reading", "own", "n"]], on=SLOT)
-    off, default_off = ((both["published"] - both[mean]).abs().round(EXACT) for mean in ("own", "default"))
+    off, default_off = ((both["printed"] - both[mean]).abs().round(EXACT) for mean in ("own", "default"))
     both = both.assign(within=off <= both["margin"], default_within=default_off <= both["margin"], off=off)
     return both.sort_values(["number", "off"], kind="stable", ignore_index=True)[NUMBER_COLUMNS]
 

@@ -5,17 +5,17 @@ from collections import Counter
 import pytest
 
 from bnstudy import printed
-from bnstudy.claims import REGISTRY, published_support
+from bnstudy.claims import REGISTRY, printed_support
 from bnstudy.figures import REGISTRY as FIGURES
 
 
 @pytest.mark.parametrize("claim", REGISTRY.values(), ids=REGISTRY)
 def test_the_printed_tables_support_what_the_catalogue_says(claim):
-    assert published_support(claim) == claim.published
+    assert printed_support(claim) == claim.printed
 
 
 def test_sixty_six_claims_are_decidable_from_the_tables():
-    assert Counter(c.published for c in REGISTRY.values()) == {"yes": 54, "no": 12, "not in tables": 54}
+    assert Counter(c.printed for c in REGISTRY.values()) == {"yes": 54, "no": 12, "not in tables": 54}
 
 
 def test_every_claim_has_a_predicate_that_says_what_it_computes():
@@ -51,7 +51,7 @@ def test_figures_of_claims_are_of_their_models():
 def test_another_printed_number_changes_the_answer(monkeypatch, model, setting, dataset, norm, value, changed):
     table = printed.accuracy()
     cell = (table["model"] == model) & (table["setting"] == setting) & (table["dataset"] == dataset)
-    table.loc[cell & (table["norm"] == norm), "published"] = value
+    table.loc[cell & (table["norm"] == norm), "printed"] = value
     monkeypatch.setattr(printed, "accuracy", lambda: table)
-    answers = {c.id for c in REGISTRY.values() if published_support(c) != c.published}
+    answers = {c.id for c in REGISTRY.values() if printed_support(c) != c.printed}
     assert changed <= answers
