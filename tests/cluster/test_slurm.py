@@ -38,7 +38,7 @@ studies:
         model: {model}
         norm: [none, batch]
         setting: [relu, dropout]
-        epochs: 60
+        epochs: 400
         stop_patience: 0
         {more}
 """

@@ -32,10 +32,14 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Na
 
 @app.command()
 def train(
-    model: Annotated[str, typer.Option("--model", help="mlp or cnn.")] = "mlp", dataset: DatasetOption = "mnist",
+    model: Annotated[str, typer.Option("--model", help="mlp or cnn.")] = "mlp",
+    dataset: DatasetOption = "mnist",
     norm: Annotated[list[str] | None, typer.Option("--norm", help="none, batch; both by default.")] = None,
-    width: WidthOption = 1.0, device: DeviceOption = "cpu", rounds: RoundsOption = 5, as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    width: WidthOption = 1.0,
+    device: DeviceOption = "cpu",
+    rounds: RoundsOption = 5,
+    as_json: JsonOption = False,
+) -> None:
     """Time a step of every engine and of the usual loops, in alternated rounds."""
     process.prepare()
     from bnstudy.bench import train as bench
@@ -46,9 +50,11 @@ def train(
 
 @app.command()
 def convolutions(
-    width: WidthOption = 1.0, batch: Annotated[int, typer.Option("--batch", min=1, help="Images.")] = 64,
-    rounds: RoundsOption = 5, as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    width: WidthOption = 1.0,
+    batch: Annotated[int, typer.Option("--batch", min=1, help="Images.")] = 64,
+    rounds: RoundsOption = 5,
+    as_json: JsonOption = False,
+) -> None:
     """Time the CNN's convolutions and their gradients, by torch and by each form of the Winograd engine."""
     process.prepare()
     from bnstudy.bench import convolutions as bench
@@ -66,9 +72,10 @@ def dag(config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False) -> N
 
 @app.command()
 def report(
-    config: ConfigOption = DEFAULT_CONFIG, records: Annotated[int, typer.Option("--records", min=1)] = 1000,
+    config: ConfigOption = DEFAULT_CONFIG,
+    records: Annotated[int, typer.Option("--records", min=1)] = 1000,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Time frames, tables, figures and page from synthetic records as large as the thesis's."""
     from bnstudy.bench import report as bench
 
@@ -87,12 +94,16 @@ def _short(value: Any) -> Any:
 
 @app.command("time")
 def time_(
-    names: Names = None, study: Annotated[str, typer.Option("--study", help="All cells of a study.")] = "timing",
-    where: WhereOption = None, config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
-    data: DataOption = None, device: DeviceOption = "auto",
+    names: Names = None,
+    study: Annotated[str, typer.Option("--study", help="All cells of a study.")] = "timing",
+    where: WhereOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    data: DataOption = None,
+    device: DeviceOption = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Time again even where a timing record stands.")] = False,
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Time epochs with and without batch norm for tables B.3 and B.4; leave the machine alone meanwhile."""
     process.prepare()
     from bnstudy.results.timings import record
@@ -110,7 +121,7 @@ def _timings(names: list[str], study: str, where: list[str] | None, config: Path
     if names:
         cells = [run.cell for run in selection.named_runs(names, options.studies(config).values(), "1")]
     else:
-        cells = list(options.study(config, study, where).cells)
+        cells = list(options.Narrowing(where=where, config=config).study(study).cells)
     if not (found := timings(cells)):
         raise UsageError("bench time: no two of these cells differ in the norm alone", "Name both: none and batch.")
     return found

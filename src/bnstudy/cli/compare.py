@@ -21,9 +21,11 @@ def add_to(app: typer.Typer) -> None:
 def compare(
     a: Annotated[str, typer.Argument(metavar="A", help="A name or key of a cell.")],
     b: Annotated[str, typer.Argument(metavar="B", help="The cell to compare it with.")],
-    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, reports: ReportsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    reports: ReportsOption = None,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Compare two cells: their curves, and the difference of test accuracy with its interval, paired by seed."""
     from bnstudy.figures.comparison import write
     from bnstudy.verdicts import pairs

@@ -15,9 +15,10 @@ app = typer.Typer(no_args_is_help=True, help="Fetch, import or check data sets."
 
 @app.command()
 def fetch(
-    names: Annotated[list[str], typer.Argument(metavar="NAME...")], data: DataOption = None,
+    names: Annotated[list[str], typer.Argument(metavar="NAME...")],
+    data: DataOption = None,
     note: Annotated[Path | None, typer.Option("--note", hidden=True)] = None,
-) -> None:  # fmt: skip
+) -> None:
     """Download data sets from their official places, once."""
     from bnstudy import datasets, disk
 
@@ -37,9 +38,10 @@ def fetch(
 
 @app.command("import")
 def import_(
-    dataset: Annotated[str, typer.Argument(metavar="NAME")], file: Annotated[Path, typer.Argument(metavar="FILE.npz")],
+    dataset: Annotated[str, typer.Argument(metavar="NAME")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.npz")],
     data: DataOption = None,
-) -> None:  # fmt: skip
+) -> None:
     """Take in an .npz with train_images, train_labels, test_images and test_labels."""
     from bnstudy import datasets
 
@@ -49,9 +51,10 @@ def import_(
 
 @app.command()
 def check(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None, data: DataOption = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
+    data: DataOption = None,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Say which data sets are there and whether they verify. A damaged one, or a named one that is absent: exit 65."""
     from bnstudy import datasets
 

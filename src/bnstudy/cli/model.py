@@ -20,7 +20,7 @@ def model(
     dataset: Annotated[str, typer.Option("--dataset", help="Whose images it gets.")] = "cifar10",
     norm: Annotated[str, typer.Option("--norm", help="none, batch, ...")] = "none",
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """List the layers of a network: output shapes, parameters, multiply-adds per image."""
     process.prepare()
     from bnstudy.networks import model_summary

@@ -1,8 +1,12 @@
 """The options that several verbs share, and what they mean."""
 
+import inspect
 import os
+from collections.abc import Callable
+from dataclasses import dataclass, fields, is_dataclass
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +46,7 @@ DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again even where a record stands.")]
 EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Start even if it takes days.")]
+WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 ProfileOption = Annotated[
     Path | None, typer.Option("--profile", help="Where and how to run, a Snakemake profile: profiles/slurm.")
 ]
@@ -50,17 +55,57 @@ DEFAULT_CONFIG = Path("config.yaml")
 FORMATS = ("svg", "pdf", "png")
 
 
+@dataclass(frozen=True)
+class Narrowing:
+    """Which cells and seeds of a study, and the config that has it."""
+
+    where: WhereOption = None
+    seeds: SeedsOption = None
+    config: ConfigOption = DEFAULT_CONFIG
+
+    def study(self, name: str) -> Study:
+        """Return the study of this name, narrowed. Raises UsageError naming the nearest."""
+        from bnstudy.studies.config import load
+
+        return selection.narrow(load(self.config).study(name), self.where, self.seeds)
+
+    def studies(self) -> dict[str, Study]:
+        """Return all studies of the config, whole."""
+        return studies(self.config)
+
+
+@dataclass(frozen=True)
+class Training:
+    """How runs are trained in this process."""
+
+    engine: EngineOption = "auto"
+    device: DeviceOption = "auto"
+    fresh: FreshOption = False
+    yes: YesOption = False
+    weights: WeightsOption = False
+
+
+def grouped(verb: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the verb as Typer needs it, one parameter per option: a group's fields in place of the group."""
+    asked = inspect.signature(verb, eval_str=True).parameters
+    groups: dict[str, Any] = {name: p.annotation for name, p in asked.items() if is_dataclass(p.annotation)}
+    each = [inspect.signature(groups[name]).parameters.values() if name in groups else [p] for name, p in asked.items()]
+
+    @wraps(verb)
+    def typed(**given: Any) -> Any:
+        made = {name: kind(**{f.name: given.pop(f.name) for f in fields(kind)}) for name, kind in groups.items()}
+        return verb(**given, **made)
+
+    flat = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameters in each for p in parameters]
+    typed.__signature__ = inspect.Signature(flat)  # pyright: ignore[reportAttributeAccessIssue]
+    typed.__annotations__ = {p.name: p.annotation for p in flat}
+    return typed
+
+
 def studies(config: Path) -> dict[str, Study]:
     from bnstudy.studies.config import load
 
     return dict(load(config).studies)
-
-
-def study(config: Path, name: str, where: list[str] | None = None, seeds: str | None = None) -> Study:
-    """The study of this name, narrowed. Raises UsageError naming the nearest."""
-    from bnstudy.studies.config import load
-
-    return selection.narrow(load(config).study(name), where, seeds)
 
 
 def processes(cores: str) -> int:

@@ -15,9 +15,9 @@ from bnstudy.cli.options import (
     ConfigOption,
     DataOption,
     JsonOption,
+    Narrowing,
     ResultsOption,
     SeedsOption,
-    WhereOption,
 )
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import name
@@ -35,22 +35,23 @@ IN_TRAINING = ("in training", "seed", "epoch", "process")
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command()(status)
+    app.command()(options.grouped(status))
     app.command()(why)
 
 
 def status(
+    *,
     study: Annotated[str | None, typer.Option("--study", help="One study of the config [all].")] = None,
-    where: WhereOption = None, seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG,
+    narrowing: Narrowing,
     results: ResultsOption = None,
     watch: Annotated[bool, typer.Option("--watch", help="On a terminal, look again every two seconds.")] = False,
     estimate: Annotated[bool, typer.Option("--estimate", help="Count what was never measured here, too.")] = False,
     as_json: JsonOption = False,
-) -> None:  # fmt: skip
+) -> None:
     """Say how far the studies are: done, running, waiting, diverged, and how long the rest will take."""
     if watch and as_json:
         raise UsageError("status: --watch and --json", "Take one of them.")
-    folder, chosen = paths.results_root(results), _studies(config, study, where, seeds)
+    folder, chosen = paths.results_root(results), _studies(study, narrowing)
     look = progress.Look(chosen, folder, _count if estimate else None)
     if as_json:
         return console.put_json(look().rows)
@@ -63,14 +64,14 @@ def status(
     console.put("".join(f"{line}\n" for line in _words(now)))
 
 
-def _studies(config: Path, study: str | None, where: list[str] | None, seeds: str | None) -> list[Study]:
+def _studies(study: str | None, narrowing: Narrowing) -> list[Study]:
     """The study asked for, or all those that have cells of the kind asked for. Raises UsageError if none has."""
     if study is not None:
-        return [options.study(config, study, where, seeds)]
+        return [narrowing.study(study)]
     found, refused = [], None
-    for each in options.studies(config).values():
+    for each in narrowing.studies().values():
         try:
-            found.append(selection.narrow(each, where, seeds))
+            found.append(selection.narrow(each, narrowing.where, narrowing.seeds))
         except UsageError as error:
             refused = refused or error
     if not found and refused:
@@ -138,9 +139,12 @@ def _outlook(now: progress.Now) -> list[str]:
 
 def why(
     which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
-    seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None,
-    data: DataOption = None, as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    seeds: SeedsOption = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Say what a cell is, and of each run whether it would be trained again, and why."""
     process.prepare()
     from bnstudy.workflow.progress.why import explain

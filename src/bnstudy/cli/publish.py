@@ -7,7 +7,7 @@ import typer
 
 from bnstudy import console, paths
 from bnstudy.cli import options
-from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, ResultsOption, SeedsOption, WhereOption
+from bnstudy.cli.options import Narrowing, ResultsOption
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import name, run_name
 from bnstudy.errors import UsageError
@@ -22,22 +22,24 @@ ReplaceOption = Annotated[
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command()(publish)
+    app.command()(options.grouped(publish))
 
 
 def publish(
+    *,
     names: NamesArgument = None,
     study: Annotated[str | None, typer.Option("--study", help="All records of a study [of all studies].")] = None,
-    where: WhereOption = None, seeds: SeedsOption = None, config: ConfigOption = DEFAULT_CONFIG,
-    results: ResultsOption = None, replace: ReplaceOption = False,
-) -> None:  # fmt: skip
+    narrowing: Narrowing,
+    results: ResultsOption = None,
+    replace: ReplaceOption = False,
+) -> None:
     """Merge own records into the published ones (results/published), without weights."""
     from bnstudy.results.publication.merge import merge, merge_timings
 
     if names and study is not None:
         raise UsageError("publish: names and --study", "Give names of cells, or --study, or neither.")
     folder = paths.results_root(results)
-    merged = merge(folder, _runs(folder, names or [], study, where, seeds, config), replace, console.say)
+    merged = merge(folder, _runs(folder, names or [], study, narrowing), replace, console.say)
     timed = merge_timings(folder, replace, console.say)
     counts = {"added": merged.added, "replaced": merged.replaced, "as published": merged.equal, "left": merged.stayed}
     told = ", ".join(f"{len(runs)} {what}" for what, runs in counts.items() if runs) or "no own record"
@@ -45,23 +47,21 @@ def publish(
     console.say(f"runs: {told}; timings: {timed}; {size / 2**20:.2f} MiB in {paths.published(folder, 'runs').parent}")
 
 
-def _runs(
-    results: Path, names: list[str], study: str | None, where: list[str] | None, seeds: str | None, config: Path
-) -> list[Run]:
+def _runs(results: Path, names: list[str], study: str | None, narrowing: Narrowing) -> list[Run]:
     """What is to be published: the runs of a study, or the stored records of named cells or of all studies' cells.
 
     Raises UsageError on a stored record whose cell is in no study, unless it is named.
     """
     if study is not None:
-        return options.study(config, study, where, seeds).runs()
-    wanted = selection.parse_seeds(seeds) if seeds else None
+        return narrowing.study(study).runs()
+    wanted = selection.parse_seeds(narrowing.seeds) if narrowing.seeds else None
     found = [run for word in names for run in _named(results, word)] if names else _stored(results)
-    stored = selection.meeting([run for run in found if wanted is None or run.seed in wanted], where)
-    known = {cell.key for one in options.studies(config).values() for cell in one.cells}
+    stored = selection.meeting([run for run in found if wanted is None or run.seed in wanted], narrowing.where)
+    known = {cell.key for one in narrowing.studies().values() for cell in one.cells}
     for run in () if names else stored:
         if run.cell.key not in known:
             raise UsageError(
-                f"{run_name(run)}: its cell is in no study of {config}",
+                f"{run_name(run)}: its cell is in no study of {narrowing.config}",
                 f"Name it to publish it all the same: bnstudy publish {run.cell.key}; or choose by --study.",
             )
     return stored

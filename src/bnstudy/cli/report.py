@@ -13,11 +13,10 @@ from bnstudy.cli.options import (
     ConfigOption,
     FormatsOption,
     JsonOption,
+    Narrowing,
     ReportsOption,
     ResultsOption,
-    SeedsOption,
     StudyOption,
-    WhereOption,
 )
 from bnstudy.errors import DataError, UsageError, nearest
 
@@ -29,22 +28,16 @@ ROW = ("id", "state", "title")
 
 def add_to(app: typer.Typer) -> None:
     for verb in (aggregate, report, tables, table, figures, figure, claims):
-        app.command()(verb)
+        app.command()(options.grouped(verb))
 
 
-def aggregate(
-    study: StudyOption = "thesis",
-    where: WhereOption = None,
-    seeds: SeedsOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
-    results: ResultsOption = None,
-) -> None:
+def aggregate(*, study: StudyOption = "thesis", narrowing: Narrowing, results: ResultsOption = None) -> None:
     """Records of a study into tidy frames (Parquet, CSV)."""
     from bnstudy.results import collect, frames
     from bnstudy.results.timings import frame as timing
 
     folder = paths.results_root(results)
-    built = collect.collect(options.study(config, study, where, seeds), folder, console.say)
+    built = collect.collect(narrowing.study(study), folder, console.say)
     at = frames.put(built, folder, study)
     timing.put(built.timings, folder, study)
     own = int((built.runs["origin"] == "own").sum())
@@ -53,10 +46,9 @@ def aggregate(
 
 
 def report(
+    *,
     study: StudyOption = "thesis",
-    where: WhereOption = None,
-    seeds: SeedsOption = None,
-    config: ConfigOption = DEFAULT_CONFIG,
+    narrowing: Narrowing,
     results: ResultsOption = None,
     reports: ReportsOption = None,
     formats: FormatsOption = "svg",
@@ -67,9 +59,9 @@ def report(
     from bnstudy.results.timings import frame as timing
 
     kinds, folder = options.formats(formats), paths.results_root(results)
-    chosen = options.study(config, study, where, seeds)
+    chosen = narrowing.study(study)
     built, timings = frames.get(folder, study), timing.get(folder, study)
-    path = page.write(chosen, built, timings, _margins(config), paths.reports_root(reports), formats=kinds)
+    path = page.write(chosen, built, timings, _margins(narrowing.config), paths.reports_root(reports), formats=kinds)
     console.say(f"report: {path.resolve()}")
 
 
@@ -85,7 +77,7 @@ def _findings(study: str, config: Path, results: Path | None) -> "Findings":
     from bnstudy.results import frames
     from bnstudy.results.timings import frame as timing
 
-    chosen, folder = options.study(config, study), paths.results_root(results)
+    chosen, folder = Narrowing(config=config).study(study), paths.results_root(results)
     aggregated = (paths.frames(folder, study) / "runs.parquet").exists()
     built = frames.get(folder, study) if aggregated else frames.build([], chosen.runs())
     return Findings.of(chosen, built, timing.get(folder, study), _margins(config))

@@ -23,8 +23,10 @@ def add_to(app: typer.Typer) -> None:
 
 def show(
     which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
-    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    config: ConfigOption = DEFAULT_CONFIG,
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what is known of a cell: its records, or that there is none yet."""
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")

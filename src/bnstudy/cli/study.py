@@ -8,18 +8,15 @@ import typer
 from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import (
-    DEFAULT_CONFIG,
-    ConfigOption,
     DataOption,
     EstimateOption,
     FreshOption,
     JsonOption,
+    Narrowing,
     ProfileOption,
     ReportsOption,
     ResultsOption,
-    SeedsOption,
     StudyOption,
-    WhereOption,
     YesOption,
 )
 from bnstudy.design.cell import Run
@@ -29,16 +26,18 @@ from bnstudy.results import valid
 
 
 def add_to(app: typer.Typer) -> None:
-    app.command()(cells)
-    app.command()(run)
+    app.command()(options.grouped(cells))
+    app.command()(options.grouped(run))
 
 
 def cells(
-    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
-    config: ConfigOption = DEFAULT_CONFIG, as_json: JsonOption = False,
-) -> None:  # fmt: skip
+    *,
+    study: StudyOption = "thesis",
+    narrowing: Narrowing,
+    as_json: JsonOption = False,
+) -> None:
     """List the cells of a study."""
-    chosen = options.study(config, study, where, seeds)
+    chosen = narrowing.study(study)
     rows = [describe(cell, chosen.seeds) for cell in chosen.cells]
     if as_json:
         return console.put_json(rows)
@@ -48,16 +47,22 @@ def cells(
 
 
 def run(
-    study: StudyOption = "thesis", where: WhereOption = None, seeds: SeedsOption = None,
-    config: ConfigOption = DEFAULT_CONFIG, results: ResultsOption = None, data: DataOption = None,
+    *,
+    study: StudyOption = "thesis",
+    narrowing: Narrowing,
+    results: ResultsOption = None,
+    data: DataOption = None,
     reports: ReportsOption = None,
     cores: Annotated[str | None, typer.Option("--cores", help="Processes at a time: a number, or all.")] = None,
-    profile: ProfileOption = None, estimate: EstimateOption = False, yes: YesOption = False, fresh: FreshOption = False,
-) -> None:  # fmt: skip
+    profile: ProfileOption = None,
+    estimate: EstimateOption = False,
+    yes: YesOption = False,
+    fresh: FreshOption = False,
+) -> None:
     """Train what is missing of a study and write its report, through the DAG."""
     from bnstudy.workflow import run_study
 
-    chosen = options.study(config, study, where, seeds)
+    chosen = narrowing.study(study)
     if profile and cores:
         raise UsageError("run: --cores and --profile", "A profile says itself how many jobs run at a time.")
     count = options.processes(cores or "all")
@@ -66,8 +71,8 @@ def run(
         raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")
     if estimate:
         return put_estimate(chosen.runs(), folder, fresh, "auto", count)
-    place = run_study.Place(config, folder, paths.data_root(data), paths.reports_root(reports))
-    narrowed = {"only_where": " ".join(where or []), "only_seeds": seeds or ""}
+    place = run_study.Place(narrowing.config, folder, paths.data_root(data), paths.reports_root(reports))
+    narrowed = {"only_where": " ".join(narrowing.where or []), "only_seeds": narrowing.seeds or ""}
     run_study.run(place, chosen, narrowed, count, yes, fresh, profile)
 
 
