@@ -124,5 +124,5 @@ def _environment(at: Path) -> dict[str, str]:
 def _call(command: Sequence[str], environment: dict[str, str]) -> None:
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no word")
+        last = next((line for line in reversed(done.stderr.splitlines()) if line.strip()), "no output")
         raise UsageError(f"{' '.join(command[1:4])}: failed ({last})", "Does `bnstudy run --study demo` work here?")

@@ -1,4 +1,4 @@
-"""The command line: verbs only. What they do stands in the modules they name.
+"""The command line: verbs only. The modules they name do the work.
 
 One file per concern, which adds its verbs to `app`. Importing this imports neither a config reader nor torch nor
 pandas.
@@ -43,7 +43,7 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 
 def main(words: list[str] | None = None) -> None:
-    """Run the command line and exit; what a user can mend is said in two lines, never as a traceback."""
+    """Run the command line and exit; an error that a user can mend takes two lines, never a traceback."""
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -85,10 +85,10 @@ def _fault(error: Exception) -> int:
 
 
 def _tell(cause: str, remedy: str, code: int) -> int:
-    """Say cause and remedy, to a waiting `bnstudy run` too; the exit code."""
+    """Print cause and remedy, pass them to a waiting `bnstudy run`, and return the exit code."""
     console.say(f"bnstudy: {cause}")
     console.say(f"  {remedy}")
     if file := os.environ.get(FAILURES):
-        with contextlib.suppress(OSError), Path(file).open("a") as told:
-            told.write(json.dumps({"cause": cause, "remedy": remedy, "code": code}) + "\n")
+        with contextlib.suppress(OSError), Path(file).open("a") as failures:
+            failures.write(json.dumps({"cause": cause, "remedy": remedy, "code": code}) + "\n")
     return code

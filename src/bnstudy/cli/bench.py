@@ -101,7 +101,7 @@ def time_(
     results: ResultsOption = None,
     data: DataOption = None,
     device: DeviceOption = "auto",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Time again even where a timing record stands.")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Time again what has a timing record.")] = False,
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:
     """Time epochs with and without batch norm for tables B.3 and B.4; leave the machine alone meanwhile."""

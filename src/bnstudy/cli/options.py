@@ -43,8 +43,8 @@ ReportsOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
 EngineOption = Annotated[str, typer.Option("--engine", help="auto, packed (CPU), graph (GPU) or reference.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:n].")]
-FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again even where a record stands.")]
-EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only say how long it would take.")]
+FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again what has a record.")]
+EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only print how long it would take.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Start even if it takes days.")]
 WeightsOption = Annotated[bool, typer.Option("--weights", help="Keep final weights (safetensors) beside the records.")]
 ProfileOption = Annotated[

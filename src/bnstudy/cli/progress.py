@@ -1,4 +1,4 @@
-"""Verbs that say how things stand, changing nothing: status, why."""
+"""Verbs that report progress and change nothing: status, why."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ def status(
     estimate: Annotated[bool, typer.Option("--estimate", help="Count what was never measured here, too.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how far the studies are: done, running, waiting, diverged, and how long the rest will take."""
+    """Show how far the studies are: done, running, waiting, diverged, and how long the rest will take."""
     if watch and as_json:
         raise UsageError("status: --watch and --json", "Take one of them.")
     folder, chosen = paths.results_root(results), _studies(study, narrowing)
@@ -108,12 +108,12 @@ def _left(row: progress.Row) -> str:
 
 
 def _words(now: progress.Now) -> list[str]:
-    """What stands below the tables."""
+    """Return the lines below the tables."""
     lines = []
     if now.total["published"]:
         lines.append(f"{now.total['published']} of those done are published ones")
     if now.total["damaged"]:
-        lines.append(f"{now.total['damaged']} records do not verify; `bnstudy why NAME` says which and why")
+        lines.append(f"{now.total['damaged']} records do not verify; `bnstudy why NAME` says which ones and why")
     if now.total["running"] + now.total["waiting"]:
         lines += _outlook(now)
     return ["", *lines] if lines else []
@@ -145,7 +145,7 @@ def why(
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a cell is, and of each run whether it would be trained again, and why."""
+    """Explain a cell, and for each of its runs whether it would be trained again and why."""
     process.prepare()
     from bnstudy.workflow.progress.why import explain
 

@@ -42,9 +42,11 @@ def publish(
     merged = merge(folder, _runs(folder, names or [], study, narrowing), replace, console.say)
     timed = merge_timings(folder, replace, console.say)
     counts = {"added": merged.added, "replaced": merged.replaced, "as published": merged.equal, "left": merged.stayed}
-    told = ", ".join(f"{len(runs)} {what}" for what, runs in counts.items() if runs) or "no own record"
+    changes = ", ".join(f"{len(runs)} {what}" for what, runs in counts.items() if runs) or "no own record"
     size = sum(file.stat().st_size for file in paths.published(folder, "runs").parent.glob("*.parquet"))
-    console.say(f"runs: {told}; timings: {timed}; {size / 2**20:.2f} MiB in {paths.published(folder, 'runs').parent}")
+    console.say(
+        f"runs: {changes}; timings: {timed}; {size / 2**20:.2f} MiB in {paths.published(folder, 'runs').parent}"
+    )
 
 
 def _runs(results: Path, names: list[str], study: str | None, narrowing: Narrowing) -> list[Run]:

@@ -64,7 +64,7 @@ def run(
 
     chosen = narrowing.study(study)
     if profile and cores:
-        raise UsageError("run: --cores and --profile", "A profile says itself how many jobs run at a time.")
+        raise UsageError("run: --cores and --profile", "A profile sets how many jobs run at a time.")
     count = options.processes(cores or "all")
     folder = paths.results_root(results)
     if estimate and chosen.timing:

@@ -38,7 +38,7 @@ def train(
     data: DataOption = None,
     training: Training,
     estimate: EstimateOption = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for runs in another process's hands.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for runs that another process trains.")] = False,
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:
     """Train cells in this process, without the DAG: by name, by study, or from a file."""

@@ -168,17 +168,17 @@ def _listing(id: str, title: str, content: pd.DataFrame) -> Listing:
 
 def _line(one: Any) -> Line:
     what = f"{one.what} ({one.section})"
-    told = (one.row, what, one.settings, _reported(one))
+    first = (one.row, what, one.settings, _reported(one))
     if not one.n:
-        return Line((*told, NOT_RUN, "", "", "not run"), "not run", key=one.key)
+        return Line((*first, NOT_RUN, "", "", "not run"), "not run", key=one.key)
     spread = "" if np.isnan(one.std) else f" ± {one.std:.1f}"
     own = f"{half_up(one.mean)}{spread}" + f" {DIVERGED}" * bool(one.diverged)
     seeds = f"{one.n} of {one.seeds} seeds" if one.n < one.seeds else f"{one.n} seed" + "s" * (one.n > 1)
     if np.isnan(one.printed):
-        return Line((*told, own, "", "", one.seen), "", seeds, one.key)
+        return Line((*first, own, "", "", one.seen), "", seeds, one.key)
     hint = f"{seeds}, margin {one.margin:.1f}; deviation of a run {UNKNOWN if np.isnan(one.s) else f'{one.s:.1f}'}"
     wide = UNKNOWN if np.isnan(one.h) else half_up(one.h)
-    return Line((*told, own, signed(one.difference), wide, one.verdict), one.verdict, hint, one.key)
+    return Line((*first, own, signed(one.difference), wide, one.verdict), one.verdict, hint, one.key)
 
 
 def _reported(one: Any) -> str:

@@ -181,7 +181,7 @@ def _follow(
                 return process.returncode
 
 
-def _told(failures: Path) -> Iterator[dict[str, Any]]:
+def _reported(failures: Path) -> Iterator[dict[str, Any]]:
     """Yield the cause, remedy and code that each failed job reported. Skips torn lines (two machines wrote at once)."""
     for line in failures.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError):
@@ -190,13 +190,13 @@ def _told(failures: Path) -> Iterator[dict[str, Any]]:
 
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
     """Return the error that the failed jobs reported; if none did, the one in Snakemake's log."""
-    told = list(_told(failures))
-    told.sort(key=lambda each: each["code"] == TRY_AGAIN)  # last: a job that a cluster stopped and restarted
-    if told:
-        causes = list(dict.fromkeys(each["cause"] for each in told))
+    failed = list(_reported(failures))
+    failed.sort(key=lambda each: each["code"] == TRY_AGAIN)  # last: a job that a cluster stopped and restarted
+    if failed:
+        causes = list(dict.fromkeys(each["cause"] for each in failed))
         more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
-        error = StudyError(f"{study.name}: {causes[0]}{more}", f"{told[0]['remedy']} Logs: {log.parent}")
-        error.exit_code = told[0]["code"]
+        error = StudyError(f"{study.name}: {causes[0]}{more}", f"{failed[0]['remedy']} Logs: {log.parent}")
+        error.exit_code = failed[0]["code"]
         return error
     words = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     if killed or any(line.startswith("Error in rule") for line in words):

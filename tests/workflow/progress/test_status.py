@@ -135,7 +135,7 @@ def test_for_people_off_a_terminal(capsys):
     lines = ended.out.splitlines()
     assert lines[0].split("  ")[0] == "study"
     assert re.fullmatch(r"all +11 +4 +2 +0 +7 +> \d+ (s|min)", lines[-5])  # the shared runs once
-    assert lines[-3] == "1 records do not verify; `bnstudy why NAME` says which and why"
+    assert lines[-3] == "1 records do not verify; `bnstudy why NAME` says which ones and why"
     assert lines[-2].endswith(", without")
     assert "3 runs of a kind never measured here" in lines[-1]
     assert not re.search(r"[\x00-\x09\x0b-\x1f]", ended.out)

@@ -20,7 +20,7 @@ from bnstudy.training.engine.graph.resident import Resident
 from bnstudy.training.engine.graph.training import Training
 from bnstudy.training.engine.inputs import Inputs
 
-STREAMS = 1  # runs side by side, each on a stream of its own; any number gives the same bits
+STREAMS = 1  # runs side by side, one stream each; the bits do not depend on it
 KEPT = 2  # data sets a device keeps
 
 

@@ -29,7 +29,7 @@ def capture(
     if stream is None:
         return step
     graph = torch.cuda.CUDAGraph()
-    _tell(graph, generator)
+    _register(graph, generator)
     for _ in range(WARM_UP):
         with unchanged(kept, generator):  # each from the same place: an epoch may have a single batch
             step()
@@ -42,8 +42,8 @@ def capture(
     return graph.replay
 
 
-def _tell(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
-    """Up to torch 2.11 a graph must be told of its generators; later ones find out, and warn of being told."""
+def _register(graph: torch.cuda.CUDAGraph, generator: torch.Generator) -> None:
+    """Register a generator with a graph: torch needs this up to 2.11, and warns of it later."""
     if hasattr(graph, "register_generator_state"):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
