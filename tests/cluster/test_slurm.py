@@ -38,7 +38,7 @@ studies:
         model: {model}
         norm: [none, batch]
         setting: [relu, dropout]
-        epochs: 400
+        epochs: 100
         stop_patience: 0
         {more}
 """
@@ -120,7 +120,7 @@ def test_a_job_is_requeued_and_one_cancelled_in_the_middle(cluster, local, tmp_p
     before = len(study.checkpoints())
     assert before, "it was over before it was requeued"
     study.until(lambda: cluster.jobs().get(requeued) == "RUNNING")
-    study.until(lambda: any("goes on" in f.read_text() for f in study.results.glob("logs/train/*.log")))
+    study.until(lambda: any("resumes after" in f.read_text() for f in study.results.glob("logs/train/*.log")))
     study.until(lambda: bool(study.checkpoints()) and bool(cluster.running()))
     cluster.ask("scancel", cluster.running()[-1])
     assert process.wait(1200) == 0, study.log + cluster.logs()

@@ -59,7 +59,7 @@ def test_checkpoints_of_another_fingerprint(one, calm, field):
         told["fingerprint"][field] = "another"
         path.write_bytes(json.dumps(told).encode() + b"\n" + rest)
         tally.count("forged files")
-    assert "goes on" not in goes_on(one, calm)
+    assert "resumes" not in goes_on(one, calm)
 
 
 @pytest.mark.parametrize("other", [(small.CELLS[1], 0), (small.CELLS[2], 1)], ids=["cell", "seed"])
@@ -73,7 +73,7 @@ def test_checkpoints_of_another_run(server, tmp_path, calm, other):
     for path, source in zip(labs[0].checkpoints, labs[1].checkpoints, strict=True):
         shutil.copy(source, path)
         tally.count("forged files")
-    assert "goes on" not in goes_on(labs[0], calm)
+    assert "resumes" not in goes_on(labs[0], calm)
 
 
 def test_a_checkpoint_of_another_dtype(one, calm):

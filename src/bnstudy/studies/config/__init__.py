@@ -105,7 +105,7 @@ def _kind(value: object) -> str:
 
 
 def _refusal(tree: Tree) -> UsageError:
-    lines = tree.lines()
+    lines = tree.problems()
     more = [f"{tree.path}: and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
     count = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
     return UsageError("\n".join([*lines[:SHOWN], *more]), f"Correct {tree.path} ({count}) and run the command again.")

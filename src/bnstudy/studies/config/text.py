@@ -44,7 +44,7 @@ class Tree:
         why = why if len(why) <= 700 else f"{why[:400]} ... {why[-200:]}"
         self.errors[line or known.get(place, 1), f"{dotted(at)}: {why}".removeprefix(": ")] = None
 
-    def lines(self) -> list[str]:
+    def problems(self) -> list[str]:
         """Return `file:line: key: why` for each error, sorted by line."""
         return [f"{self.path}:{line}: {text}" for line, text in sorted(self.errors)]
 

@@ -11,7 +11,7 @@ from bnstudy.networks import optimizers
 
 
 def is_capturable(cell: Cell) -> bool:
-    """Return True if a graph can capture this cell's update: fused SGD always, others if torch marks them capturable."""
+    """Return True if a graph can capture this cell's update: fused SGD, or what torch marks as capturable."""
     optimizer = optimizers.REGISTRY[cell.optimizer]([torch.nn.Parameter(torch.zeros(1))], cell)
     return isinstance(optimizer, SGD) or "capturable" in optimizer.defaults
 
