@@ -60,7 +60,7 @@ def _tables(results: Results, margins: Margins) -> list[tables.Shown | practical
     """Return the tables of the thesis for which the study plans cells or has timings, and those of the course reports
     if it has their cells."""
     plan = tables.planned(results.study.trained, results.study.seeds)
-    thesis = [one for one in tables.shown(plan, results.runs, results.timings, margins) if one.planned]
+    thesis = [one for one in tables.shown(plan, results.runs, results.timings, margins, results.layers) if one.planned]
     return [*thesis, *practicals.shown(plan, results.runs, margins)]
 
 

@@ -1,4 +1,4 @@
-"""Tables B.1 to B.4 of a study, X.1, ... of its further cells: pure functions of its frames, and the four formats."""
+"""Tables of a study, as pure functions of its frames: B.1 to B.4, G.1 and G.2, X.1, ...; and the four formats."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from bnstudy.design.study import describe
 from bnstudy.design.timing import TIMING_COLUMNS
 from bnstudy.figures import style
 from bnstudy.results.timings.machines import machine_of, machines
-from bnstudy.tables import formats, further
+from bnstudy.tables import formats, further, gradients
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, shown_seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
@@ -74,13 +74,15 @@ def shown(
     runs: pd.DataFrame,
     timings: pd.DataFrame | None = None,
     margins: Mapping[str, float] | None = None,
+    layers: pd.DataFrame | None = None,
 ) -> list[Shown]:
-    """Every table of a study with cells `plan` (see `planned`): B.1 to B.4, each followed by the tables of its reduced
-    cells, then X.1, ... of cells that have no place in them.
+    """Return every table of a study with cells `plan` (see `planned`): B.1 to B.4, G.1 and G.2, each followed by the
+    tables of its reduced cells, then X.1, ... of cells that have no place in them.
 
     runs      the frame `runs`; only cells of the plan count
     timings   TIMING_COLUMNS; empty or None: not timed
     margins   as for `accuracies.number_verdicts`
+    layers    the frame `layers`; None: without G.1 and G.2
     """
     runs = runs[runs["key"].isin(plan["key"])]
     timings = pd.DataFrame(columns=TIMING_COLUMNS) if timings is None else timings
@@ -90,8 +92,10 @@ def shown(
             found.append(_accuracy(table, table.id, _of(plan, table, "default"), runs, "default", margins))
             for suffix, cells in _reduced(_of(plan, table, "reduced")):
                 found.append(_accuracy(table, f"{table.id} reduced{suffix}", cells, runs, "reduced", margins))
-        else:
+        elif table.what == "seconds":
             found += _seconds(table, timings)
+        elif layers is not None:
+            found += _gradients(table, plan, runs, layers)
     for table, cells in further.tables_of(plan):
         content = further.content(cells, runs)
         grid = further.grid(table, content)
@@ -105,7 +109,11 @@ def numbers(found: Iterable[Shown]) -> pd.DataFrame:
     `model` and content.ACCURACY_COLUMNS, one row per number in the order of the thesis's tables; `seeds` is 0 where
     the study does not ask for the cell.
     """
-    judged = [one.content.assign(model=one.table.model) for one in found if one.id in CATALOGUE and "n" in one.content]
+    judged = [
+        one.content.assign(model=one.table.model)
+        for one in found
+        if one.id in CATALOGUE and one.table.what == "accuracy"
+    ]
     return pd.concat(judged, ignore_index=True).dropna(subset=["printed"])
 
 
@@ -166,6 +174,19 @@ def _size(cells: pd.DataFrame) -> str:
     first = cells.iloc[0]
     images = "" if pd.isna(first["train_size"]) else f", {int(first['train_size']):,} training images"
     return f"width {first['width']:g}, at most {first['epochs']} epochs{images}"
+
+
+def _gradients(table: Table, plan: pd.DataFrame, runs: pd.DataFrame, layers: pd.DataFrame) -> list[Shown]:
+    """The table of the default cells, and one for each size of reduced cells; none where the study has no cell."""
+    default, reduced = (_of(plan, table, reading) for reading in ("default", "reduced"))
+    found = []
+    for shown_id, cells in [(table.id, default), *((f"{table.id} reduced{s}", c) for s, c in _reduced(reduced))]:
+        if not cells.empty:
+            content = gradients.content(gradients.slots(cells), runs, layers)
+            reading = str(cells["reading"].iloc[0])
+            grid = gradients.grid(table, shown_id, content, _remark(cells, in_order(cells["dataset"]), reading))
+            found.append(Shown(shown_id, table, reading, True, state(content), content, grid))
+    return found
 
 
 def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
