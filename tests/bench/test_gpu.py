@@ -17,7 +17,7 @@ import torch
 
 from bnstudy import datasets
 from bnstudy.bench.gpu import __main__ as gpu
-from bnstudy.bench.gpu import loops, parts, runs, session
+from bnstudy.bench.gpu import parts, runs, session
 from bnstudy.bench.gpu.summary import ANSWERS, family_hours, summary
 from bnstudy.training.engine import numerics
 from bnstudy.training.engine.graph.resident import Resident
@@ -41,9 +41,27 @@ def test_without_a_gpu_it_says_so(tmp_path, capsys):
     assert not list(tmp_path.iterdir())
 
 
+def test_without_a_folder_it_prints_the_plan(capsys):
+    """On any machine, and does nothing: 12 minutes in all, of which a call takes those up to the real runs."""
+    assert gpu.main([]) == 0
+    rows = {name: numbers for name, *numbers in map(str.split, capsys.readouterr().out.splitlines()[1:-1])}
+    minutes = {name: float(taken) for name, (taken, _) in rows.items()}
+    assert list(minutes)[:4] == ["machine", "tests", "cnn", "trained"]
+    assert sum(minutes.values()) == pytest.approx(float(rows["summary"][1]))
+    assert sum(minutes.values()) <= 12
+    assert float(rows["trained"][1]) == gpu.MINUTES < 10
+
+
+@pytest.mark.parametrize("word", ["--data", "--cells"])
+def test_real_runs_need_data_and_cells(word, capsys):
+    with pytest.raises(SystemExit):
+        gpu.main(["--out", "x", word, "y"])
+    assert "go together" in capsys.readouterr().err
+
+
 @pytest.fixture
 def supervised(monkeypatch):
-    """What `supervise` is asked for, on a machine with a GPU."""
+    """The arguments of `supervise`, on a machine with a GPU."""
     asked = []
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", numerics.CUBLAS_WORKSPACE)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -54,31 +72,20 @@ def supervised(monkeypatch):
 
 
 def test_the_worker_is_asked_for_the_same(tmp_path, supervised, monkeypatch):
-    words = [
-        "--out",
-        str(tmp_path),
-        "--device",
-        "cuda:1",
-        "--data",
-        "d",
-        "--cells",
-        "c",
-        "--reserve",
-        "7",
-        "--skip",
-        "a",
-    ]
+    words = ["--out", str(tmp_path), "--device", "cuda:1", "--data", "d", "--cells", "c", "--skip", "a"]
     assert gpu.main([*words, "--minutes", "3"]) == 0
-    ((command, file, skip, left, reserve),) = supervised
-    assert (file, skip, reserve) == (tmp_path / "gpu.json", ["a"], 7.0)
+    ((command, file, skip, left),) = supervised
+    assert (file, skip) == (tmp_path / "gpu.json", ["a"])
     assert 170 < left() <= 180
     assert command[:3] == [sys.executable, "-m", "bnstudy.bench.gpu"]
     worked = []
     monkeypatch.setattr(gpu, "work", lambda *given: worked.append(given) or 0)
     assert gpu.main([*command[3:], "--minutes", "1", "--skip", "a", "b"]) == 0
-    ((made, file, skip, left, reserve),) = worked
-    assert (file, skip, reserve) == (tmp_path / "gpu.json", ["a", "b"], 7.0)
-    assert list(made)[-2:] == ["summary", "trained"]
+    ((made, file, skip, left),) = worked
+    assert (file, skip) == (tmp_path / "gpu.json", ["a", "b"])
+    assert "trained" in made
+    assert gpu.main(["--worker", "--out", str(tmp_path)]) == 0
+    assert made.keys() - worked[-1][0].keys() == {"trained"}
 
 
 def test_parts_are_measured_again_if_asked(tmp_path, supervised):
@@ -125,12 +132,12 @@ def small(monkeypatch):
     few = {n: getattr(data, n) for n in data.__dataclass_fields__}
     few |= {"train_images": data.train_images[:count], "train_labels": data.train_labels[:count]}
     make = parts.make
-    for module in (parts, loops):
-        monkeypatch.setattr(module, "random_inputs", lambda dataset: data.__class__(**few))
-        monkeypatch.setattr(module, "make", lambda model, norm, **f: make(model, norm, "toy", **f, width=1 / 32))
+    monkeypatch.setattr(parts, "random_inputs", lambda dataset: data.__class__(**few))
+    monkeypatch.setattr(parts, "make", lambda model, norm, **f: make(model, norm, "toy", **f, width=1 / 32))
     parts._resident.cache_clear()
     for name, value in {
-        "WARM": 1, "COMPARED": 2, "BATCH_SIZES": (64,), "WIDTHS": {"mlp": (1, 2)}, "PRODUCT": 16,
+        "WARM": 1, "TURNS": 1, "USUAL_STEPS": 2, "COMPARED": 2, "BATCH_SIZES": (64,), "BESIDE": {"mlp": (1, 2)},
+        "PRODUCT": 16,
     }.items():  # fmt: skip
         monkeypatch.setattr(parts, name, value)
     monkeypatch.setattr(torch.cuda, "Event", Event)
@@ -147,20 +154,39 @@ def positive(numbers) -> bool:
     return all(number > 0 for number in numbers)
 
 
-def test_epochs_of_both_norms(small, monkeypatch):
-    found = parts.epochs("cpu", "mlp", timed=1)
-    assert {row["steps"] for row in found.values()} == {3}
-    assert positive(row["seconds_per_epoch"] for row in found.values())
-    assert all(row["with_validation"] >= row["all"][0] for row in found.values())
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_epochs_of_both_norms(small, model):
+    """Replayed, called and by the reference engine; and whether replaying has the bits of calling."""
+    found = parts.epochs("cpu", model, 60)
+    assert list(found) == ["none", "batch"]
+    for row in found.values():
+        assert row["steps"] == 3
+        assert list(row["seconds"]) == ["graph", "called", "reference"]
+        assert positive(row["seconds"].values())
+        assert {len(all_of_one) for all_of_one in row["all"].values()} == {1}
+        assert row["whole_epoch"] >= row["seconds"]["graph"]
+    assert summary({"cnn": found})["replayed_has_the_bits_of_called"] is True
+    found["none"]["same_bits"] = False
+    assert summary({"cnn": found})["replayed_has_the_bits_of_called"] is False
 
 
-def test_the_bits_are_compared_with_those_of_called_steps(small, monkeypatch):
-    """And a difference is seen."""
-    found = parts.bits("cpu")
-    assert [found[f"{m}_{n}"]["same"] for m in ("cnn", "mlp") for n in ("none", "batch")] == [True] * 4
-    assert summary({"bits": found})["replayed_has_the_bits_of_called"] is True
-    found["mlp_none"]["same"] = False
-    assert summary({"bits": found})["replayed_has_the_bits_of_called"] is False
+def test_a_slow_gpu_gets_fewer_turns(small, monkeypatch):
+    monkeypatch.setattr(parts, "TURNS", 9)
+    found = parts.epochs("cpu", "mlp", 0.0)
+    assert {len(all_of_one) for row in found.values() for all_of_one in row["all"].values()} == {1}
+
+
+def test_other_weights_are_other_bits(small, monkeypatch):
+    """If calling led elsewhere, it would be seen."""
+    epoch = parts._timed_epoch
+
+    def disturbed(training, kind):
+        if kind == "called":
+            torch.nn.init.zeros_(training.model.blocks[-1].layer.bias)
+        return epoch(training, kind)
+
+    monkeypatch.setattr(parts, "_timed_epoch", disturbed)
+    assert not any(row["same_bits"] for row in parts.epochs("cpu", "mlp", 60).values())
 
 
 def test_called_steps_are_not_captured(small, monkeypatch):
@@ -176,11 +202,10 @@ def test_called_steps_are_not_captured(small, monkeypatch):
 
 
 def test_the_other_parts(small, monkeypatch):
-    assert set(parts.precisions("cpu")) == {f"{p}_{n}" for p in ("default", "fp32", "bf16") for n in ("none", "batch")}
     assert positive(parts.batch_sizes("cpu").values())
-    assert set(parts.streams("cpu")) == {f"mlp_{n}_{k}" for n in ("none", "batch") for k in (1, 2)}
     assert set(parts.rates("cpu")) == {"tf32", "fp32", "bf16", "copy_gb_per_s"}
     beside = parts.side_by_side("cpu")
+    assert {name: list(row["us"]) for name, row in beside.items()} == {"mlp_none": ["1", "2"], "mlp_batch": ["1", "2"]}
     assert summary({"side_by_side": beside})["side_by_side_has_the_bits_of_alone"] is True
     found = parts.determinism("cpu")
     assert "autotuned_batch" in found
@@ -190,13 +215,10 @@ def test_the_other_parts(small, monkeypatch):
     assert numerics.settle is parts.SETTLE
 
 
-def test_the_loops_it_is_held_against(small, monkeypatch):
-    monkeypatch.setattr(loops, "WARM", 1)
-    monkeypatch.setattr(loops, "STEPS", 2)
+def test_the_usual_loops(small):
     names = [f"{m}_{n}" for m in ("cnn", "mlp") for n in ("none", "batch")]
-    assert set(loops.usual("cpu")) == {f"{k}_{name}" for k in ("plain", "tensor_loader") for name in names}
-    found = loops.reference("cpu")
-    assert set(found) == {f"reference_{name}" for name in names}
+    found = parts.usual("cpu")
+    assert set(found) == {f"{k}_{name}" for k in ("plain", "tensor_loader") for name in names}
     assert positive(found.values())
 
 
@@ -225,29 +247,32 @@ def test_the_hours_of_a_family_follow_from_its_steps():
 
 
 def test_the_summary_answers_what_there_is_to_know():
-    epoch = {"seconds_per_epoch": 0.5, "steps": 500, "tflop_per_s": 100.0}
+    epoch = {"steps": 500, "tflop_per_s": 100.0, "same_bits": True}
+    none, batch = ({"graph": graph, "called": 1.0, "reference": 1.5} for graph in (0.5, 0.6))
     found = {
-        "epochs": {"none": epoch, "batch": epoch | {"seconds_per_epoch": 0.6}}, "rates": {"tf32": 400.0},
+        "cnn": {"none": epoch | {"seconds": none}, "batch": epoch | {"seconds": batch}}, "rates": {"tf32": 400.0},
         "usual": {"plain_cnn_none": 4000.0, "plain_cnn_batch": 6000.0}, "tests": {"exit": 0},
         "determinism": {f"{k}_{n}": us for n in ("none", "batch")
                         for k, us in (("deterministic", 110.0), ("autotuned", 100.0))},
-        "streams": {"mlp_none_1": 100.0, "mlp_none_4": 40.0},
+        "side_by_side": {"mlp_none": {"us": {"1": 100.0, "4": 40.0}, "same": True}},
     }  # fmt: skip
     made = summary(found)
     assert made["cnn_seconds_per_epoch"] == {"none": 0.5, "batch": 0.6}
+    assert made["cnn_times_called"] == {"none": 2.0, "batch": 1.67}
+    assert made["cnn_times_reference"] == {"none": 3.0, "batch": 2.5}
     assert made["cnn_plain_seconds_per_epoch"] == {"none": 2.0, "batch": 3.0}
     assert made["cnn_times_plain"] == {"none": 4.0, "batch": 5.0}
     assert made["cnn_share_of_tf32_roofline"] == {"none": 0.25, "batch": 0.25}
     assert made["batch_norm_costs_percent"] == 20.0
     assert made["determinism_costs_percent"] == {"none": 10.0, "batch": 10.0}
-    assert made["streams_gain"] == {"mlp_none": {"1": 1.0, "4": 2.5}}
+    assert made["side_by_side_gain"] == {"mlp_none": {"1": 1.0, "4": 2.5}}
     assert made["tests_passed"] is True
     assert made["family_hours_one_seed"] is None
 
 
 def test_a_part_that_failed_costs_its_own_answers_alone():
     assert summary({}) == dict.fromkeys(ANSWERS)
-    assert summary({"epochs": {"error": "x"}, "tests": {"exit": 1}}) == dict.fromkeys(ANSWERS) | {"tests_passed": False}
+    assert summary({"cnn": {"error": "x"}, "tests": {"exit": 1}}) == dict.fromkeys(ANSWERS) | {"tests_passed": False}
 
 
 # tests and real runs

@@ -24,8 +24,8 @@ def _device_answers(monkeypatch):
 
 
 def done(file: Path, left: float = 1000.0, skip=(), **parts) -> int:
-    given = {name: part if isinstance(part, Part) else Part(part) for name, part in parts.items()}
-    return session.work(given, file, skip, lambda: left, reserve=60)
+    given = {name: part if isinstance(part, Part) else Part(part, 1.0) for name, part in parts.items()}
+    return session.work(given, file, skip, lambda: left)
 
 
 def test_what_stands_is_not_done_again_and_what_failed_is(tmp_path):
@@ -44,7 +44,7 @@ def test_what_stands_is_not_done_again_and_what_failed_is(tmp_path):
         return {"x": found["good"]["x"] + 1}
 
     for _ in range(2):
-        assert done(file, good=good, bad=bad, sum=Part(sums, again=True)) == 0
+        assert done(file, good=good, bad=bad, sum=Part(sums, 0, again=True)) == 0
     assert asked == ["good", "bad", "sum", "bad", "sum"]
     found = json.loads(file.read_text())
     assert found["sum"] == {"x": 2}
@@ -68,12 +68,16 @@ def test_each_result_is_on_disk_before_the_next_part_begins(tmp_path):
 
 def test_nothing_begins_too_late_but_what_goes_on(tmp_path):
     file = tmp_path / "gpu.json"
-    parts = {"measured": Part(lambda found: {}), "gone_on_with": Part(lambda found: {}, again=True)}
+    parts = {
+        "long": Part(lambda found: {}, 1.0),
+        "short": Part(lambda found: {}, 0.9),
+        "gone_on_with": Part(lambda found: {}, 5.0, again=True),
+    }
     done(file, left=59, **parts)
-    assert set(json.loads(file.read_text())) == {"gone_on_with", "seconds"}
+    assert set(json.loads(file.read_text())) == {"short", "gone_on_with", "seconds"}
     file.unlink()
     done(file, left=-1, **parts)
-    done(file, skip=["measured", "gone_on_with"], **parts)
+    done(file, skip=list(parts), **parts)
     assert not file.exists()
 
 
@@ -105,13 +109,13 @@ with open("calls", "a") as calls:
     calls.write(" ".join(options.skip) + "\\n")
 session._answers = lambda: "broken" in options.skip
 parts = {
-    "good": Part(lambda found: {"x": 1}),
-    "dies": Part(lambda found: os.abort()),
-    "hangs": Part(lambda found: time.sleep(60), limit=0.3),
-    "broken": Part(lambda found: 1 / 0),
-    "late": Part(lambda found: {"x": 2}),
+    "good": Part(lambda found: {"x": 1}, 0.1),
+    "dies": Part(lambda found: os.abort(), 0.1),
+    "hangs": Part(lambda found: time.sleep(60), 0.1, limit=0.3),
+    "broken": Part(lambda found: 1 / 0, 0.1),
+    "late": Part(lambda found: {"x": 2}, 0.1),
 }
-sys.exit(session.work(parts, file, options.skip, lambda: 60 * options.minutes, 1))
+sys.exit(session.work(parts, file, options.skip, lambda: 60 * options.minutes))
 """
 
 
@@ -119,7 +123,7 @@ def test_a_part_at_which_a_process_dies_costs_no_other(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", SOURCE)
     file = tmp_path / "gpu.json"
-    assert session.supervise([sys.executable, "-c", WORKER], file, ["x"], lambda: 800.0, 1.0) == 0
+    assert session.supervise([sys.executable, "-c", WORKER], file, ["x"], lambda: 800.0) == 0
     found = json.loads(file.read_text())
     assert (found["good"], found["late"]) == ({"x": 1}, {"x": 2})
     assert found["dies"]["error"] == f"its process ended with {-signal.SIGABRT}"
@@ -131,13 +135,13 @@ def test_a_part_at_which_a_process_dies_costs_no_other(tmp_path, monkeypatch):
 
 def test_a_process_that_fails_before_any_part_is_not_tried_again(tmp_path):
     failing = [sys.executable, "-c", "import sys; sys.exit(3)"]
-    assert session.supervise(failing, tmp_path / "gpu.json", [], lambda: 800.0, 1.0) == 3
+    assert session.supervise(failing, tmp_path / "gpu.json", [], lambda: 800.0) == 3
 
 
 def test_the_time_is_kept_whatever_the_process_does(tmp_path, monkeypatch):
     monkeypatch.setattr(session, "GRACE", 0.5)
     endless = [sys.executable, "-c", "import time; time.sleep(60)"]
-    assert session.supervise(endless, tmp_path / "gpu.json", [], lambda: 0.0, 1.0) == signal.SIGKILL
+    assert session.supervise(endless, tmp_path / "gpu.json", [], lambda: 0.0) == signal.SIGKILL
 
 
 def test_a_signal_reaches_the_process_and_nothing_is_begun_again(tmp_path):
@@ -148,7 +152,7 @@ def test_a_signal_reaches_the_process_and_nothing_is_begun_again(tmp_path):
     )
     outer = (
         "import sys; from pathlib import Path; from bnstudy.bench.gpu import session\n"
-        f"sys.exit(session.supervise([sys.executable, '-c', {code!r}], Path('gpu.json'), [], lambda: 800.0, 1.0))"
+        f"sys.exit(session.supervise([sys.executable, '-c', {code!r}], Path('gpu.json'), [], lambda: 800.0))"
     )
     process = subprocess.Popen(
         [sys.executable, "-c", outer], cwd=tmp_path, env=os.environ | {"PYTHONPATH": SOURCE}

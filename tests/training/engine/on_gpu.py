@@ -47,6 +47,7 @@ def one(cell: Cell, **options) -> Trained:
 
 
 def bits(trained: Trained) -> str:
-    """All of a training but its durations."""
+    """All of a training but its durations and its memory."""
     rows = {name: column for name, column in trained.epochs.items() if name != "seconds"}
-    return repr((rows, {n: getattr(trained, n) for n in trained.__dataclass_fields__ if n != "epochs"}))
+    kept = trained.__dataclass_fields__.keys() - {"epochs", "peak_memory"}
+    return repr((rows, {name: getattr(trained, name) for name in sorted(kept)}))

@@ -12,21 +12,19 @@ from training.engine.on_gpu import DEVICE, GREY, NO_GPU, bits, make, one
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(NO_GPU, reason="no CUDA device")]
 
-ITS_OWN = [
-    {"norm": "layer"},
-    {"norm": "batch_autograd"},
-    {"norm": "batch_manual"},
-    {"norm": "layer_manual"},
-    {"norm": "none", "dropconnect": 0.3},
-    {"optimizer": "adagrad", "lr": 0.01},
-    {"loss": "squared_hinge", "lr": 0.001},
-    {"augment": "flip_crop_rotation_color_jitter"},
-    {"steps": 20, "eval_every": 10},
-    {"validation_fraction": 0, "schedule": "constant"},
+CELLS = [
+    make(**fields)
+    for fields in (
+        {"model": "cnn", "norm": "layer", "loss": "squared_hinge", "lr": 0.001},
+        {"model": "cnn", "norm": "batch_manual"},
+        {"model": "cnn", "norm": "none", "dropconnect": 0.3, "validation_fraction": 0, "schedule": "constant"},
+        {"model": "cnn", "augment": "flip_crop_rotation_color_jitter", "steps": 20, "eval_every": 10},
+        {"norm": "batch_autograd", "optimizer": "adagrad", "lr": 0.01},
+        {"norm": "layer_manual"},
+        {"norm_placement": "pre_linear"},
+    )
 ]
-CELLS = [make(model=model, **fields) for fields in ITS_OWN for model in ("mlp", "cnn")]
-CELLS.append(make(model="mlp", norm_placement="pre_linear"))
-"""Made when the tests are collected, on any machine: a cell that may not be is seen without a GPU."""
+"""Made when the tests are collected, on any machine, so that an invalid cell is found without a GPU."""
 
 
 @pytest.mark.parametrize("cell", CELLS, ids=lambda c: "-".join(f"{v}" for v in c.non_default().values()))
@@ -49,17 +47,16 @@ def test_the_course_reports_networks_train(model):
     assert math.isfinite(one(cell, engine=Reference()).epochs["data_loss"][-1])
 
 
-@pytest.mark.parametrize("model", ["mlp", "cnn"])
-@pytest.mark.parametrize("fields", [{"dropout": 0.5}, {"population": "exact"}, {"norm": "layer"}], ids=str)
-def test_the_first_step_is_that_of_a_cpu(model, fields):
+@pytest.mark.parametrize("fields", [{"dropout": 0.5, "population": "exact"}, {"norm": "layer"}], ids=str)
+def test_the_first_step_is_that_of_a_cpu(fields):
     """The same masks too: they are drawn on the CPU, whatever the device."""
-    cell = make(model=model, epochs=1, precision="fp32", **fields)
+    cell = make(model="cnn", epochs=1, precision="fp32", **fields)
     ours, cpu = one(cell, engine=Reference()), one(cell, engine=Reference(), device="cpu")
     assert ours.first_batch_loss == pytest.approx(cpu.first_batch_loss, rel=1e-5)
     assert ours.epochs["validation_loss"][0] == pytest.approx(cpu.epochs["validation_loss"][0], rel=1e-5)
 
 
-@pytest.mark.parametrize("scale", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize("scale", [1.0, 1e6])
 def test_batch_norm_bears_large_inputs(scale):
     """From N(0, 1) the CNN's sums are large; cuDNN's batch norm for channels last may have less range than torch's."""
     generator = torch.Generator().manual_seed(0)

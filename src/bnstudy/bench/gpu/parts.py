@@ -1,20 +1,21 @@
-"""What is measured of the graph engine: each part is a function of the device to plain values, on random pixels."""
+"""What is measured on a GPU: each part is a function of the device to plain values, on random pixels."""
 
+import contextlib
 import functools
 import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 
 from bnstudy import datasets
+from bnstudy.bench.subject import clock
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import BATCH_SIZES, NORMS
-from bnstudy.training.engine import graph, numerics
+from bnstudy.training.engine import graph, numerics, reference
 from bnstudy.training.engine.contract import Keeper
 from bnstudy.training.engine.digests import weights_digest
 from bnstudy.training.engine.graph import training as graph_training
@@ -23,11 +24,13 @@ from bnstudy.training.engine.inputs import Inputs, moments
 from bnstudy.training.estimate import flops_per_image
 
 WARM = 30  # steps before a measurement
+TURNS = 3  # measured epochs of each kind
+USUAL_STEPS = 60
 COMPARED = 100  # steps after which weights are compared
-WIDTHS = {"cnn": (1, 2, 4), "mlp": (1, 2, 4, 8)}  # runs side by side
+BESIDE = {"cnn": (1, 2), "mlp": (1, 4)}  # runs side by side
 PRODUCT = 8192  # rows and columns of the matrices that show the roof
 SETTLE = numerics.settle
-K40C = {"none": 87.0, "batch": 104.0}  # seconds per epoch, CNN, CIFAR10, batch 64 (tables B.3, B.4)
+KINDS = ("graph", "called", "reference")  # of training
 
 
 def make(model: str, norm: str, dataset: str = "cifar10", **fields: Any) -> Cell:
@@ -84,7 +87,7 @@ def _launch(trainings: Sequence[graph.Training], indices: range) -> None:
             training.launch(index)
 
 
-@contextmanager
+@contextlib.contextmanager
 def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     kept = getattr(owner, name)
     setattr(owner, name, value)
@@ -136,67 +139,74 @@ def _seconds(work: Callable[[], Any], times: int = 20) -> float:
     return before.elapsed_time(after) / 1000 / times
 
 
-def epochs(device: str, model: str = "cnn", timed: int = 3) -> dict[str, Any]:
-    """Whole epochs of both norms in alternation: the training pass, and all with validation, digest, statistics."""
-    both = {norm: start(make(model, norm), device) for norm in NORMS}
-    passes, wholes = {n: [] for n in NORMS}, {n: [] for n in NORMS}
-    for turn in range(timed + 1):
-        for norm in NORMS if turn % 2 else NORMS[::-1]:
-            began = time.perf_counter()
-            graph.advance([both[norm]], Keeper())
-            if turn:  # the first one captures
-                wholes[norm].append(round(time.perf_counter() - began, 4))
-                passes[norm].append(both[norm].history.epochs()["seconds"][-1])
-    flop = flops_per_image(make(model, "none")) * 64 * both["none"].batches
+def epochs(device: str, model: str, seconds: float) -> dict[str, Any]:
+    """By norm, the seconds of a training pass: steps replayed (`graph`), the same steps called (`called`), and the
+    reference engine's; and of a whole epoch of the graph engine, with validation, digest and statistics.
+
+    Epochs alternate, TURNS of each or as many as fit into `seconds`. `same_bits`: replayed and called steps led to the
+    same weights.
+    """
+    began, order = time.monotonic(), [(norm, kind) for kind in KINDS for norm in NORMS]
+    trainings = {(norm, kind): _training(make(model, norm), kind, device) for norm, kind in order}
+    passes, wholes = {key: [] for key in order}, {key: [] for key in order}
+    for turn in range(TURNS + 1):
+        for key in order if turn % 2 else order[::-1]:
+            whole = _timed_epoch(trainings[key], key[1])
+            if turn:  # the first one captures, and loads kernels
+                wholes[key].append(whole)
+                passes[key].append(trainings[key].history.epochs()["seconds"][-1])
+        taken = time.monotonic() - began
+        if turn and taken + taken / (turn + 1) > seconds:
+            break
+    flop = flops_per_image(make(model, "none")) * 64 * trainings["none", "graph"].batches
     return {
         norm: {
-            "seconds_per_epoch": round(statistics.median(passes[norm]), 4), "all": [round(p, 4) for p in passes[norm]],
-            "with_validation": statistics.median(wholes[norm]), "steps": both[norm].batches,
-            "tflop_per_s": round(flop / statistics.median(passes[norm]) / 1e12, 1),
-            "times_faster_than_k40c": round(K40C[norm] / statistics.median(passes[norm])) if model == "cnn" else None,
+            "seconds": {kind: round(statistics.median(passes[norm, kind]), 4) for kind in KINDS},
+            "all": {kind: [round(seconds, 4) for seconds in passes[norm, kind]] for kind in KINDS},
+            "whole_epoch": round(statistics.median(wholes[norm, "graph"]), 4),
+            "steps": trainings[norm, "graph"].batches,
+            "tflop_per_s": round(flop / statistics.median(passes[norm, "graph"]) / 1e12, 1),
+            "same_bits": len({_last_digest(trainings[norm, kind]) for kind in ("graph", "called")}) == 1,
         }
         for norm in NORMS
     }  # fmt: skip
 
 
-def bits(device: str) -> dict[str, Any]:
-    """Weights after COMPARED steps: replayed, replayed again, called; and what calling costs."""
-    out: dict[str, Any] = {}
+def _training(cell: Cell, kind: str, device: str) -> reference.Training:
+    if kind == "reference":
+        return reference.Training(Run(cell, 0), random_inputs(cell.dataset), device)
+    return start(cell, device)
+
+
+def _timed_epoch(training: reference.Training, kind: str) -> float:
+    began = time.perf_counter()
+    if isinstance(training, graph.Training):
+        with called() if kind == "called" else contextlib.nullcontext():
+            graph.advance([training], Keeper())
+    else:
+        training.epoch(Keeper())
+    return time.perf_counter() - began
+
+
+def _last_digest(training: reference.Training) -> str:
+    return training.history.epochs()["weights_digest"][-1]
+
+
+def usual(device: str) -> dict[str, float]:
+    """us per step of bench/plain.py's loops, by torch's own defaults: TF32 in convolutions alone, any algorithm."""
+    from bnstudy.bench.plain import plain, tensor_loader  # imports torchvision
+
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = False, False
+    numerics.set_tf32(products=False, convolutions=True)
+    out = {}
     for model in ("cnn", "mlp"):
         for norm in NORMS:
-            cell = make(model, norm, dropout=0.5)
-            found = {"replayed": _weights_after(cell, device), "again": _weights_after(cell, device)}
-            with called():
-                found["called"] = _weights_after(cell, device)
-                out[f"{model}_{norm}_called_us"] = us_per_step([start(make(model, norm), device)], 100)
-            out[f"{model}_{norm}"] = {"same": len(set(found.values())) == 1, **found}
+            cell = make(model, norm)
+            for kind, loop in (("plain", plain), ("tensor_loader", tensor_loader)):
+                clock(loop(cell, random_inputs(cell.dataset), device, WARM), device)
+                found = clock(loop(cell, random_inputs(cell.dataset), device, USUAL_STEPS), device)
+                out[f"{kind}_{model}_{norm}"] = round(1e6 * found.wall / USUAL_STEPS, 1)
     return out
-
-
-def side_by_side(device: str) -> dict[str, Any]:
-    """Weights after COMPARED steps alone and beside another run, on streams of their own."""
-    out: dict[str, Any] = {}
-    for model in ("cnn", "mlp"):
-        for norm in NORMS:
-            cell = make(model, norm, dropout=0.5)
-            found = {"alone": _weights_after(cell, device), "beside": _weights_after(cell, device, beside=True)}
-            out[f"{model}_{norm}"] = {"same": len(set(found.values())) == 1, **found}
-    return out
-
-
-def _weights_after(cell: Cell, device: str, beside: bool = False) -> str:
-    trainings = [start(cell, device), *([start(cell, device, seed=1)] if beside else [])]
-    for training in trainings:
-        training.begin()
-    _launch(trainings, range(COMPARED))
-    torch.cuda.synchronize()
-    return weights_digest(trainings[0].model.state_dict())
-
-
-def precisions(device: str) -> dict[str, float]:
-    """us per CNN step by precision; `default` is TF32."""
-    cells = {f"{p}_{n}": make("cnn", n, precision=p) for p in ("default", "fp32", "bf16") for n in NORMS}
-    return {name: us_per_step([start(cell, device)], 100) for name, cell in cells.items()}
 
 
 def determinism(device: str) -> dict[str, Any]:
@@ -226,15 +236,27 @@ def _warned_of(device: str) -> list[str]:
     return sorted({str(w.message).partition(".")[0][:200] for w in told if "determin" in str(w.message)})
 
 
-def streams(device: str) -> dict[str, float]:
-    """us per run and step with K runs side by side."""
-    out = {}
-    for model, widths in WIDTHS.items():
+def side_by_side(device: str) -> dict[str, Any]:
+    """By model and norm, us per run and step with so many runs side by side. `same`: after COMPARED steps a run has the
+    same weights alone and beside another."""
+    out: dict[str, Any] = {}
+    for model, counts in BESIDE.items():
         for norm in NORMS:
-            trainings = [start(make(model, norm), device, seed) for seed in range(max(widths))]
-            for k in widths:
-                out[f"{model}_{norm}_{k}"] = us_per_step(trainings[:k], 200 if model == "mlp" else 120)
+            cell = make(model, norm, dropout=0.5)
+            trainings = [start(cell, device, seed) for seed in range(max(counts))]
+            us = {str(count): us_per_step(trainings[:count], 200 if model == "mlp" else 100) for count in counts}
+            same = _weights_after(cell, device) == _weights_after(cell, device, beside=True)
+            out[f"{model}_{norm}"] = {"us": us, "same": same}
     return out
+
+
+def _weights_after(cell: Cell, device: str, beside: bool = False) -> str:
+    trainings = [start(cell, device, seed) for seed in range(1 + beside)]
+    for training in trainings:
+        training.begin()
+    _launch(trainings, range(COMPARED))
+    torch.cuda.synchronize()
+    return weights_digest(trainings[0].model.state_dict())
 
 
 def batch_sizes(device: str) -> dict[str, float]:

@@ -20,8 +20,8 @@ from bnstudy.studies import selection
 from bnstudy.training.train import train as train_runs
 
 TESTS = Path(__file__).parents[4] / "tests"
-TESTS_SECONDS = 170.0
-WORKERS = 4  # processes that test
+TESTS_SECONDS = 120.0
+WORKERS = 6  # processes that test
 CHECKPOINT_SECONDS = "15"
 TEXT = 4000  # characters kept of what the tests say
 
@@ -54,7 +54,7 @@ def _command(files: Sequence[Path]) -> list[str]:
     time out by a thread, for a signal does not reach a process that waits for its device."""
     side_by_side = ["-p", "xdist", "-n", str(WORKERS)] if _there("xdist") else []
     timeout = (
-        ["-p", "pytest_timeout", "--timeout", "100", "--timeout-method", "thread"]
+        ["-p", "pytest_timeout", "--timeout", "60", "--timeout-method", "thread"]
         if _there("pytest_timeout")
         else ["-o", "addopts=-ra"]
     )

@@ -27,6 +27,7 @@ SECONDS = "seconds"
 
 BROKEN = 70  # exit status of a process whose device is of no use any more
 GRACE = 20.0  # seconds that a process may overrun its time
+SLACK = 15.0  # seconds that a part may overrun its minutes; also what a process needs to start
 TEXT = 4000  # characters kept of a traceback
 
 Found = dict[str, Any]
@@ -34,12 +35,16 @@ Found = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`work` makes the part's result of those before it. `again`: done at every call, for it goes on with something or
-    costs nothing. A part at work for more than `limit` seconds hangs."""
+    """`work` makes the part's result from those before it, in `minutes` at most.
+
+    `again`: done at every call, since it continues something or costs nothing. A part at work for more than `limit`
+    seconds hangs; without it, for SLACK seconds more than its minutes.
+    """
 
     work: Callable[[Found], Any]
+    minutes: float
     again: bool = False
-    limit: float = 120.0
+    limit: float | None = None
 
 
 def read(file: Path) -> Found:
@@ -53,16 +58,16 @@ def write(file: Path, found: Found) -> None:
     beside.replace(file)
 
 
-def work(parts: dict[str, Part], file: Path, skip: Sequence[str], left: Callable[[], float], reserve: float) -> int:
-    """Do the parts that are not done yet. 0, or BROKEN where the device has failed.
+def work(parts: dict[str, Part], file: Path, skip: Sequence[str], left: Callable[[], float]) -> int:
+    """Do the parts that are not done yet. Return 0, or BROKEN if the device has failed.
 
-    No part but those done `again` begins in the last `reserve` of the seconds `left()`.
+    A part begins only if its minutes are left, one done `again` if any of the seconds `left()` are.
     """
     for name, part in parts.items():
         found = read(file)
         if not part.again and name in found and "error" not in found[name]:
             continue
-        if name in skip or left() < (0 if part.again else reserve):
+        if name in skip or left() < (0 if part.again else 60 * part.minutes):
             print(f"{name}: left out", flush=True)
             continue
         write(file, found | {AT_WORK: name})
@@ -78,7 +83,8 @@ def work(parts: dict[str, Part], file: Path, skip: Sequence[str], left: Callable
 
 
 def _tried(part: Part, found: Found) -> Found:
-    faulthandler.dump_traceback_later(part.limit, exit=True, file=sys.__stderr__ or sys.stderr)
+    limit = part.limit or 60 * part.minutes + SLACK
+    faulthandler.dump_traceback_later(limit, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         return part.work(found)
     except Exception as error:
@@ -88,7 +94,7 @@ def _tried(part: Part, found: Found) -> Found:
 
 
 def _answers() -> bool:
-    """Whether the device still does what it is asked."""
+    """Return True if the device still works."""
     try:
         torch.cuda.synchronize()
         torch.cuda.empty_cache()
@@ -97,17 +103,15 @@ def _answers() -> bool:
         return False
 
 
-def supervise(
-    command: Sequence[str], file: Path, skip: Sequence[str], left: Callable[[], float], reserve: float
-) -> int:
-    """Run `command`, which calls `work`; and again without the part at which it died, until it ends by itself. The exit
-    status of the last one. It is told --minutes and --skip."""
+def supervise(command: Sequence[str], file: Path, skip: Sequence[str], left: Callable[[], float]) -> int:
+    """Run `command`, which calls `work`, with --minutes and --skip; if it dies, run it again without the part at which
+    it died. Return the exit status of the last one."""
     died: list[str] = []
     while True:
         given = [*command, "--minutes", f"{left() / 60:.3f}", "--skip", *skip, *died]
         code, asked = _run(given, left() + GRACE)
         part = _blame(file, code)
-        if code == 0 or part is None or asked or left() < reserve:
+        if code == 0 or part is None or asked or left() < SLACK:
             return abs(code)
         print(f"{part}: its process ended with {code}; the other parts in a new one", file=sys.stderr, flush=True)
         died.append(part)

@@ -1,4 +1,4 @@
-"""The answers that need more than one part. One whose parts are not there is None."""
+"""The answers that need more than one part; None where a part is missing."""
 
 import contextlib
 from collections.abc import Callable
@@ -24,17 +24,22 @@ def _of_norm(answer: Callable[[Found, str], Any]) -> Callable[[Found], Any]:
     return lambda found: {norm: answer(found, norm) for norm in NORMS}
 
 
-def _seconds(found: Found, norm: str) -> float:
-    """Of an epoch of the CNN on CIFAR10, batch 64, TF32."""
-    return found["epochs"][norm]["seconds_per_epoch"]
+def _seconds(found: Found, norm: str, kind: str = "graph") -> float:
+    """Of a training pass of the CNN on CIFAR10, batch 64, TF32."""
+    return found["cnn"][norm]["seconds"][kind]
+
+
+def _gain(kind: str) -> Callable[[Found, str], float]:
+    """How many times shorter than by `kind` a pass of the graph engine is."""
+    return lambda found, norm: round(_seconds(found, norm, kind) / _seconds(found, norm), 2)
 
 
 def _plain_seconds(found: Found, norm: str) -> float:
-    return round(found["usual"][f"plain_cnn_{norm}"] * found["epochs"][norm]["steps"] / 1e6, 2)
+    return round(found["usual"][f"plain_cnn_{norm}"] * found["cnn"][norm]["steps"] / 1e6, 2)
 
 
 def _share(found: Found, norm: str) -> float:
-    return round(found["epochs"][norm]["tflop_per_s"] / found["rates"]["tf32"], 3)
+    return round(found["cnn"][norm]["tflop_per_s"] / found["rates"]["tf32"], 3)
 
 
 def _batch_norm_costs(found: Found) -> float:
@@ -47,17 +52,12 @@ def _determinism_costs(found: Found, norm: str) -> float:
     return round(100 * (us[f"deterministic_{norm}"] / us[f"autotuned_{norm}"] - 1), 1)
 
 
-def _streams_gain(found: Found) -> dict[str, dict[str, float]]:
+def _side_by_side_gain(found: Found) -> dict[str, dict[str, float]]:
     """By network, how many times more steps a second so many runs side by side make than one alone."""
-    us, gains = found["streams"], {}
-    for key, value in us.items():
-        what, _, count = key.rpartition("_")
-        gains.setdefault(what, {})[count] = round(us[f"{what}_1"] / value, 2)
-    return gains
-
-
-def _same_bits(part: str) -> Callable[[Found], bool]:
-    return lambda found: all(row["same"] for row in found[part].values() if isinstance(row, dict))
+    return {
+        what: {count: round(row["us"]["1"] / us, 2) for count, us in row["us"].items()}
+        for what, row in found["side_by_side"].items()
+    }
 
 
 def family_hours(us: dict[str, float]) -> dict[str, float]:
@@ -76,13 +76,15 @@ def family_hours(us: dict[str, float]) -> dict[str, float]:
 ANSWERS: dict[str, Callable[[Found], Any]] = {
     "tests_passed": lambda found: found["tests"]["exit"] == 0,
     "cnn_seconds_per_epoch": _of_norm(_seconds),
+    "cnn_times_called": _of_norm(_gain("called")),
+    "cnn_times_reference": _of_norm(_gain("reference")),
     "cnn_plain_seconds_per_epoch": _of_norm(_plain_seconds),
     "cnn_times_plain": _of_norm(lambda found, norm: round(_plain_seconds(found, norm) / _seconds(found, norm), 2)),
     "cnn_share_of_tf32_roofline": _of_norm(_share),
     "batch_norm_costs_percent": _batch_norm_costs,
     "family_hours_one_seed": lambda found: family_hours(found["batch_sizes"]),
-    "replayed_has_the_bits_of_called": _same_bits("bits"),
-    "side_by_side_has_the_bits_of_alone": _same_bits("side_by_side"),
+    "replayed_has_the_bits_of_called": lambda found: all(found["cnn"][norm]["same_bits"] for norm in NORMS),
+    "side_by_side_has_the_bits_of_alone": lambda found: all(row["same"] for row in found["side_by_side"].values()),
     "determinism_costs_percent": _of_norm(_determinism_costs),
-    "streams_gain": _streams_gain,
+    "side_by_side_gain": _side_by_side_gain,
 }

@@ -2,7 +2,7 @@
 
 What the reference does between the host's decisions is one CUDA graph: gather, forward, loss, penalty, backward,
 clipping, update, running totals; a second graph holds the measured steps, a third an incomplete last batch.
-Inside an epoch the host only launches; the order of the images is made on the CPU (streams.order) and copied
+Inside an epoch the host only launches; the order of the images is made on the CPU (random_streams.order) and copied
 once per epoch, the rate is a tensor. On a CPU the same steps are called, which is how they are tested.
 """
 
@@ -20,14 +20,18 @@ from bnstudy.training.engine.graph.resident import Resident
 from bnstudy.training.engine.graph.training import Training
 from bnstudy.training.engine.inputs import Inputs
 
-STREAMS = 1  # runs side by side, one stream each; the bits do not depend on it
+SIDE_BY_SIDE = 1
+"""Runs that train at the same time, each on its own CUDA stream; any number gives the same bits. It stays 1 until more
+are measured (`bench.gpu`, part `side_by_side`): a kernel of batch norm in channels-last layout may wait for all of its
+own blocks, so two of them on two streams could block each other."""
+
 KEPT = 2  # data sets a device keeps
 
 
 class Graph:
     name = "graph"
 
-    def __init__(self, side_by_side: int = STREAMS):
+    def __init__(self, side_by_side: int = SIDE_BY_SIDE):
         self.side_by_side = side_by_side
         self._residents: dict[int, Resident] = {}
 
