@@ -97,7 +97,7 @@ def keep_memory() -> None:
     """Make glibc's malloc keep freed blocks for the next step; does nothing where another C library is in use.
 
     By default, glibc returns large blocks to the kernel, and each step then waits for the kernel to map and clear them
-    again, page by page: 5 to 20 % of a narrow CNN's step (docs/performance.md).
+    again, page by page: about a tenth of a narrow CNN's step (docs/performance.md).
     """
     libc = ctypes.CDLL(None)
     if sys.platform == "linux" and hasattr(libc, "gnu_get_libc_version"):
