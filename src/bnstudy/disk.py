@@ -4,8 +4,10 @@ Records, checkpoints, manifests, data sets, tables and pages are all written her
 """
 
 import contextlib
+import errno
 import os
 import socket
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,9 @@ system: Any = os
 """The system calls used below. Fault tests replace it with an object whose N-th call fails."""
 
 FRESH = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
-PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in place of a file reads as empty instead of blocking
+PLAIN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK  # a pipe in place of a file must not block
 CHUNK = 1 << 24
+LARGEST = 1 << 30  # bytes of the largest file that is read whole
 
 
 def write(path: Path, content: bytes, older: Path | None = None) -> None:
@@ -34,10 +37,14 @@ def write(path: Path, content: bytes, older: Path | None = None) -> None:
 
 
 def read(path: Path) -> bytes:
-    """Return the whole content of a file. Raises OSError."""
+    """Return the whole content of a file; nothing of a pipe or device. Raises OSError, also above LARGEST."""
     descriptor, chunks = system.open(path, PLAIN), []
     try:
-        while chunk := system.read(descriptor, CHUNK):
+        found = os.fstat(descriptor)
+        if found.st_size > LARGEST:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        whole = stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)
+        while whole and (chunk := system.read(descriptor, CHUNK)):
             chunks.append(chunk)
     finally:
         system.close(descriptor)

@@ -14,13 +14,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bnstudy import small_json
 from bnstudy.errors import TryAgain, WriteError
 
 UNKNOWN = "an unknown process"
 FRONT = "BNSTUDY_FRONT"
 """Environment variable: the machine whose `bnstudy run` started this job and holds the lock `run` meanwhile."""
 PATIENCE = 24 * 3600.0  # seconds a process waits for another that trains or times
-MOST = 1000  # bytes of a lock file that are read; an identity has about 150
+MOST = 1000  # bytes of the largest lock file; an identity has about 150
+UNNAMED = (OSError, ValueError, KeyError, TypeError, OverflowError)  # a lock file without a valid identity
 
 
 def identity(pid: int | None = None) -> dict[str, str | int]:
@@ -49,10 +51,9 @@ def owner(path: Path) -> str:
     free or reused, or the machine was restarted).
     """
     try:
-        with path.open("rb") as file:
-            who = json.loads(file.read(MOST))
+        who = small_json.read(path, dict, MOST)
         pid, host = int(who["pid"]), str(who["host"])
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except UNNAMED:
         return UNKNOWN
     if host == socket.gethostname() and who != identity(pid):
         return UNKNOWN
@@ -66,12 +67,12 @@ def holder(path: Path) -> dict[str, str | int] | None:
     from here, so the lock is tried, shared and only for a moment.
     """
     try:
-        with path.open("rb") as file:
-            who = json.loads(file.read(MOST))
-            host, pid = str(who["host"]), int(who["pid"])
-            if host != socket.gethostname():
+        who = small_json.read(path, dict, MOST)
+        host, pid = str(who["host"]), int(who["pid"])
+        if host != socket.gethostname():
+            with path.open("rb") as file:
                 return who if _is_taken(file.fileno()) else None
-    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+    except UNNAMED:
         return None
     return who if who == identity(pid) and lives(pid) else None
 

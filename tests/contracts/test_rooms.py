@@ -11,7 +11,7 @@ import bnstudy
 
 SOURCE = Path(bnstudy.__file__).parent
 
-GROUND = ("errors", "lazy", "optional", "paths", "extensions", "lock", "disk", "console")
+GROUND = ("errors", "small_json", "lazy", "optional", "paths", "extensions", "lock", "disk", "console")
 """Single files that know nothing of the subject; any folder may import them."""
 
 ORDER = (

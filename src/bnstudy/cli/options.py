@@ -111,7 +111,7 @@ def studies(config: Path) -> dict[str, Study]:
 def processes(cores: str) -> int:
     """The number that `--cores` asks for. Raises UsageError."""
     if cores != "all" and not (cores.isdecimal() and int(cores) > 0):
-        raise UsageError(f"--cores {cores}: not a number of processes", "Write all, or a number from 1.")
+        raise UsageError(f"--cores {cores or repr(cores)}: not a number of processes", "Write all, or a number from 1.")
     return (os.cpu_count() or 1) if cores == "all" else int(cores)
 
 

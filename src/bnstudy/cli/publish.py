@@ -56,7 +56,7 @@ def _runs(results: Path, names: list[str], study: str | None, narrowing: Narrowi
     """
     if study is not None:
         return narrowing.study(study).runs()
-    wanted = selection.parse_seeds(narrowing.seeds) if narrowing.seeds else None
+    wanted = None if narrowing.seeds is None else selection.parse_seeds(narrowing.seeds)
     found = [run for word in names for run in _named(results, word)] if names else _stored(results)
     stored = selection.meeting([run for run in found if wanted is None or run.seed in wanted], narrowing.where)
     known = {cell.key for one in narrowing.studies().values() for cell in one.cells}

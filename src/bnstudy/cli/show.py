@@ -1,12 +1,11 @@
 """Verb show: what is known of a cell."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths
+from bnstudy import console, paths, small_json
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption
 from bnstudy.design.cell import Cell, Run
@@ -33,7 +32,7 @@ def show(
     records = [r for r in valid.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
     cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
     if as_json:
-        return console.put_json([json.loads(r.to_text()) for r in records])
+        return console.put_json([small_json.parse(r.to_text(), dict) for r in records])
     for record in records:
         put_record(record, folder)
     if cell is not None:

@@ -65,7 +65,7 @@ def run(
     chosen = narrowing.study(study)
     if profile and cores:
         raise UsageError("run: --cores and --profile", "A profile sets how many jobs run at a time.")
-    count = options.processes(cores or "all")
+    count = options.processes("all" if cores is None else cores)
     folder = paths.results_root(results)
     if estimate and chosen.timing:
         raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")

@@ -6,12 +6,11 @@ files, `_obtain` downloads and imports them.
 """
 
 import contextlib
-import json
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnstudy import paths
+from bnstudy import paths, small_json
 from bnstudy.datasets._registry import REGISTRY, spec_of
 from bnstudy.datasets._spec import MEMBERS, SIDE, Archive, Arrays, DatasetSpec
 
@@ -31,10 +30,10 @@ def noted(results: Path) -> dict[str, str]:
     """Return the data sets noted as unavailable by the last run of a study (`data fetch --note`), with reasons."""
     found = {}
     for name in REGISTRY:
-        with contextlib.suppress(OSError, ValueError):
-            note = json.loads(paths.data_state(results, name).read_text())
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            note = small_json.read(paths.data_state(results, name), dict)
             if note["state"] == "absent":
-                found[name] = note["reason"]
+                found[name] = str(note["reason"])
     return found
 
 

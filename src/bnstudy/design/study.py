@@ -18,6 +18,7 @@ from bnstudy.design.model_facts import facts_of
 from bnstudy.design.words import as_word, plain
 
 MAX_SEEDS = 1_000
+MAX_SEED = 2**31 - 1
 STUDY_PATTERN = r"[a-z][a-z0-9_]{0,39}"
 
 

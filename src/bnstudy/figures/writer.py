@@ -18,7 +18,7 @@ import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy import disk
+from bnstudy import disk, small_json
 from bnstudy.errors import UsageError
 from bnstudy.figures import style
 from bnstudy.results.provenance import source_digest, tree_digest
@@ -108,8 +108,7 @@ def _note(drawing: Drawing, target: Target) -> Path:
 def _noted(note: Path) -> dict[str, str]:
     """The digest that each file was drawn by; empty if there is no note, or a torn one."""
     with contextlib.suppress(OSError, ValueError):
-        known = json.loads(note.read_text())
-        return known if isinstance(known, dict) else {}
+        return small_json.read(note, dict)
     return {}
 
 

@@ -10,6 +10,7 @@ import math
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
+from bnstudy import small_json
 from bnstudy.design.cell import Cell, Run, make_cell
 from bnstudy.design.fields import FIELDS
 from bnstudy.errors import DataError, Unreadable, UsageError
@@ -134,10 +135,10 @@ class Record(Trained):
         """Return the record in `text`. Raises DataError if it is incomplete or its digest does not verify, Unreadable
         if it is whole but from a later version of this program."""
         try:
-            body = json.loads(text)
+            body = small_json.parse(text, dict)
             claimed = body.pop("digest")
             found = _digest_in(text, claimed) or digest_of(body)
-        except (ValueError, KeyError, AttributeError, TypeError, RecursionError) as error:
+        except (ValueError, KeyError) as error:
             raise DataError(f"{source}: not a complete record ({type(error).__name__})", REDO) from error
         if claimed != found:
             raise DataError(f"{source}: digest is {str(claimed)[:12]!a}, the content gives {found[:12]}", REDO)
@@ -206,10 +207,10 @@ def without_layers(text: str, source: str = "record") -> dict[str, Any]:
     """
     try:
         head, tail = text.index(LAYERS), text.rindex(AFTER_LAYERS)
-        body = json.loads(text[:head] + text[tail + 1 :])
-    except (ValueError, RecursionError) as error:
+        body = small_json.parse(text[:head] + text[tail + 1 :], dict)
+    except ValueError as error:
         raise DataError(f"{source}: not a complete record ({type(error).__name__})", REDO) from error
-    if not isinstance(body, dict) or _digest_in(text, str(body.get("digest"))) is None:
+    if _digest_in(text, str(body.get("digest"))) is None:
         raise DataError(f"{source}: the digest does not match the content", REDO)
     return body
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bnstudy import disk, lock, paths
+from bnstudy import disk, lock, paths, small_json
 from bnstudy.design.cell import Run
 from bnstudy.errors import DataError, Unreadable, WriteError
 from bnstudy.results.record import Record
@@ -83,7 +83,7 @@ def _stored(path: Path, key: str, seed: int) -> Record:
 
 def record_digest(results: Path, run: Run) -> str:
     """Return the digest that a stored record states, unverified."""
-    return json.loads(disk.read(paths.record(results, run.cell.key, run.seed)))["digest"]
+    return small_json.parse(disk.read(paths.record(results, run.cell.key, run.seed)), dict)["digest"]
 
 
 def get_records(results: Path, runs: Iterable[Run]) -> Iterator[tuple[Run, Record | DataError | None]]:
@@ -159,10 +159,9 @@ def glance(results: Path, run: Run) -> list[dict[str, Any]]:
 def _parsed(header: bytes) -> dict[str, Any]:
     """Parse the header of a checkpoint; an empty dict if it is malformed."""
     try:
-        found = json.loads(header)
-    except (ValueError, RecursionError):
+        return small_json.parse(header, dict)
+    except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def has_checkpoints(results: Path, run: Run) -> bool:

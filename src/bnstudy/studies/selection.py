@@ -1,6 +1,5 @@
 """Select cells and runs on the command line: by name, by key=value conditions, from files of cells. Stdlib only."""
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -8,16 +7,20 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from bnstudy import small_json
 from bnstudy.design.cell import Cell, Run, make_cell
 from bnstudy.design.fields import FIELDS, FORMS
 from bnstudy.design.labels import READINGS, SETTINGS, name
-from bnstudy.design.study import MAX_SEEDS, Study, describe
+from bnstudy.design.study import MAX_SEED, MAX_SEEDS, Study, describe
 from bnstudy.design.words import as_word, fields_of
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
 
 SEED = "[0-9]{1,9}"  # ASCII digits only, and below 2^31
 SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
+DERIVED = ("name", "key", "setting", "reading", "seeds")
+"""Members of a row of `bnstudy cells --json` that are no fields."""
+MOST_CELLS = 1 << 26  # bytes of the largest file of cells; a row has about a thousand
 
 
 def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
@@ -25,7 +28,7 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
     alternatives.
 
     Keys are cell fields and setting, reading, name, key. Raises UsageError on an unknown key and on a value that none
-    of the cells has, naming the nearest match.
+    of the cells has, naming the nearest match; and if no cell meets all conditions, with the cells each alone leaves.
     """
     wanted: dict[str, set[str]] = {}
     for condition in conditions:
@@ -43,7 +46,15 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
                 f"--where {key}={value}: no cell of this study has this value{nearest(value, present)}",
                 f"Values here: {', '.join(sorted(present)[:20])}.",
             )
-    return tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
+    found = tuple(cell for cell, row in rows if all(row[k] in v for k, v in wanted.items()))
+    if rows and not found:
+        asked = (f"{k}={','.join(sorted(v))}" for k, v in wanted.items())
+        alone = {k: sum(row[k] in v for _, row in rows) for k, v in wanted.items()}
+        raise UsageError(
+            f"--where {' '.join(asked)}: no cell meets all of these",
+            f"Each alone leaves: {', '.join(f'{k} {count}' for k, count in alone.items())} of {len(rows)} cells.",
+        )
+    return found
 
 
 def _asked(key: str, typed: str) -> str:
@@ -70,7 +81,7 @@ def narrow(study: Study, conditions: Any, seeds: Any) -> Study:
     if conditions:
         words = conditions.split() if isinstance(conditions, str) else conditions
         study = replace(study, cells=where(study.cells, words))
-    if seeds is not None and seeds != "":
+    if seeds is not None:
         study = replace(study, seeds=parse_seeds(seeds))
     return study
 
@@ -87,7 +98,8 @@ def parse_seeds(text: Any) -> tuple[int, ...]:
         )
     if len(set(seeds)) != len(words) or (is_count and not seeds[0]):
         raise UsageError(
-            f"--seeds {text}: not seeds", "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5 or 4,."
+            f"--seeds {text or repr(text)}: not seeds",
+            "Write a count such as 3 (seeds 0, 1, 2) or a list such as 0,4,5 or 4,.",
         )
     return tuple(range(seeds[0])) if is_count else tuple(seeds)
 
@@ -99,7 +111,7 @@ def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None
     for word in names:
         which, _, seed = word.partition(":")
         cell = find((cell for cell, _ in known.values()), which)
-        chosen_seeds = (_seed(seed, word),) if seed else parse_seeds(seeds) if seeds else known[cell.key][1]
+        chosen_seeds = (_seed(seed, word),) if seed else known[cell.key][1] if seeds is None else parse_seeds(seeds)
         runs += [Run(cell, s) for s in chosen_seeds]
     return runs
 
@@ -120,21 +132,25 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     """Return the runs in a file of rows as `bnstudy cells --json` prints them. Raises UsageError naming the row."""
     anew = "Write it with `bnstudy cells --json`."
     try:
-        rows = json.loads(file.read_text())
-        given = [({k: row[k] for k in row if k in FIELDS}, list(row["seeds"]), row.get("key")) for row in rows]
+        rows = small_json.read(file, list, MOST_CELLS)
+        given = [(dict(row), list(row["seeds"]), row.get("key")) for row in rows]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(f"{file}: not a list of cells ({type(error).__name__}: {error})", anew) from error
     runs: list[Run] = []
     for index, (values, row_seeds, key) in enumerate(given):
         try:
-            cell = make_cell(values)
+            cell = make_cell({k: v for k, v in values.items() if k not in DERIVED})
         except UsageError as error:
             raise UsageError(f"{file}: row {index}: {error.cause}", error.remedy) from error
         if key not in (None, cell.key):
-            raise UsageError(f"{file}: row {index} has key {key}, but its fields give {cell.key}", anew)
-        if not all(type(seed) is int and seed >= 0 for seed in row_seeds):
-            raise UsageError(f"{file}: row {index}: {row_seeds} are not seeds", "Seeds are whole numbers from 0.")
-        runs += [Run(cell, s) for s in (parse_seeds(seeds) if seeds else row_seeds)]
+            raise UsageError(f"{file}: row {index} has key {key!a}, but its fields give {cell.key}", anew)
+        if wrong := [seed for seed in row_seeds if type(seed) is not int or not 0 <= seed <= MAX_SEED]:
+            raise UsageError(
+                f"{file}: row {index}: {str(wrong[0])[:40]!a} is not a seed", f"Seeds are whole numbers to {MAX_SEED}."
+            )
+        if len(set(row_seeds)) < len(row_seeds):
+            raise UsageError(f"{file}: row {index}: a seed is given twice", "Give each seed once.")
+        runs += [Run(cell, s) for s in (row_seeds if seeds is None else parse_seeds(seeds))]
     return meeting(runs, conditions)
 
 

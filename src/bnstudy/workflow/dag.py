@@ -5,7 +5,6 @@ declared outputs before a job and after a failure.
 """
 
 import contextlib
-import json
 import os
 import sys
 import time
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnstudy import datasets, paths
+from bnstudy import datasets, paths, small_json
 from bnstudy.design.study import Pack, Study, plan, wants_gpu
 from bnstudy.design.timing import Timing, shown, timings
 from bnstudy.results import rounds, valid
@@ -56,7 +55,7 @@ class Dag:
 
         - the manifest of a pack if one of its runs has no result by now, or an own record newer than the manifest;
         - the manifest of a timing without records;
-        - each note that a data set is absent.
+        - each note on a data set, unless it reports that the data are present.
 
         In a round of `--fresh`, only results since its start count for the study asked for. One stat per record.
         """
@@ -66,8 +65,8 @@ class Dag:
         self._clear_packs(renewed, since)
         for name in datasets.REGISTRY:
             note = paths.data_state(self.results, name)
-            with contextlib.suppress(OSError, ValueError):
-                if json.loads(note.read_text()).get("state") != "present":
+            with contextlib.suppress(OSError):
+                if not _present(note):
                     note.unlink()
         self._age_notes()
         self._clear_future()
@@ -180,6 +179,16 @@ def _outdates(found: float | valid.Row | None, made: float) -> bool:
     """Return True if a run has no result, or an own record newer than a manifest made at `made`. A record from the
     future (clock skew) does not count as newer."""
     return found is None or (isinstance(found, float) and made < found <= time.time())
+
+
+def _present(note: Path) -> bool:
+    """Return True if the note of a data set reports that it is present, or if there is no note."""
+    try:
+        return small_json.read(note, dict).get("state") == "present"
+    except FileNotFoundError:
+        return True
+    except (OSError, ValueError):
+        return False
 
 
 def device(resources: Any, elsewhere: bool) -> str:

@@ -5,7 +5,6 @@ fails, the cause that the job reported.
 """
 
 import contextlib
-import json
 import os
 import re
 import signal
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnstudy import console, disk, lock, paths
+from bnstudy import console, disk, lock, paths, small_json
 from bnstudy.design.cell import Run
 from bnstudy.design.study import Study
 from bnstudy.errors import (
@@ -184,8 +183,9 @@ def _follow(
 def _reported(failures: Path) -> Iterator[dict[str, Any]]:
     """Yield the cause, remedy and code that each failed job reported. Skips torn lines (two machines wrote at once)."""
     for line in failures.read_text(errors="replace").splitlines():
-        with contextlib.suppress(ValueError):
-            yield json.loads(line)
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            told = small_json.parse(line, dict)
+            yield {"cause": str(told["cause"]), "remedy": str(told["remedy"]), "code": int(told["code"])}
 
 
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bnstudy import small_json
 from bnstudy.lazy import torch
 
 AT_WORK = "at_work"
@@ -48,7 +49,7 @@ class Part:
 
 
 def read(file: Path) -> Found:
-    return json.loads(file.read_text()) if file.exists() else {}
+    return small_json.read(file, dict) if file.exists() else {}
 
 
 def write(file: Path, found: Found) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from bnstudy import disk, paths
+from bnstudy import disk, paths, small_json
 from bnstudy.design.timing import Timing
 from bnstudy.errors import DataError
 from bnstudy.results.record import digest_of
@@ -31,7 +31,7 @@ def put(results: Path, body: Body) -> Path:
 def get(path: Path) -> Body:
     """Return the timing record at `path`. Raises DataError if it is absent or does not verify."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = disk.read(path).decode()
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: not a complete timing record ({type(error).__name__})", REDO) from error
     return from_text(text, path.stem, str(path))
@@ -40,9 +40,9 @@ def get(path: Path) -> Body:
 def from_text(text: str, key: str, source: str) -> Body:
     """Return the timing record in `text`. Raises DataError, naming `source`, if it does not verify or match `key`."""
     try:
-        body = json.loads(text)
+        body = small_json.parse(text, dict)
         claimed = body.pop("digest")
-    except (ValueError, KeyError, AttributeError, TypeError) as error:
+    except (ValueError, KeyError) as error:
         raise DataError(f"{source}: not a complete timing record ({type(error).__name__})", REDO) from error
     if claimed != digest_of(body) or body.pop("schema", None) != SCHEMA:
         raise DataError(f"{source}: the digest does not match the content", REDO)
@@ -53,7 +53,7 @@ def from_text(text: str, key: str, source: str) -> Body:
 
 def put_manifest(results: Path, timing: Timing, made: Iterable[Path]) -> None:
     """Store the file that the DAG waits for: the records of one timing with their digests. Raises WriteError."""
-    rows = [{"timing": path.stem, "digest": json.loads(path.read_text())["digest"]} for path in made]
+    rows = [{"timing": path.stem, "digest": small_json.parse(disk.read(path), dict)["digest"]} for path in made]
     text = json.dumps({"timing": timing.id, "records": rows}, indent=1, sort_keys=True)
     disk.write(paths.timed(results, timing.id), text.encode() + b"\n")
 

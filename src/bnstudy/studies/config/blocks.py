@@ -15,11 +15,10 @@ from pydantic_core import PydanticCustomError
 from bnstudy import datasets
 from bnstudy.design.fields import FIELDS, FORMS, checked
 from bnstudy.design.labels import READINGS, SETTINGS
-from bnstudy.design.study import MAX_SEEDS, STUDY_PATTERN
+from bnstudy.design.study import MAX_SEED, MAX_SEEDS, STUDY_PATTERN
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
 
-MAX_SEED = 2**31 - 1
 RULES = ("data", "train", "time", "aggregate", "report")
 """The rules in workflow/rules. Each study adds a rule with its name."""
 

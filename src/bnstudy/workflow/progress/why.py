@@ -3,12 +3,11 @@
 Reasons are checked in the same order as by `training.train`. torch is imported only to compare a checkpoint.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from bnstudy import datasets, lock, paths
+from bnstudy import datasets, disk, lock, paths, small_json
 from bnstudy.console import Say
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import labels, name
@@ -84,8 +83,8 @@ def _damage(run: Run, results: Path, error: DataError) -> str:
 
 def _recipe_in(path: Path) -> Any:
     try:
-        return json.loads(path.read_text())["cell"]["recipe"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return small_json.parse(disk.read(path), dict)["cell"]["recipe"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
