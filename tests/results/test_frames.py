@@ -12,7 +12,7 @@ import synthetic
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.words import plain
 from bnstudy.errors import DataError
-from bnstudy.results import frames
+from bnstudy.results import digests, frames
 from bnstudy.results.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 from work import calls
 
@@ -197,8 +197,58 @@ def test_absent_or_torn_frames_say_what_to_do(records, tmp_path):
         frames.get(tmp_path, "demo")
     folder = frames.put(frames.build(records), tmp_path, "demo")
     (folder / "epochs.parquet").write_bytes(b"PAR1 torn")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match=r"epochs\.parquet: the content does not match"):
         frames.get(tmp_path, "demo")
+
+
+def changed(name, value):
+    return lambda frame: frame.assign(**{name: value})
+
+
+CHANGES = {
+    "rows three times more": lambda runs: pd.concat([runs, *[runs[runs["seed"] == 0]] * 3]),
+    "another accuracy": changed("test_accuracy", 12.34),
+    "shuffled": lambda runs: runs[::-1],
+    "halved": lambda runs: runs[: len(runs) // 2],
+    "empty": lambda runs: runs[:0],
+    "NaN": changed("test_accuracy", np.nan),
+    "huge": changed("test_accuracy", 1e308),
+    "a column less": lambda runs: runs.drop(columns="lr"),
+    "a column more": changed("more", 1),
+    "another type": lambda runs: runs.astype({"seed": "float64"}),
+}
+FORMED = ("rows three times more", "a column less", "a column more", "another type")
+"""Changes that are refused even if the file is signed anew."""
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_frames_that_were_changed_are_refused_by_name(records, tmp_path, change):
+    folder = frames.put(frames.build(records), tmp_path, "demo")
+    path = folder / "runs.parquet"
+    CHANGES[change](pd.read_parquet(path)).to_parquet(path, index=False)
+    with pytest.raises(DataError, match=r"runs\.parquet") as refused:
+        frames.get(tmp_path, "demo")
+    assert refused.value.remedy == "Run `bnstudy aggregate --study demo`."
+    if change in FORMED:
+        digests.put(folder, {path.name: path.read_bytes()}, digests.stated(folder, ""))
+        with pytest.raises(DataError, match=r"runs\.parquet"):
+            frames.get(tmp_path, "demo")
+
+
+def test_a_frame_that_was_removed_is_missed(records, tmp_path):
+    (frames.put(frames.build(records), tmp_path, "demo") / "runs.parquet").unlink()
+    assert frames.exist(tmp_path, "demo")
+    with pytest.raises(DataError, match=r"runs\.parquet: cannot be read"):
+        frames.get(tmp_path, "demo")
+
+
+def test_frames_are_written_anew_whatever_their_digests_are(records, tmp_path):
+    folder = frames.put(frames.build(records), tmp_path, "demo")
+    (folder / digests.FILE).write_text("[" * 1000)
+    with pytest.raises(DataError, match=r"digests\.json: cannot be read"):
+        frames.get(tmp_path, "demo")
+    frames.put(frames.build(records), tmp_path, "demo")
+    assert len(frames.get(tmp_path, "demo").runs) == len(records)
 
 
 def test_no_row_of_epochs_or_layers_is_walked():

@@ -12,6 +12,7 @@ rule aggregate:
         confusion=PLAN.results / "frames" / "{study}" / "confusion.parquet",
         missing=PLAN.results / "frames" / "{study}" / "missing.parquet",
         timings=PLAN.results / "frames" / "{study}" / "timings.parquet",
+        digests=PLAN.results / "frames" / "{study}" / "digests.json",
     log:
         PLAN.results / "logs" / "aggregate" / "{study}.log",
     resources:

@@ -78,8 +78,7 @@ def _findings(study: str, config: Path, results: Path | None) -> "Findings":
     from bnstudy.results.timings import frame as timing
 
     chosen, folder = Narrowing(config=config).study(study), paths.results_root(results)
-    aggregated = (paths.frames(folder, study) / "runs.parquet").exists()
-    built = frames.get(folder, study) if aggregated else frames.build([], chosen.runs())
+    built = frames.get(folder, study) if frames.exist(folder, study) else frames.build([], chosen.runs())
     return Findings.of(chosen, built, timing.get(folder, study), _margins(config))
 
 

@@ -3,6 +3,7 @@
 `build` reads records column by column; `put` and `get` keep the frames of a study as Parquet (CSV too for runs).
 """
 
+import functools
 import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from bnstudy import disk, paths
 from bnstudy.design.cell import Run
@@ -20,12 +22,21 @@ from bnstudy.design.labels import labels, name
 from bnstudy.design.study import Study
 from bnstudy.design.words import plain
 from bnstudy.errors import DataError
+from bnstudy.results import digests, parquet
 from bnstudy.results.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 
 BROKEN_PERMILLE = 999
 """A run is broken if it predicts one class for at least this many of 1,000 test images."""
 
-KEPT = ("runs", "epochs", "layers", "early", "confusion", "missing")
+UNIQUE = {
+    "runs": ("key", "seed"), "epochs": ("key", "seed", "epoch"), "layers": ("key", "seed", "epoch", "position"),
+    "early": ("key", "seed", "step", "position"), "confusion": ("key", "seed", "label", "answer"),
+    "missing": ("key", "seed"),
+}  # fmt: skip
+"""By frame, the columns that identify a row."""
+
+KEPT = tuple(UNIQUE)
+AGAIN = "Run `bnstudy aggregate --study {}`."
 
 _TEXT, _INT, _REAL, _MAYBE, _TRUTH = "str", "int64", "float64", "Int64", "bool"
 LABELS = {"key": _TEXT, "name": _TEXT, "seed": _INT, "setting": _TEXT, "reading": _TEXT}
@@ -296,12 +307,16 @@ def _category(values: list[str], positions: np.ndarray) -> pd.Categorical:
 def put(frames: Frames, results: Path, study: str) -> Path:
     """Write the frames to `paths.frames(results, study)` and return that folder. Raises WriteError."""
     folder = paths.frames(results, study)
-    for kept in KEPT:
-        content = io.BytesIO()
-        getattr(frames, kept).to_parquet(content, index=False)
-        disk.write(folder / f"{kept}.parquet", content.getvalue())
+    contents = {f"{kept}.parquet": _parquet(getattr(frames, kept)) for kept in KEPT}
+    digests.put(folder, contents, {})
     disk.write(folder / "runs.csv", for_spreadsheets(frames.runs).to_csv(index=False, lineterminator="\n").encode())
     return folder
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    return content.getvalue()
 
 
 def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
@@ -310,13 +325,20 @@ def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**{str(name): texts[name].str.replace(r"^(?=[=+\-@\t\r])", "'", regex=True) for name in texts})
 
 
+def exist(results: Path, study: str) -> bool:
+    """Return True if the study was aggregated. Raises DataError if that cannot be decided."""
+    return digests.lists(paths.frames(results, study), "runs.parquet", AGAIN.format(study))
+
+
 def get(results: Path, study: str) -> Frames:
-    """Return the frames of a study as last written. Raises DataError if they are absent or cannot be read."""
-    folder = paths.frames(results, study)
-    remedy = f"Run `bnstudy aggregate --study {study}`."
-    try:
-        return Frames(**{kept: pd.read_parquet(folder / f"{kept}.parquet") for kept in KEPT})
-    except FileNotFoundError as error:
-        raise DataError(f"{folder}: no frames of study {study}", remedy) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: frames cannot be read ({type(error).__name__})", remedy) from error
+    """Return the frames of a study as last written. Raises DataError, naming the file, if one is absent, or has not the
+    content, columns or rows that it was written with."""
+    folder, remedy = paths.frames(results, study), AGAIN.format(study)
+    if not exist(results, study):
+        raise DataError(f"{folder}: no frames of study {study}", remedy)
+    return Frames(**{kept: parquet.read(folder, kept, _form(kept), remedy).to_pandas() for kept in KEPT})
+
+
+@functools.cache
+def _form(kept: str) -> parquet.Form:
+    return parquet.Form(pa.Schema.from_pandas(getattr(build([]), kept), preserve_index=False), UNIQUE[kept])

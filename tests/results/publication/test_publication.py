@@ -18,12 +18,13 @@ import pytest
 from pandas.testing import assert_frame_equal
 
 import synthetic
-from bnstudy import paths
+from bnstudy import disk, paths
 from bnstudy.claims.measured import Histories
 from bnstudy.cli import main
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.timing import timings
 from bnstudy.errors import DataError, UsageError
+from bnstudy.results import digests as signed
 from bnstudy.results import frames, publication, rounds, store, valid
 from bnstudy.results.publication import files, merge, rows
 from bnstudy.results.publication.timings import collect
@@ -107,7 +108,14 @@ def counting(results: Path, runs=RUNS, say=pytest.fail) -> list[Run]:
     return [run for run, found in valid.verified(runs, results, say) if found is not None]
 
 
+def sign(results: Path) -> None:
+    """State the digests of the published files as they are now, as another version might have written them."""
+    folder = files.folder(results)
+    signed.put(folder, {path.name: path.read_bytes() for path in folder.glob("*.parquet")}, {})
+
+
 def edit(results: Path, name: str, column: str, row: int, value) -> None:
+    """Change one value of a published file and sign it anew."""
     path = paths.published(results, name)
     table = pq.read_table(path)
     values = table[column].to_pylist()
@@ -115,6 +123,7 @@ def edit(results: Path, name: str, column: str, row: int, value) -> None:
     values[row] = value
     at = table.column_names.index(column)
     pq.write_table(table.set_column(at, column, pa.array(values, table.schema.field(column).type)), path)
+    sign(results)
 
 
 def test_frames_of_published_runs_are_those_of_records(results, records):
@@ -238,8 +247,8 @@ def test_the_published_run_stays_unless_replaced(results, records):
 EDITS = [
     ("runs", "test_accuracy", 99.9), ("runs", "setting", "elu"), ("runs", "commit", "b" * 40), ("runs", "lr", 0.5),
     ("runs", "digest", "0" * 64), ("runs", "recipe", 2), ("epochs", "validation_accuracy", 12.5), ("epochs", "seed", 3),
-    ("layers", "weight_grad.mean_abs", 0.25), ("layers", "layer", "dense9"), ("layers", "epoch", 4),
-    ("early", "weight_grad.max_abs", 0.25), ("early", "step", 4), ("confusion", "answers", [7] * 10),
+    ("layers", "weight_grad.mean_abs", 0.25), ("layers", "layer", "dense9"), ("layers", "epoch", 999),
+    ("early", "weight_grad.max_abs", 0.25), ("early", "step", 999), ("confusion", "answers", [7] * 10),
     ("runs", "peak_memory", 7),
 ]  # fmt: skip
 
@@ -268,11 +277,90 @@ def test_a_torn_file_is_named(results):
         counting(results)
 
 
+def drop(name: str, column: str):
+    return lambda tables: tables | {name: tables[name].drop_columns([column])}
+
+
+def retype(name: str, column: str, kind: pa.DataType):
+    def change(tables):
+        at, values = tables[name].column_names.index(column), tables[name][column].cast(kind)
+        return tables | {name: tables[name].set_column(at, column, values)}
+
+    return change
+
+
+WRONG = {
+    "digest dropped": (drop("runs", "digest"), "runs"),
+    "seed dropped": (drop("epochs", "seed"), "epochs"),
+    "another table": (lambda tables: tables | {"runs": tables["epochs"]}, "runs"),
+    "key as binary": (retype("runs", "key", pa.binary()), "runs"),
+    "seed as text": (retype("runs", "seed", pa.string()), "runs"),
+    "a row twice": (lambda tables: tables | {"runs": pa.concat_tables([tables["runs"]] * 2)}, "runs"),
+}
+
+
+@pytest.mark.parametrize("signs", [False, True], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("wrong", WRONG)
+def test_a_file_of_another_form_is_refused_by_name(results, wrong, signs):
+    change, name = WRONG[wrong]
+    tables = {each: pq.read_table(paths.published(results, each)) for each in files.TABLES}
+    pq.write_table(change(tables)[name], paths.published(results, name))
+    if signs:
+        sign(results)
+    with pytest.raises(DataError, match=rf"{name}\.parquet") as refused:
+        files.read(results)
+    assert "git checkout" in refused.value.remedy
+
+
+@pytest.mark.parametrize("bit", [0x10, 0x80])
+@pytest.mark.parametrize("name", files.TABLES)
+def test_a_bit_of_a_published_file_is_damage_and_not_absence(results, name, bit):
+    path = paths.published(results, name)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= bit
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=rf"{name}\.parquet: the content does not match its digest"):
+        files.read(results)
+
+
+@pytest.mark.parametrize("name", files.TABLES)
+def test_a_published_file_that_was_removed_is_missed(results, name):
+    paths.published(results, name).unlink()
+    with pytest.raises(DataError, match=rf"{name}\.parquet: cannot be read"):
+        files.read(results)
+
+
+def test_a_kill_within_publishing_leaves_files_that_are_read(results, records, monkeypatch):
+    before = published_bytes(results)
+    keep(results, trained(new := Run(RUNS[0].cell, 7)))
+    for calls in range(len(files.TABLES) + 2):
+        with monkeypatch.context() as patched:
+            left, write = [calls], disk.write
+
+            def dies(path, content, left=left, write=write):
+                left[0] -= 1
+                if left[0] < 0:
+                    raise KeyboardInterrupt
+                write(path, content)
+
+            patched.setattr(disk, "write", dies)
+            with pytest.raises(KeyboardInterrupt):
+                merge.merge(results, [new])
+        files.read(results)
+    assert merge.merge(results, [new]).added == [new] or files.read(results)[new.cell.key, 7].verifies()
+    assert published_bytes(results) != before
+
+
+def test_the_files_of_this_repository_match_their_digests():
+    assert len(files.read(Path(__file__).parents[3] / "results")) > 1000
+
+
 def test_a_column_of_a_later_version_moves_no_digest(results):
     for name in files.TABLES:
         path = paths.published(results, name)
         table = pq.read_table(path)
         pq.write_table(table.append_column("later", pa.nulls(len(table), pa.float64())), path)
+    sign(results)
     assert len(digests(results)) == len(RUNS)
     new = trained(Run(RUNS[0].cell, 7))
     keep(results, new)
@@ -302,6 +390,7 @@ def as_before(results: Path, records: list[Record]) -> dict[Run, str]:
         paths.published(results, name).unlink()
     path = paths.published(results, "runs")
     pq.write_table(pq.read_table(path).drop_columns(["diverged_step", "peak_memory"]), path)
+    sign(results)
     return digests(results)
 
 

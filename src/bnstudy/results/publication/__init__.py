@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from bnstudy import paths
+from bnstudy.results import digests
 
 
 def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """Return, by (key, seed) of each published run, its key, seed, recipe, outcome and digest, unverified; fast.
 
-    Raises DataError if the file is damaged.
+    Raises DataError if the file is absent, though it has a digest, or damaged.
     """
-    if not paths.published(results, "runs").exists():
+    runs = paths.published(results, "runs")
+    if not digests.lists(runs.parent, runs.name, digests.RESTORE):
         return {}
     from bnstudy.results.publication import files
 

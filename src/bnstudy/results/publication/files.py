@@ -13,13 +13,30 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bnstudy import disk, paths
-from bnstudy.errors import DataError, UsageError
+from bnstudy import paths
+from bnstudy.design.fields import FIELDS
+from bnstudy.errors import UsageError
+from bnstudy.results import digests, parquet
+from bnstudy.results.digests import RESTORE
+from bnstudy.results.parquet import Form
 from bnstudy.results.publication.rows import RUNS, SCHEMAS, Published, concatenated
 
 TABLES = (*SCHEMAS, "runs")  # written in this order: a run without its row in `runs` is not published
 LATER = ("early", "confusion")
 """Tables that earlier versions did not publish; their runs are whole without them."""
+
+FORMS = {
+    "runs": Form(
+        pa.schema([*RUNS, pa.field("digest", pa.string())]), ("key", "seed"),
+        later=frozenset({*FIELDS, "diverged_step", "peak_memory"} - {"dataset", "model", "norm"}), more=True,
+    ),
+    "epochs": Form(SCHEMAS["epochs"], ("key", "seed", "epoch"), more=True),
+    "layers": Form(SCHEMAS["layers"], ("key", "seed", "position", "epoch"), more=True),
+    "early": Form(SCHEMAS["early"], ("key", "seed", "position", "step"), more=True),
+    "confusion": Form(SCHEMAS["confusion"], ("key", "seed", "label"), more=True),
+    "timings": Form(pa.schema({"timing": pa.string(), "record": pa.string()}), (), more=True),
+}  # fmt: skip
+"""What each file must look like; of timings, the part that is read."""
 
 LARGEST = 25 * 2**20
 """Largest total size of the published files in bytes: they are under version control."""
@@ -32,7 +49,7 @@ SPREAD = ("data_loss", "train_accuracy", "validation_accuracy", "validation_loss
 
 def read(results: Path) -> Runs:
     """Return all published runs, unverified; none if nothing is published. Raises DataError if a file is damaged."""
-    if not paths.published(results, "runs").exists():
+    if not digests.lists(folder(results), "runs.parquet", RESTORE):
         return {}
     rows = {(row["key"], row["seed"]): row for row in table(results, "runs").to_pylist()}
     parts = {name: dict(_split(_grown(results, name))) for name in SCHEMAS}
@@ -44,7 +61,8 @@ def read(results: Path) -> Runs:
 
 def _grown(results: Path, name: str) -> pa.Table:
     """Return a published table of SCHEMAS; empty if an earlier version did not write its file."""
-    absent = name in LATER and not paths.published(results, name).exists()
+    file = paths.published(results, name)
+    absent = name in LATER and not digests.lists(file.parent, file.name, RESTORE)
     return SCHEMAS[name].empty_table() if absent else table(results, name)
 
 
@@ -55,13 +73,12 @@ def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
 
 
 def table(results: Path, name: str, columns: list[str] | None = None) -> pa.Table:
-    """Return a published table. Raises DataError if its file is absent or damaged."""
-    path = paths.published(results, name)
-    try:
-        return pq.ParquetFile(path).read(columns=columns)
-    except (OSError, pa.ArrowException) as error:
-        remedy = "Restore results/published from version control."
-        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error
+    """Return a published table, or some of its columns. Raises DataError if its file is absent or damaged."""
+    return parquet.read(folder(results), name, FORMS[name], RESTORE, columns)
+
+
+def folder(results: Path) -> Path:
+    return paths.published(results, "runs").parent
 
 
 def _split(table: pa.Table) -> Iterator[tuple[tuple[str, int], pa.Table]]:
@@ -82,14 +99,19 @@ def write(results: Path, runs: Runs) -> dict[str, int]:
     WriteError, and UsageError if the files would be too large."""
     contents = {name: content(name, runs.values()) for name in TABLES}
     check_size(results, contents)
-    for name, written in contents.items():
-        disk.write(paths.published(results, name), written)
+    put(results, contents)
     return {name: len(written) for name, written in contents.items()}
+
+
+def put(results: Path, contents: dict[str, bytes]) -> None:
+    """Write these files with their digests. Raises WriteError."""
+    files = {paths.published(results, name).name: written for name, written in contents.items()}
+    digests.put(folder(results), files, digests.stated(folder(results), RESTORE), one_by_one=True)
 
 
 def check_size(results: Path, contents: dict[str, bytes]) -> None:
     """Raise UsageError if these, with the published files that stay, are larger than LARGEST."""
-    others = [p for p in paths.published(results, "runs").parent.glob("*.parquet") if p.stem not in contents]
+    others = [p for p in folder(results).glob("*.parquet") if p.stem not in contents]
     total = sum(map(len, contents.values())) + sum(path.stat().st_size for path in others)
     if total > LARGEST:
         raise UsageError(

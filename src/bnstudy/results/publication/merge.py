@@ -14,6 +14,7 @@ from bnstudy.design.cell import Run
 from bnstudy.design.labels import run_name
 from bnstudy.errors import DataError
 from bnstudy.results import store
+from bnstudy.results.digests import RESTORE
 from bnstudy.results.provenance import digest_at
 from bnstudy.results.publication import files, rows, timings
 from bnstudy.results.publication.rows import Published
@@ -100,7 +101,7 @@ def _check_whole(published: Published) -> None:
     if not published.is_whole():
         raise DataError(
             f"{published.row['name']} seed {published.row['seed']}: the published run does not verify",
-            "Restore results/published from version control, or publish its own record with --replace.",
+            f"{RESTORE}; or publish its own record with --replace.",
         )
 
 
@@ -135,7 +136,7 @@ def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int
         for file in sorted(paths.timing(results, "any").parent.glob("*.json")):
             body, key = timing_record.get(file), file.stem
             check_sources(f"timing {key}", body["provenance"], "Commit, then time it again.")
-            text = file.read_text(encoding="utf-8")
+            text = disk.read(file).decode()
             if replace or key not in before:
                 published[key] = text
             elif before[key] != text:
@@ -143,5 +144,5 @@ def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int
         if published != before:
             written = {"timings": timings.content(published)}
             files.check_size(results, written)
-            disk.write(paths.published(results, "timings"), written["timings"])
+            files.put(results, written)
     return len(published)

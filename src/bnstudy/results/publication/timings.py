@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from bnstudy import paths
 from bnstudy.design.cell import Cell
 from bnstudy.design.timing import shown
 from bnstudy.errors import DataError
+from bnstudy.results import digests
 from bnstudy.results.publication import files
 from bnstudy.results.timings import record
 from bnstudy.results.timings.record import Body
@@ -28,7 +28,7 @@ TEXT = "record"
 
 def texts(results: Path) -> dict[str, str]:
     """Return the published timing records as text by key, unverified. Raises DataError if the file is damaged."""
-    if not paths.published(results, "timings").exists():
+    if not digests.lists(files.folder(results), "timings.parquet", digests.RESTORE):
         return {}
     table = files.table(results, "timings", ["timing", TEXT]).to_pydict()
     return dict(zip(table["timing"], table[TEXT], strict=True))

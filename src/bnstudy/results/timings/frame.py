@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from scipy import stats
 
 from bnstudy import disk, paths
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import NORMS
 from bnstudy.design.timing import EPOCH_KINDS, PARTS, TIMING_COLUMNS, shown
-from bnstudy.errors import DataError
+from bnstudy.results import digests, parquet
+from bnstudy.results.frames import AGAIN
 from bnstudy.results.timings.record import Body
 
 COLUMNS = [
@@ -23,9 +25,11 @@ COLUMNS = [
 median of batch / none over pairs, with its 95 % interval; rows of both norms repeat it. `scaled`: only `timed_images`
 training images were timed. `rejected` epochs of the norm were disturbed and repeated."""
 
-TYPES = {"batch_size": "int64", "epochs": "int64", "rejected": "int64", "timed_images": "int64", "scaled": "bool"} | (
-    dict.fromkeys(("median_seconds", "iqr", "ratio", "ratio_low", "ratio_high", "wall_over_cpu"), "float64")
-)
+UNIQUE = ("model", "dataset", "norm", "batch_size", "engine", "device", "kind")
+_COUNTS = ("batch_size", "epochs", "rejected", "timed_images", "threads")
+_REALS = ("median_seconds", "iqr", "ratio", "ratio_low", "ratio_high", "wall_over_cpu")
+TYPES = dict.fromkeys(COLUMNS, "str") | dict.fromkeys(_COUNTS, "int64") | dict.fromkeys(_REALS, "float64")
+TYPES |= {"scaled": "bool"}
 
 
 def build(records: Iterable[Body]) -> pd.DataFrame:
@@ -90,15 +94,15 @@ def put(frame: pd.DataFrame, results: Path, study: str) -> None:
     content = io.BytesIO()
     frame.to_parquet(content, index=False)
     folder = paths.frames(results, study)
-    disk.write(folder / "timings.parquet", content.getvalue())
+    kept = digests.stated(folder, AGAIN.format(study))
+    digests.put(folder, {"timings.parquet": content.getvalue()}, kept)
     disk.write(folder / "timings.csv", frame.to_csv(index=False, lineterminator="\n").encode())
 
 
 def get(results: Path, study: str) -> pd.DataFrame:
-    """Return the frame as last written; empty if there is none. Raises DataError if it cannot be read."""
-    path = paths.frames(results, study) / "timings.parquet"
-    try:
-        return pd.read_parquet(path) if path.exists() else build([])
-    except (OSError, ValueError) as error:
-        remedy = f"Run `bnstudy aggregate --study {study}`."
-        raise DataError(f"{path}: cannot be read ({type(error).__name__})", remedy) from error
+    """Return the frame as last written; empty if there is none. Raises DataError as `frames.get`."""
+    folder, remedy, empty = paths.frames(results, study), AGAIN.format(study), build([])
+    if not digests.lists(folder, "timings.parquet", remedy):
+        return empty
+    form = parquet.Form(pa.Schema.from_pandas(empty, preserve_index=False), UNIQUE)
+    return parquet.read(folder, "timings", form, remedy).to_pandas()
