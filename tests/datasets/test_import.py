@@ -92,7 +92,7 @@ grey, colour = np.zeros((40, 28, 28), np.uint8), np.zeros((40, 32, 32, 3), np.ui
         ("mnist", {"train_images": grey[:30], "train_labels": np.arange(30) % 10}, "36 to 40 images, found 30"),
         ("mnist", {"train_images": grey[:0], "train_labels": np.arange(0)}, "expected 36 to 40 images, found 0"),
         ("mnist", {"test_images": None, "test_labels": None}, "missing test_images, test_labels, found train_im"),
-        ("mnist", {"train_labels": np.array([{}] * 40)}, "expected arrays of mnist, found a pickled object"),
+        ("mnist", {"train_labels": np.array([{}] * 40)}, "train_labels: found a pickled object"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named_and_nothing_is_written(name, changes, message, user_file, tmp_path):

@@ -6,7 +6,9 @@ A file holds the four canonical arrays and `facts`, a JSON text with name, sourc
 import hashlib
 import io
 import json
+import math
 import os
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,12 +16,16 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy import disk, paths
+from bnstudy import disk, paths, small_json
 from bnstudy.datasets._registry import spec_of
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import DataError
 
 FACTS = "facts"
+FACT = {"name": "[a-z0-9_]{1,40}", "source": "official|imported", "digest": "[0-9a-f]{64}"}
+"""The facts, and how each is written."""
+LONGEST = 4000  # bytes of the member with the facts
+SMALL = 1 << 20  # bytes that may be unpacked in any case
 LEAST_SHARE = 0.9  # an imported file may lack a few images, as some re-packagings do, but not a tenth of them
 
 
@@ -88,10 +94,11 @@ def _verified(path: Path, spec: DatasetSpec, members: Mapping[str, np.ndarray]) 
 def facts_of(members: Mapping[str, np.ndarray]) -> dict[str, str] | None:
     """Return name, source and digest that a canonical file states, or None if it states none."""
     try:
-        facts = json.loads(str(members[FACTS]))
-        return {key: str(facts[key]) for key in ("name", "source", "digest")}
-    except (KeyError, ValueError, TypeError):
+        facts = small_json.parse(str(members[FACTS]), dict)
+        found = {key: str(facts[key]) for key in FACT}
+    except (KeyError, ValueError):
         return None
+    return found if all(re.fullmatch(FACT[key], found[key]) for key in FACT) else None
 
 
 def write_npz(path: Path, spec: DatasetSpec, arrays: Mapping[str, np.ndarray], source: str) -> None:
@@ -108,28 +115,64 @@ def write_npz(path: Path, spec: DatasetSpec, arrays: Mapping[str, np.ndarray], s
 def read_npz(path: Path, spec: DatasetSpec, remedy: str) -> dict[str, np.ndarray]:
     """Return the four arrays of an .npz file, and its facts if it has any; nothing is unpickled.
 
-    Raises DataError if it is not an .npz file, is damaged, or lacks one of the four.
+    Type, shape and size of each are checked before it is unpacked. Raises DataError if it is not an .npz file, is
+    damaged, or one of the four is absent, there twice, or cannot be of this data set.
     """
     try:
         if not path.exists():
             raise DataError(f"{path}: no such file", remedy)
+        if not (path.is_file() or path.is_dir()):  # opening a pipe would wait for a writer
+            raise DataError(f"{path}: expected an .npz file, found a pipe or device", remedy)
         if not zipfile.is_zipfile(path):
             raise DataError(f"{path}: expected an .npz file, found {_kind(path)}", remedy)
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            missing = [name for name in MEMBERS if name not in stored.files]
+        with zipfile.ZipFile(path) as stored:
+            has = [name.removesuffix(".npy") for name in stored.namelist()]
+            missing = [name for name in MEMBERS if name not in has]
             if missing:
-                has = ", ".join(stored.files) or "nothing"
+                found = ", ".join(map(_shown, has[:20])) or "nothing"
                 raise DataError(
-                    f"{path}: expected {', '.join(MEMBERS)}; missing {', '.join(missing)}, found {has}", remedy
+                    f"{path}: expected {', '.join(MEMBERS)}; missing {', '.join(missing)}, found {found}", remedy
                 )
-            return {name: stored[name] for name in (*MEMBERS, FACTS) if name in stored.files}
+            wanted = [name for name in (*MEMBERS, FACTS) if name in has]
+            for name in wanted:
+                if fault := _fault_of_member(stored, name, has.count(name), spec):
+                    raise DataError(f"{path}: expected arrays of {spec.name}, {name}: {fault}", remedy)
+            return {name: _member(stored, name) for name in wanted}
     except DataError:
         raise
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror or error})", remedy) from error
     except Exception as error:  # a damaged zip or npy header raises nearly anything, from zlib.error to MemoryError
-        what = "a pickled object" if "allow_pickle" in str(error) else f"{type(error).__name__}: {error}"
+        what = f"{type(error).__name__}: {_shown(str(error)[:200])}"
         raise DataError(f"{path}: expected arrays of {spec.name}, found {what}", remedy) from error
+
+
+def _member(stored: zipfile.ZipFile, name: str) -> np.ndarray:
+    with stored.open(f"{name}.npy") as file:
+        return np.lib.format.read_array(file, allow_pickle=False)
+
+
+def _fault_of_member(stored: zipfile.ZipFile, name: str, count: int, spec: DatasetSpec) -> str:
+    """Return why a member must not be unpacked, or an empty string. Raises ValueError if it has no header."""
+    if count > 1:
+        return f"one member of this name is allowed, found {count}"
+    with stored.open(f"{name}.npy") as file:
+        version = np.lib.format.read_magic(file)
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, _, dtype = header(file)
+        begin = file.tell()
+    size, stated = math.prod(shape) * dtype.itemsize, stored.getinfo(f"{name}.npy").file_size - begin
+    images = spec.train if name.startswith("train") else spec.test
+    most = LONGEST if name == FACTS else images * (SIDE * SIDE * spec.channels if name.endswith("images") else 1) * 8
+    if dtype.hasobject:
+        return "found a pickled object"
+    if size > max(most, SMALL):
+        return f"at most {most:,} bytes, found {dtype} {shape}"
+    return "" if size == stated else f"needs {size:,} bytes of {dtype} {shape}, found {stated:,}"
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
 
 
 def _kind(path: Path) -> str:

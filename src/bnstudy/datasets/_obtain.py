@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from bnstudy import lock, paths
-from bnstudy.datasets._files import FACTS, facts_of, load, read_npz, write_npz
+from bnstudy.datasets._files import FACTS, facts_of, fault_of, load, read_npz, write_npz
 from bnstudy.datasets._registry import spec_of
 from bnstudy.datasets._spec import MEMBERS, SIDE, Arrays, DatasetSpec
 from bnstudy.errors import FULL_OR_FORBIDDEN, DataError, UsageError, WriteError
@@ -157,11 +157,22 @@ def import_npz(name: str, file: str | os.PathLike, root: Root = None) -> dict[st
     path = paths.dataset(paths.data_root(root), name)
     try:
         arrays = {k: (_labels if k.endswith("labels") else _images)(spec, k, v) for k, v in members.items()}
+        if fault := fault_of(spec, arrays, official=False) or _suspect(arrays):
+            raise ValueError(fault)
         write_npz(path, spec, arrays, "imported")
     except (ValueError, DataError) as error:
         cause = error.cause.partition(": ")[2] if isinstance(error, DataError) else str(error)
         raise DataError(f"{source}: {cause}", remedy) from error
     return _row(spec, path, load(name, root))
+
+
+def _suspect(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return why images of legal form cannot be those of a data set, or an empty string."""
+    for member in ("train_images", "test_images"):
+        if arrays[member].size and arrays[member].min() == arrays[member].max():
+            return f"{member}: expected images, found {arrays[member].max()} in every pixel"
+    train, test = ({image.tobytes() for image in arrays[m]} for m in ("train_images", "test_images"))
+    return "test_images: all of them are among train_images" if test and test <= train else ""
 
 
 def _images(spec: DatasetSpec, member: str, images: np.ndarray) -> np.ndarray:
@@ -187,7 +198,7 @@ def _images(spec: DatasetSpec, member: str, images: np.ndarray) -> np.ndarray:
 
 def _labels(spec: DatasetSpec, member: str, labels: np.ndarray) -> np.ndarray:
     """Return canonical labels. Raises ValueError with what was expected and found."""
-    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim != 1 or labels.dtype.kind not in "iu":  # a timedelta is an integer to numpy's issubdtype
         raise ValueError(f"{member}: expected whole numbers (n,), found {labels.dtype} {labels.shape}")
     top = spec.classes - (spec.relabel is None)
     if len(labels) and not 0 <= labels.min() <= labels.max() <= top:
