@@ -73,7 +73,7 @@ def test_csv_has_every_frame_and_table(export, results, tmp_path):
 
 def test_latex_has_the_tables_of_the_study(export, tmp_path):
     ended = export("--format", "latex", "--to", tmp_path)
-    assert ended.out.splitlines() == [str(tmp_path / "b1.tex")]
+    assert ended.out.splitlines() == [str(tmp_path / name) for name in ("b1.tex", "g1.tex")]
     assert r"\toprule" in (tmp_path / "b1.tex").read_text()
 
 
