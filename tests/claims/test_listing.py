@@ -24,7 +24,7 @@ RUNS = [Run(cell, seed) for cell in STUDY for seed in range(3)]
 def timed() -> pd.DataFrame:
     """The printed seconds as if measured here."""
     table = printed.seconds().rename(columns={"printed": "median_seconds"})
-    return table.assign(iqr=0.001, kind="with_validation", engine="reference", device="cpu")
+    return table.assign(iqr=0.001, kind="with_validation", engine="reference", device="cuda", hardware="Tesla K40c")
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_without_results_every_claim_is_listed():
     assert [row["id"] for row in found] == list(REGISTRY)
     assert json.loads(json.dumps(found, allow_nan=False)) == found
     run = {row["id"]: (row["state"], row["verdict"]) for row in found if row["state"] != "not run"}
-    assert run == {"G22": ("complete", "fails"), "G24": ("complete", "holds"), "G25": ("complete", "holds")}
+    assert run == {"G22": ("complete", "holds"), "G24": ("complete", "holds"), "G25": ("complete", "holds")}
 
 
 def test_an_empty_study_is_as_good_as_none():

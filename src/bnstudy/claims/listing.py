@@ -12,6 +12,7 @@ from bnstudy.claims.thesis import registry
 from bnstudy.claims.verdicts import (
     ENOUGH_SEEDS,
     NOT_RUN,
+    OTHER_HARDWARE,
     UNDECIDED,
     ClaimVerdict,
     PartVerdict,
@@ -35,9 +36,10 @@ def rows(
     frames    frames of a study; None: only claims that need no training are judged
     timings   `timing.TIMING_COLUMNS`; None: not timed
     reading   which cells are judged (see `reading_of`)
-    `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided
-    or not run; `printed`, whether tables B.1 to B.4 support it: yes, no, not in tables. `evidence` has `text`,
-    `places` (judged model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in, numbers).
+    `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided,
+    other hardware or not run; `printed`, whether tables B.1 to B.4 support it: yes, no, not in tables. `evidence` has
+    `text`, `places` (judged model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in,
+    numbers).
     """
     return [row(claim, found, printed_support(claim)) for claim, found in judged(measure(frames, timings, reading))]
 
@@ -108,12 +110,16 @@ def true_in(part: PartVerdict) -> str:
     """Format in how many redraws, or for how many seeds, the predicate is true."""
     if "redraws" in part.true_in:
         share = part.true_in["redraws"]
+        if part.verdict == OTHER_HARDWARE:
+            return f"{'true' if share > 0.5 else 'false'} of our seconds, on other hardware"
         if part.verdict != decide(share):
             return f"{'true' if share > 0.5 else 'false'} of these runs, whose spread is not known"
         return f"true in {100 * share:.1f} % of redraws"
     if part.kind in PER_SEED:
         true, asked = sum(part.true_in.values()), len(part.true_in)
         against = ", but false where fewer seeds are" if part.verdict == UNDECIDED and true == asked else ""
+        if part.verdict == OTHER_HARDWARE:
+            return f"true for {true} of {asked} seeds with our seconds, on other hardware"
         few = ", too few to decide" if asked < ENOUGH_SEEDS else against
         return f"true for {true} of {asked} seeds{few}"
     return part.verdict

@@ -9,6 +9,7 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
+from bnstudy import printed
 from bnstudy.claims.catalogue import ACCURACY, TIMING
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
@@ -159,6 +160,11 @@ class Measured:
             slot = (row.model, row.setting, row.dataset, row.norm)
             if row.key in cells or slot not in judged:
                 yield cells.get(row.key, slot)
+
+    @property
+    def on_thesis_gpu(self) -> bool:
+        """Return True if all timings were measured on the thesis's GPU (A.2)."""
+        return all(printed.GPU in machine[2] for machine in self.machines.values())
 
     @cached_property
     def test(self) -> dict[Slot, Mean]:

@@ -1,6 +1,6 @@
 """The claims of the three course reports (practicals.csv), judged by the rules of the thesis's claims.
 
-They are not among the thesis's 120 claims and have a separate registry.
+They are not among the thesis's 121 claims and have a separate registry.
 """
 
 from collections.abc import Collection, Iterable

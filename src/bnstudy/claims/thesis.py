@@ -1,4 +1,4 @@
-"""The 120 claims of the thesis (catalogue.csv), each with its predicates."""
+"""The 121 claims of the thesis (catalogue.csv), each with its predicates."""
 
 from functools import cache
 

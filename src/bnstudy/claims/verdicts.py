@@ -16,6 +16,8 @@ from bnstudy.claims.measured import Measured
 from bnstudy.claims.terms import NotGiven, Place
 
 HOLDS, FAILS, UNDECIDED, NOT_RUN = "holds", "fails", "undecided", "not run"
+OTHER_HARDWARE = "other hardware"
+"""The verdict on seconds that were not measured on the thesis's GPU: what ours show is given, and decides nothing."""
 COMPLETE, PARTIAL = "complete", "partial"
 YES, NO, NOT_IN_TABLES = "yes", "no", "not in tables"
 SURE = 0.95
@@ -42,7 +44,8 @@ class PartVerdict:
 
 @dataclass(frozen=True)
 class ClaimVerdict:
-    """A claim's verdict (holds, fails, undecided, not run), its state (complete, partial, not run) and its parts."""
+    """A claim's verdict (holds, fails, undecided, other hardware, not run), its state (complete, partial, not run) and
+    its parts."""
 
     verdict: str
     state: str
@@ -80,11 +83,14 @@ def verdict(claim: Claim, measured: Measured | None) -> ClaimVerdict:
 
 
 def together(verdicts: Collection[str]) -> str:
-    """Return the verdict of a claim from those of its parts: it holds if all hold and fails if one fails."""
+    """Return the verdict of a claim from those of its parts: it holds if all hold and fails if one fails; if all
+    others hold, seconds of other hardware keep it from holding."""
     if all(v == NOT_RUN for v in verdicts):
         return NOT_RUN
     if FAILS in verdicts:
         return FAILS
+    if set(verdicts) <= {HOLDS, OTHER_HARDWARE} and OTHER_HARDWARE in verdicts:
+        return OTHER_HARDWARE
     return HOLDS if all(v == HOLDS for v in verdicts) else UNDECIDED
 
 
@@ -126,6 +132,8 @@ def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     answer, ev = found
     share = float(np.mean(answer))
     decided = decide(share) if all(means[at].known for at in ev.used) else UNDECIDED
+    if part.kind == TIMING and not measured.on_thesis_gpu:
+        decided = OTHER_HARDWARE
     numbers = {at: means[at].value for at in ev.used}
     return PartVerdict(part.kind, part.check, decided, ev.places, {"redraws": share}, numbers)
 
@@ -150,6 +158,8 @@ def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     decided = unanimous(list(answers.values()))
     if decided == HOLDS and not all(answer for answer, _ in first.values()):
         decided = UNDECIDED  # a seed contradicts it at a place that too few seeds have
+    if any(at[0] == "seconds" for at in numbers) and not measured.on_thesis_gpu:
+        decided = OTHER_HARDWARE
     return PartVerdict(part.kind, part.check, decided, places, answers, numbers)
 
 

@@ -14,6 +14,10 @@ CONSTANT_GUESS = {"mnist": (9.8, 11.35), "svhn": (19.6,), "cifar10": (10.0,), "c
 """Percent of the test images in one class: digit 0 or 1 of MNIST, digit 1 of SVHN, any class of CIFAR."""
 
 
+GPU = "K40c"
+"""The GPU that the times of the thesis were measured on, an NVIDIA Tesla of 2013 (A.2)."""
+
+
 def accuracy() -> pd.DataFrame:
     """Return tables B.1 and B.2, 144 rows.
 

@@ -30,6 +30,8 @@ VERDICTS = {
     "holds": "true in at least 95 % of redraws, or for every one of at least three seeds",
     "fails": "true in at most 5 % of redraws, or for no seed: of joined comparisons, not all are there",
     "undecided": "between the two, or too few seeds",
+    "other hardware": "it is about seconds or percent of the thesis's GPU, and ours were measured elsewhere: the text "
+    "gives what ours show, which decides nothing",
     "not run": "no cell that it asks for has been run, or those that were cannot answer: half of a comparison, or "
     "networks that learn nothing",
 }

@@ -1,11 +1,11 @@
-"""Claims about learning rates (7.1.2, 7.2.2): M18 to M27, K13 to K21."""
+"""Claims about learning rates (7.1.2, 7.2.2): M18 to M27, K13 to K21, K47."""
 
 import numpy as np
 
 from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
-from bnstudy.claims.speed import epochs_to_vanilla, slowest
+from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster, slowest
 from bnstudy.claims.terms import DIGITS, OBJECTS, NotGiven, chance, every, highest, lowest, within_factor
 from bnstudy.design.labels import NORMS
 
@@ -132,6 +132,7 @@ def k16(ev: Evidence):
     )
 
 
+@validation
 @accuracy
 def k17(ev: Evidence):
     """Low rate: batch norm above vanilla, by more than in the baseline, on each data set."""
@@ -165,3 +166,38 @@ def k21(ev: History):
     means = {d: [ev.mean_gradient("cnn", "lr_low", d, n) for n in NORMS] for d in ev.datasets}
     alike = every(within_factor(2, *means[d]) for d in ev.only(*DIGITS))
     return alike & every(means[d][0] > 2 * means[d][1] for d in ev.only(*OBJECTS))
+
+
+@validation
+def k47(ev: Evidence):
+    """Low rate: batch norm is further ahead of vanilla in validation accuracy than at the base rate, on each data
+    set."""
+    return every(ev.gap("cnn", "lr_low", d) > ev.gap("cnn", "relu", d) for d in ev.datasets)
+
+
+@curve
+def k47_speed(ev: History):
+    """To 95 % of vanilla's best validation accuracy at a rate, vanilla needs more times the epochs of batch norm at the
+    low than at the base rate, on each data set."""
+    low, base = ([epochs_to_vanilla(ev, "cnn", c, d) for d in ev.datasets] for c in ("lr_low", "relu"))
+    return every(_lead(*one) > _lead(*other) for one, other in zip(low, base, strict=True))
+
+
+def _lead(none: float, batch: float) -> float:
+    """Return the epochs of vanilla over those of batch norm; 0 if batch norm never arrives."""
+    return none / batch if np.isfinite(batch) else 0.0
+
+
+@curve
+def k47_harm(ev: History):
+    """To 95 % of its own best validation accuracy at the low rate, batch norm needs there not clearly more epochs than
+    at the base rate to that level (within one epoch or a factor of 1.5), and vanilla more than twice as many, on each
+    data set."""
+    none, batch = ([_low_and_base(ev, d, n) for d in ev.datasets] for n in NORMS)
+    return every(no_faster(base, low) for low, base in batch) & every(low > 2 * base for low, base in none)
+
+
+def _low_and_base(ev: History, dataset: str, norm: str) -> list[float]:
+    """Return the epochs at the low and at the base rate to 95 % of the best validation accuracy at the low rate."""
+    level = CONVERGED * ev.best_accuracy("cnn", "lr_low", dataset, norm)
+    return [ev.epochs_to("cnn", c, dataset, norm, level) for c in ("lr_low", "relu")]

@@ -12,8 +12,8 @@ from bnstudy.design.labels import NORMS
 
 @accuracy
 def m33(ev: Evidence):
-    """Dropout below the baseline for each norm and data set."""
-    return every(ev.change("mlp", "relu", "dropout", d, n) < 0 for d in ev.datasets for n in NORMS)
+    """Dropout not above the baseline for each norm and data set."""
+    return every(ev.change("mlp", "relu", "dropout", d, n) <= 0 for d in ev.datasets for n in NORMS)
 
 
 @accuracy
@@ -60,9 +60,9 @@ def m38(ev: Evidence):
 @validation
 @accuracy
 def k29(ev: Evidence):
-    """Dropout: vanilla at or above batch norm on MNIST, SVHN and CIFAR10, below it on CIFAR100."""
+    """Dropout: vanilla above batch norm on MNIST, SVHN and CIFAR10, below it on CIFAR100."""
     gap = {d: ev.gap("cnn", "dropout", d) for d in ev.datasets}
-    return every(gap[d] <= 0 for d in ev.only(*DIGITS, "cifar10")) & every(gap[d] > 0 for d in ev.only("cifar100"))
+    return every(gap[d] < 0 for d in ev.only(*DIGITS, "cifar10")) & every(gap[d] > 0 for d in ev.only("cifar100"))
 
 
 @accuracy
@@ -96,11 +96,19 @@ def k32(ev: History):
     return steadier & every(ev.peak_epoch("cnn", "dropout", d, "none") == 1 for d in ev.datasets)
 
 
+@validation
 @accuracy
 def k33(ev: Evidence):
     """Weight decay: batch norm above vanilla on each data set, by 8 to 11 points on CIFAR100."""
     gap = {d: ev.gap("cnn", "weight_decay", d) for d in ev.datasets}
     return every((gap[d] >= 8) & (gap[d] <= 11) if d == "cifar100" else gap[d] > 0 for d in gap)
+
+
+@curve
+def k33_faster(ev: History):
+    """Weight decay: batch norm reaches 95 % of vanilla's best validation accuracy in fewer epochs, on each data set."""
+    pairs = (epochs_to_vanilla(ev, "cnn", "weight_decay", d) for d in ev.datasets)
+    return every(batch < none for none, batch in pairs)
 
 
 @accuracy

@@ -1,6 +1,7 @@
 """Claims about time (7.1.5, 7.1.6, 7.2.6): M43 to M48, K44 to K46.
 
-Seconds are those of the machine that ran the timing study.
+Seconds are those of the machine that ran the timing study. Unless that is the thesis's GPU they decide nothing
+(verdict `other hardware`).
 """
 
 from itertools import pairwise
