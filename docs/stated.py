@@ -21,12 +21,13 @@ from bnstudy.claims import practicals as course_claims
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
 from bnstudy.printed.practicals import placed
+from bnstudy.report import many_words
 from bnstudy.report.readings import of_study
 from bnstudy.results.collect import Results
 from bnstudy.studies.config import load
 from bnstudy.tables import practicals as course_tables
 from bnstudy.tables.layout import half_up
-from bnstudy.verdicts import accuracies
+from bnstudy.verdicts import accuracies, many
 from bnstudy.verdicts.accuracies import SLOT, each
 from text import say, table
 
@@ -101,13 +102,19 @@ def headline() -> Lines:
         f"the {style.model(model)} on {_listed(style.dataset(d) for d in THESIS_DATASETS if d in set(part['dataset']))}"
         for model, part in run.groupby("model", sort=False)
     )
+    sure, left = many.confirmed(run), many.still_differ(run)
     yield say(
-        f"Of the {len(run)} printed accuracies of {_listed(where)} **{of['reproduced']} are reproduced**,",
+        f"Of the {len(run)} printed accuracies of {_listed(where)} **{of['reproduced']} are reproduced**",
+        f"(confirmed as equal: {sure['exact']} if print is exact, {sure['one_run']} if it is one more run),",
         f"**{of['broken as published']} broken as published** (one class for every image, there and here),",
-        f"**{of['differs']} different and {of['undecided']} undecided**;",
+        f"**{of['differs']} different and {of['undecided']} undecided**; of the different ones {left['holm']} are so",
+        f"after Holm's correction for {len(many.tested(run))} tests, {left['benjamini_hochberg']} after Benjamini and",
+        "Hochberg's;",
         f"the other {len(numbers()) - len(run)} are not run.",
+        *many_words.of_tables(run),
         f"Of the thesis's {sum(count.values())} claims **{count['holds']} hold, {count['fails']} fail,",
-        f"{count['undecided']} are undecided** and {count['not run']} not run.",
+        f"{count['undecided']} are undecided**, {count['other hardware']} are about seconds of other hardware, and",
+        f"{count['not run']} are not run.",
     )
 
 

@@ -13,6 +13,7 @@ from bnstudy.claims.measured import accuracies, extra
 from bnstudy.claims.verdicts import decide, together, unanimous
 from bnstudy.design.cell import make_cell
 from bnstudy.design.labels import NORMS, THESIS_DATASETS
+from bnstudy.verdicts.accuracies import SPLIT
 from claims.frames_of import cells, runs
 
 S = 0.3
@@ -94,7 +95,7 @@ def test_broken_cells_do_not_enter_the_pooled_deviation():
     frames = runs(*dead(seeds(flat(gap=5), -0.2, 0, 0.2), lambda cell, seed: cell.norm == "none"))
     found = accuracies(frames.runs)
     learns = [m.error for (_, _, _, norm), m in found.items() if norm == "batch"]
-    assert learns == pytest.approx([0.2 / np.sqrt(3)] * len(learns))
+    assert learns == pytest.approx([0.2 * np.sqrt(1 / 3 + SPLIT)] * len(learns))
     assert judged("M07", frames) == "holds"
 
 
@@ -113,7 +114,7 @@ def test_a_cell_with_one_broken_seed_does_not_blur_its_neighbours():
     frames = runs(*dead(values, lambda cell, seed: cell.activation == "elu" and seed == 0))
     assert judged("M07", frames) == "holds"
     errors = [m.error for (_, setting, _, _), m in accuracies(frames.runs).items() if setting != "elu"]
-    assert errors == pytest.approx([0.2 / np.sqrt(3)] * len(errors))
+    assert errors == pytest.approx([0.2 * np.sqrt(1 / 3 + SPLIT)] * len(errors))
 
 
 def test_one_broken_seed_alone_is_undecided():

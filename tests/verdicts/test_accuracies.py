@@ -59,7 +59,9 @@ def test_pooled_deviation_and_half_width_by_hand():
     found, s, freedom = accuracies.spreads(cells)
     assert (s, freedom) == (pytest.approx(np.sqrt(10 / 3)), 3)
     assert found["s"].tolist() == [s] * 3
-    assert accuracies.half_width(s, freedom, 3) == pytest.approx(3.182446 * np.sqrt(10 / 3) * np.sqrt(4 / 3), rel=1e-6)
+    assert accuracies.half_width(s, freedom, 3) == pytest.approx(
+        3.182446 * np.sqrt(10 / 3) * np.sqrt(4 / 3 + 2 * accuracies.SPLIT), rel=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -87,7 +89,7 @@ def test_columns_of_a_number():
     assert row["mean"] == pytest.approx(98.0)
     assert row["std"] == pytest.approx(0.1)
     assert row["difference"] == pytest.approx(0.2)  # printed - mean
-    assert row["h"] == pytest.approx(distributions.t.ppf(0.975, 2) * 0.1 * np.sqrt(4 / 3))
+    assert row["h"] == pytest.approx(distributions.t.ppf(0.975, 2) * 0.1 * np.sqrt(4 / 3 + 2 * accuracies.SPLIT))
     assert (row["n"], row["margin"], row["broken"], row["printed_broken"]) == (3, 0.3, False, False)
 
 

@@ -21,7 +21,7 @@ from bnstudy.figures import effects as figure
 from bnstudy.figures import style
 from bnstudy.figures.writer import Target, write
 from bnstudy.results import frames
-from bnstudy.verdicts.accuracies import SLOT, each, number_verdicts
+from bnstudy.verdicts.accuracies import SLOT, SPLIT, each, number_verdicts
 from bnstudy.verdicts.effects import COLUMNS, asked, conclusion
 from bnstudy.verdicts.effects import effects as of_numbers
 from claims.frames_of import runs as measured
@@ -74,8 +74,8 @@ def test_effects_and_their_interval_by_hand():
     assert table["setting"].tolist() == ["relu", "elu", "lr_high"]  # of init_low one norm was not run
     relu, t_s = of("relu", table), distributions.t.ppf(0.975, 5) * np.sqrt(4 / 5)
     assert (relu["printed"], relu["own"]) == (2.0, 3.0)
-    assert relu["h"] == pytest.approx(t_s * np.sqrt(1 + 1 / 3 + 1 + 1 / 2))
-    assert of("elu", table)["h"] == pytest.approx(t_s * np.sqrt(1 + 1 + 1 + 1))
+    assert relu["h"] == pytest.approx(t_s * np.sqrt(1 + 1 / 3 + 1 + 1 / 2 + 4 * SPLIT))
+    assert of("elu", table)["h"] == pytest.approx(t_s * np.sqrt(1 + 1 + 1 + 1 + 4 * SPLIT))
     assert (relu["n_none"], relu["n_batch"], relu["learns"], relu["within"]) == (3, 2, True, True)
 
 

@@ -21,7 +21,7 @@ from bnstudy.results.frames import Frames, by_epoch, of_largest_protocol
 from bnstudy.results.publication.kept import kept_epochs
 from bnstudy.results.record import EPOCH_COLUMNS
 from bnstudy.results.timings.machines import Machine, machine_of, machines
-from bnstudy.verdicts.accuracies import SLOT, cell_means, each, pooled_by, spreads
+from bnstudy.verdicts.accuracies import SLOT, SPLIT, cell_means, each, pooled_by, spreads
 
 REDRAWS = 10_000
 STREAM = 2016
@@ -92,6 +92,8 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
     The deviation of one run is pooled over the cells of the same model and data set (and column `pool`, if `runs` has
     it) in which no seed is broken. Outlying cells and cells with a broken seed keep their own; it is 0 if all seeds
     answer alike, and unknown for one seed. If no pooled cell has two seeds, the pooled deviation is unknown.
+    The error includes what another split of the training images would add (SPLIT), except to cells with a broken seed
+    and for the course reports (column `pool`), which have no validation images.
     Of several cells with one name in EXTRAS, the one with the best mean counts.
     """
     pool = pooled_by(runs)
@@ -106,7 +108,9 @@ def accuracies(runs: pd.DataFrame, column: str = "test_accuracy") -> dict[Slot, 
             slot = (str(row.model), str(row.setting), str(row.dataset), str(row.norm))
             seeds = _seeds(runs, row.key) if 0 < row.broken_seeds < row.n else ()
             own = row.n - 1 if row.broken_seeds else row.freedom
-            found[slot] = Mean(row.mean, deviation / np.sqrt(row.n), int(row.n), bool(row.broken), own or np.inf, seeds)
+            split = 0.0 if row.broken_seeds or "pool" in runs else SPLIT
+            error = deviation * np.sqrt(1 / row.n + split)
+            found[slot] = Mean(row.mean, error, int(row.n), bool(row.broken), own or np.inf, seeds)
     return found
 
 

@@ -15,7 +15,7 @@ from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.design.study import Study
 from bnstudy.figures import style
 from bnstudy.figures.writer import Target
-from bnstudy.report import claims, effects, layers, pictures, practicals, readings, run_lists
+from bnstudy.report import claims, effects, layers, many_words, pictures, practicals, readings, run_lists
 from bnstudy.report.findings import Findings
 from bnstudy.results.frames import Frames
 from bnstudy.tables import Shown
@@ -140,7 +140,7 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
     """
     numbers = numbers[numbers["seeds"] > 0]
     if numbers.empty:
-        return {"total": 0, "counts": {}, "rows": [], "differ": []}
+        return {"total": 0, "counts": {}, "rows": [], "differ": [], "many": []}
     table = accuracies.counts(numbers)
     rows = [
         {
@@ -150,7 +150,8 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
         for row in table.reset_index().to_dict("records")
     ]  # fmt: skip
     counts = {v: int(n) for v, n in table.sum().items()}
-    return {"total": len(numbers), "counts": counts, "rows": rows, "differ": differing(numbers)}
+    return {"total": len(numbers), "counts": counts, "rows": rows, "differ": differing(numbers),
+            "many": many_words.of_numbers(numbers)}  # fmt: skip
 
 
 def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:

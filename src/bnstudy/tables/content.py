@@ -10,8 +10,8 @@ from bnstudy.tables.catalogue import SETTING_ROWS, Table
 from bnstudy.verdicts import accuracies
 
 ACCURACY_COLUMNS = [
-    "parameter", "setting", "dataset", "norm", "key", "printed", "mean", "std", "n", "seeds", "difference", "h",
-    "margin", "broken", "broken_seeds", "diverged", "verdict", "section",
+    "parameter", "setting", "dataset", "norm", "key", "printed", "mean", "std", "n", "seeds", "difference", "s",
+    "freedom", "h", "p", "margin", "broken", "broken_seeds", "diverged", "verdict", "section",
 ]  # fmt: skip
 SECONDS_COLUMNS = [
     "batch_size", "dataset", "norm", "quantity", "printed", "own", "iqr", "low", "high", "kind", "engine", "device",

@@ -81,7 +81,7 @@ def accuracy_entry(number) -> Entry:
     spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
     marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
     own = f"{half_up(number.mean)}{spread}" + (f" {marks}" if marks else "")
-    difference = signed(number.difference) if printed else ""
+    difference = signed(number.printed - float(half_up(number.mean))) if printed else ""  # of the numbers as shown
     return Entry(printed, own, difference, number.verdict, _hint(number), number.key)
 
 

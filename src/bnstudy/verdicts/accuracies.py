@@ -22,6 +22,14 @@ TINY = 1e-12  # variance of cells whose seeds agree to the last digit
 OUTLYING = 0.01
 """Probability that one of several rows with equal variance is called outlying."""
 
+SPLIT = 0.12
+"""Variance between splits into training and validation images, as a share of the variance of one run.
+
+Our cells share one split, the printed ones another. This is the upper 95 % limit from 36 runs of the MLP, each with
+another split, in twelve cells of MNIST and CIFAR10; the estimate itself is 0 (`splits.between_splits`,
+docs/verdicts.md).
+"""
+
 POOL = ["model", "dataset"]
 """Rows with equal values here share one deviation of a run; a column `pool` may divide them further."""
 
@@ -106,16 +114,29 @@ def _pooled(variances: np.ndarray, freedoms: np.ndarray) -> float:
     return float((freedoms * variances).sum() / freedoms.sum()) if freedoms.sum() else float("nan")
 
 
-def half_width(s: float, freedom: int, n: int, error: float = 0.0) -> float:
+def half_width(s: float, freedom: int, n: int, error: float = 0.0, split: float = SPLIT) -> float:
     """Return the half-width of the interval that holds one more run with probability LEVEL, given the mean of n runs.
 
     error   known standard error of that run's number itself, for instance because few images were tested
+    split   variance between splits as a share of s²; that run has another split than the n, hence twice; 0 for the same
     NaN without freedom or runs.
     """
     if not freedom or not n:
         return float("nan")
     tail = (1 + LEVEL) / 2
-    return float(np.hypot(stats.t.ppf(tail, freedom) * s * np.sqrt(1 + 1 / n), stats.norm.ppf(tail) * error))
+    return float(
+        np.hypot(stats.t.ppf(tail, freedom) * s * np.sqrt(1 + 1 / n + 2 * split), stats.norm.ppf(tail) * error)
+    )
+
+
+def probability(difference: float, h: float, freedom: int) -> float:
+    """Return the probability that one more run differs from our mean by at least this much, if the replication is
+    faithful; 1 - LEVEL at h, from its `half_width`. NaN without freedom."""
+    if not freedom or np.isnan(h):
+        return float("nan")
+    if h == 0:
+        return 1.0 if round(difference, EXACT) == 0 else 0.0
+    return float(2 * stats.t.sf(abs(difference) / h * stats.t.ppf((1 + LEVEL) / 2, freedom), freedom))
 
 
 def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:
@@ -148,8 +169,10 @@ def number_verdicts(
     margins    points per data set, instead of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
 
     Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
-    with its freedom, h (95 % half-width for one more run), difference (printed - mean), margin, broken, broken_seeds,
+    with its freedom, h (95 % half-width for one more run), difference (printed - mean), p (see `probability`; NaN if
+    either is broken), margin, broken, broken_seeds,
     diverged, printed_broken, verdict. If every cell that shares an s has one seed, all of them are undecided.
+    Rows with a `pool` are of reports without validation images: no split widens their h.
     Raises UsageError if two cells match one number (for instance, cells of two recipes).
     """
     margins = {"default": DEFAULT_MARGIN, **(MARGINS if margins is None else margins)}
@@ -180,7 +203,7 @@ def _pool_verdicts(printed: pd.DataFrame, cells: pd.DataFrame, margin: float) ->
             "at": at, "s": s, "freedom": free, "margin": margin + float(number.get("rounded", 0.0)) + error,
             "printed_broken": is_chance(number["printed"], number["dataset"]),
         }  # fmt: skip
-        width = partial(half_width, s, free, error=error)
+        width = partial(half_width, s, free, error=error, split=0.0 if "pool" in printed else SPLIT)
         rows.append(row | _verdict(number["printed"], cell, row, width, single))
     return rows
 
@@ -190,13 +213,15 @@ def _verdict(
 ) -> dict[str, Any]:
     """Return the columns of one number that depend on its own cell (None: not run); `width` gives h for n seeds."""
     if cell is None:
-        empty = dict.fromkeys(("mean", "std", "h", "difference"), float("nan"))
+        empty = dict.fromkeys(("mean", "std", "h", "difference", "p"), float("nan"))
         return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
     n, mean = int(cell["n"]), float(cell["mean"])
     h, difference = width(n), printed - mean
     verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["printed_broken"]))
     return {
         "mean": mean, "n": n, "std": float(cell["std"]), "h": h, "difference": difference,
+        "p": float("nan") if single or cell["broken"] or row["printed_broken"]
+        else probability(difference, h, row["freedom"]),
         "broken": bool(cell["broken"]), "broken_seeds": int(cell["broken_seeds"]), "diverged": int(cell["diverged"]),
         "verdict": "undecided" if single else verdict,
     }  # fmt: skip

@@ -1,0 +1,69 @@
+"""What the verdicts on many numbers mean together, in sentences for the page and README (rules: docs/verdicts.md)."""
+
+from typing import Any
+
+import pandas as pd
+
+from bnstudy.figures import style
+from bnstudy.tables.catalogue import CATALOGUE
+from bnstudy.verdicts import many
+
+MODELS = {table.model: id for id, table in CATALOGUE.items() if id in ("B.1", "B.2")}
+
+
+def of_numbers(numbers: pd.DataFrame) -> list[str]:
+    """Return the sentences on these numbers (see `tables.numbers`); none if fewer than two were tested."""
+    if len(many.tested(numbers)) < 2:
+        return []
+    return [equivalence(numbers), corrected(numbers), *of_tables(numbers)]
+
+
+def equivalence(numbers: pd.DataFrame) -> str:
+    """Say how many reproduced numbers are shown to be equal, not only not shown to differ."""
+    count, total = many.confirmed(numbers), int((numbers["verdict"] == "reproduced").sum())
+    return (
+        f"Reproduced means that no difference is seen. For {count['exact']} of the {total} our runs also show that the "
+        f"difference is smaller than the margin, if the printed number is taken as exact; for {count['one_run']} if it "
+        "is one run among others."
+    )
+
+
+def corrected(numbers: pd.DataFrame) -> str:
+    """Say how many numbers differ if it counts that many were compared."""
+    tested, count = len(many.tested(numbers)), many.still_differ(numbers)
+    differ = int((numbers["verdict"] == "differs").sum())
+    return (
+        f"Of {tested} faithful numbers about {max(1, round(0.05 * tested))} would lie outside their interval by "
+        f"chance. Of the {differ} that differ, {count['holm']} still do if even one false alarm among all is to be "
+        f"rare (Holm), {count['benjamini_hochberg']} if one in twenty of those named may be false "
+        "(Benjamini and Hochberg)."
+    )
+
+
+def of_tables(numbers: pd.DataFrame) -> list[str]:
+    """Say of each table whether its numbers as a whole are compatible with ours."""
+    found = []
+    for model, part in numbers.groupby("model", sort=False):
+        if whole := many.together(part):
+            found.append(f"Table {MODELS.get(str(model), style.model(str(model)))} as a whole {_verdict(whole)}")
+    return found
+
+
+def _verdict(whole: many.Together) -> str:
+    chance = "less than 0.1 %" if whole.p < 0.001 else f"{100 * whole.p:.1f} %"
+    says = "is not compatible with ours" if whole.p <= 0.05 else "is compatible with ours"
+    text = (
+        f"{says}: differences as large as these, over its {whole.tested} tested numbers, come about by chance in "
+        f"{chance} of tables."
+    )
+    return text if whole.p > 0.05 else f"{text} Most of that comes from {_listed(whole)}."
+
+
+def _listed(whole: many.Together) -> str:
+    *most, last = [f"{_name(number)} ({100 * share:.0f} %)" for number, share in whole.drivers]
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _name(number: Any) -> str:
+    words = (style.dataset(number.dataset), style.norm(number.norm).label, style.setting(number.setting).label)
+    return " ".join(words)
