@@ -79,7 +79,8 @@ def test_latex_has_the_tables_of_the_study(export, tmp_path):
 
 def test_by_default_it_goes_beside_the_report(export, tmp_path):
     ended = export("--format", "latex", "--reports", tmp_path)
-    assert ended.out.splitlines() == [str(tmp_path / "thesis" / "export" / "latex" / "b1.tex")]
+    folder = tmp_path / "thesis" / "export" / "latex"
+    assert ended.out.splitlines() == [str(folder / name) for name in ("b1.tex", "g1.tex")]
 
 
 def test_narrowed(export, tmp_path):

@@ -72,7 +72,7 @@ def test_what_is_as_printed_is_reproduced_and_what_is_not_differs():
     one_cell = {"K10", "L6", "S1", "S2.1", "S5", "S6"}  # alone in its pool: one degree of freedom
     assert set(others.drop(index=list(one_cell))["verdict"]) == {"reproduced"}
     assert set(others.loc[["S1", "S2.1", "S5", "S6"], "verdict"]) == {"undecided"}  # h of 2.2 points
-    assert others.loc["S5", "h"] == pytest.approx(accuracies.half_width(math.sqrt(0.02), 1, 2))
+    assert others.loc["S5", "h"] == pytest.approx(accuracies.half_width(math.sqrt(0.02), 1, 2, split=0))
 
 
 def test_a_missing_record_is_not_run():
@@ -100,7 +100,7 @@ def test_about_and_few_images_widen_the_margin_and_say_so():
     assert table.drop(index=["L6", "K1", "K7", "K10"])["margin"].eq(1.0).all()
     own, few = table.loc["K10", "h"], table.loc["L6", "h"]  # one cell, of which one number is of few images
     assert few == pytest.approx(math.hypot(own, 1.95996 * error), abs=1e-3)
-    assert table.loc["S2.2", "h"] == pytest.approx(accuracies.half_width(math.sqrt(0.02), 4, 2))
+    assert table.loc["S2.2", "h"] == pytest.approx(accuracies.half_width(math.sqrt(0.02), 4, 2, split=0))
     said = [note for one in practicals.shown(PLAN, measured().runs, DEFAULT) for note in one.listing.notes]
     assert any("within 1.5 where the report says “about” (K1, K7, K10)" in note for note in said)
     assert any("within 3.7 where it is of 200 test images, whose standard error is 2.7 (L6)" in note for note in said)

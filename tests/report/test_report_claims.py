@@ -82,7 +82,7 @@ def test_places_count_claims_asked_of_one_data_set_alone(written):
 def test_each_filter_has_its_rule_and_no_script(written):
     text = pages.read(written[1])
     ids = re.findall(r'id="(only-[\w-]+)"', text)
-    assert len(ids) == 4 + 3 + 2 + 3
+    assert len(ids) == 5 + 3 + 2 + 3
     for one in ids:
         assert f"#claims:has(#{one}:checked)" in text
     assert "<script" not in text
