@@ -129,7 +129,7 @@ def folder(tmp_path_factory):
         (made / name).write_text(text)
     random, labels = np.random.default_rng(0), np.arange(60_000, dtype=np.uint8) % 10
     images = random.integers(0, 256, (60_000, 28, 28), np.uint8)
-    test = {"test_images": images[:10_000], "test_labels": labels[:10_000]}
+    test = {"test_images": 255 - images[:10_000], "test_labels": labels[:10_000]}
     np.savez(made / "mnist.npz", train_images=images, train_labels=labels, **test)
     return made
 

@@ -303,7 +303,7 @@ def test_data_import_and_damage(bnstudy, tmp_path):
     images = np.zeros((54_000, 1, 32, 32), np.uint8)
     images[:, 0, 5:15, 5] = np.arange(54_000)[:, None] % 200
     labels = np.arange(54_000) % 10
-    test = {"test_images": images[:10_000], "test_labels": labels[:10_000]}
+    test = {"test_images": 255 - images[:10_000], "test_labels": labels[:10_000]}
     np.savez(tmp_path / "own.npz", train_images=images, train_labels=labels, **test)
     data = ["--data", tmp_path / "data"]
     ended = bnstudy("data", "import", "mnist", tmp_path / "own.npz", *data)
@@ -452,10 +452,10 @@ main(sys.argv[1:])
         ("[1]", "not a list of cells"),
         ('[{"dataset": "toy"}]', "not a list of cells"),
         ('[{"dataset": "toy", "seeds": [0]}]', "row 0: model: missing"),
-        ('[{"dataset": "toy", "model": "mlp", "norm": "none", "seeds": ["0"]}]', "row 0: ['0'] are not seeds"),
+        ('[{"dataset": "toy", "model": "mlp", "norm": "none", "seeds": ["0"]}]', "row 0: '0' is not a seed"),
         (
             '[{"dataset": "toy", "model": "mlp", "norm": "none", "lr": 0.5, "seeds": [0], "key": "0"}]',
-            "row 0 has key 0",
+            "row 0 has key '0'",
         ),
     ],
 )
