@@ -303,7 +303,7 @@ def test_data_import_and_damage(bnstudy, tmp_path):
     images = np.zeros((54_000, 1, 32, 32), np.uint8)
     images[:, 0, 5:15, 5] = np.arange(54_000)[:, None] % 200
     labels = np.arange(54_000) % 10
-    test = {"test_images": 255 - images[:10_000], "test_labels": labels[:10_000]}
+    test = {"test_images": np.roll(images[:10_000], 1, axis=3), "test_labels": labels[:10_000]}
     np.savez(tmp_path / "own.npz", train_images=images, train_labels=labels, **test)
     data = ["--data", tmp_path / "data"]
     ended = bnstudy("data", "import", "mnist", tmp_path / "own.npz", *data)
