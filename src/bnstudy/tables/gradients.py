@@ -11,6 +11,7 @@ import pandas as pd
 
 from bnstudy.design.labels import NORMS
 from bnstudy.figures import style
+from bnstudy.results.frames import by_epoch
 from bnstudy.tables.catalogue import SETTING_ROWS, Table, in_order
 from bnstudy.tables.layout import DIVERGED, Entry, Grid, Row
 from bnstudy.verdicts import accuracies
@@ -28,6 +29,7 @@ QUANTITIES = {
 }
 """Column of the content: label, format."""
 
+SHARES = ["dead_share", "saturated_share"]
 EVENTS = ("exploded", "exploded_epoch", "exploded_step", "died", "died_epoch")
 COLUMNS = ["parameter", "setting", "dataset", "norm", "key", "n", "seeds", *QUANTITIES, *EVENTS]
 
@@ -73,15 +75,9 @@ def slots(cells: pd.DataFrame) -> pd.DataFrame:
 
 def of_run(layers: pd.DataFrame) -> dict[str, float]:
     """Return QUANTITIES and died_epoch of one run, from its rows of the frame `layers`; NaN where not finite."""
-    order = layers.sort_values(["epoch", "position"])
-    sizes = order.drop_duplicates("position")["size"].to_numpy()
-    epochs = order["epoch"].unique()
-    each = {
-        column: order[column].to_numpy(dtype=float).reshape(len(epochs), len(sizes))
-        for column in ("weight_grad.mean_abs", "weight_grad.min", "weight_grad.max", "dead_share", "saturated_share")
-    }
-    absolute = each["weight_grad.mean_abs"]
-    mean = mean_gradient(absolute, sizes)
+    each = by_epoch(layers, [f"weight_grad.{part}" for part in ("mean_abs", "min", "max")] + SHARES)
+    epochs, absolute = each["epoch"], each["weight_grad.mean_abs"]
+    mean = mean_gradient(absolute, each["size"])
     entries = np.abs([each["weight_grad.min"], each["weight_grad.max"]])
     entries = entries[np.isfinite(entries)]
     alive = np.flatnonzero(mean != 0)
@@ -92,7 +88,7 @@ def of_run(layers: pd.DataFrame) -> dict[str, float]:
         "first_epoch": mean[0], "last_epoch": mean[-1],
         "middle_epoch": mean[np.argmin(np.abs(epochs - epochs[-1] / 2))],
         "first_to_last_layer": ratio, "largest": entries.max() if entries.size else np.nan,
-        **{share: _mean(each[share][-1][np.isfinite(absolute[-1])]) for share in ("dead_share", "saturated_share")},
+        **{share: _mean(each[share][-1][np.isfinite(absolute[-1])]) for share in SHARES},
         "died_epoch": float(epochs[died]) if died < len(epochs) else np.nan,
     }  # fmt: skip
 
@@ -114,7 +110,9 @@ def grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") ->
     ]
     notes = []
     if content["exploded"].any():
-        notes.append(f"{DIVERGED} exploded: the training loss was not finite; values are of the steps before, if any.")
+        notes.append(
+            f"{DIVERGED} the training loss of a seed was not finite; means are over the seeds with a finite value."
+        )
     return Grid(
         shown_id, table.title, " ".join(filter(None, (table.caption, extra))), "setting",
         tuple((style.dataset(d), len(NORMS)) for d in names),
