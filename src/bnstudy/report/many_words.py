@@ -19,7 +19,7 @@ def of_numbers(numbers: pd.DataFrame) -> list[str]:
 
 
 def equivalence(numbers: pd.DataFrame) -> str:
-    """Say how many reproduced numbers are shown to be equal, not only not shown to differ."""
+    """Return a sentence on how many reproduced numbers an equivalence test confirms."""
     count, total = many.confirmed(numbers), int((numbers["verdict"] == "reproduced").sum())
     return (
         f"Reproduced means that no difference is seen. For {count['exact']} of the {total} our runs also show that the "
@@ -29,7 +29,7 @@ def equivalence(numbers: pd.DataFrame) -> str:
 
 
 def corrected(numbers: pd.DataFrame) -> str:
-    """Say how many numbers differ if it counts that many were compared."""
+    """Return a sentence on how many numbers still differ after correcting for the number of tests."""
     tested, count = len(many.tested(numbers)), many.still_differ(numbers)
     differ = int((numbers["verdict"] == "differs").sum())
     return (
@@ -41,7 +41,7 @@ def corrected(numbers: pd.DataFrame) -> str:
 
 
 def of_tables(numbers: pd.DataFrame) -> list[str]:
-    """Say of each table whether its numbers as a whole are compatible with ours."""
+    """Return a sentence per table: are its numbers as a whole compatible with ours?"""
     found = []
     for model, part in numbers.groupby("model", sort=False):
         if whole := many.together(part):

@@ -99,8 +99,7 @@ def keep_memory() -> None:
     By default, glibc returns large blocks to the kernel, and each step then waits for the kernel to map and clear them
     again, page by page: about a tenth of a narrow CNN's step (docs/performance.md).
     """
-    libc = ctypes.CDLL(None)
-    if sys.platform == "linux" and hasattr(libc, "gnu_get_libc_version"):
+    if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "gnu_get_libc_version"):
         libc.mallopt(M_MMAP_MAX, 0)
         libc.mallopt(M_TRIM_THRESHOLD, 2**31 - 1)
 
