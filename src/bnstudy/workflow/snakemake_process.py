@@ -184,8 +184,8 @@ def _reported(failures: Path) -> Iterator[dict[str, Any]]:
     """Yield the cause, remedy and code that each failed job reported. Skips torn lines (two machines wrote at once)."""
     for line in failures.read_text(errors="replace").splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = small_json.parse(line, dict)
-            yield {"cause": str(told["cause"]), "remedy": str(told["remedy"]), "code": int(told["code"])}
+            failure = small_json.parse(line, dict)
+            yield {"cause": str(failure["cause"]), "remedy": str(failure["remedy"]), "code": int(failure["code"])}
 
 
 def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
