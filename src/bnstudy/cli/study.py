@@ -70,25 +70,30 @@ def run(
     if estimate and chosen.timing:
         raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")
     if estimate:
-        return put_estimate(chosen.runs(), folder, fresh, "auto", count)
+        return put_estimate(chosen.runs(), folder, fresh, "auto", count, page=True)
     place = run_study.Place(narrowing.config, folder, paths.data_root(data), paths.reports_root(reports))
     narrowed = {"only_where": " ".join(narrowing.where or []), "only_seeds": narrowing.seeds or ""}
     run_study.run(place, chosen, narrowed, count, yes, fresh, profile)
 
 
-def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, processes: int) -> None:
-    """Print a table of hours by model and data set for the missing runs, and a line on those that are done."""
+def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, processes: int, page: bool = False) -> None:
+    """Print a table of hours by model and data set for the missing runs, and a line on those that are done.
+
+    page   count start-ups, tables, figures and the page, too
+    """
     from bnstudy.training import devices
-    from bnstudy.training.estimate import estimate
+    from bnstudy.training.estimate import beside_training, estimate
 
     todo = runs if fresh else valid.missing(runs, results)
     device = devices.choose_device(device, console.say)
     processes = devices.at_a_time(device, processes)
     rows = estimate(todo, device, processes)
+    beside = beside_training(todo, processes) if page and todo else 0.0
+    sums = (beside + sum(r.typical_hours for r in rows), beside + sum(r.hours for r in rows))
     table = [[r.model, r.dataset, r.runs, console.hours(r.typical_hours), console.hours(r.hours)] for r in rows]
-    table.append(
-        ["all", "", len(todo), *(console.hours(sum(getattr(r, f) for r in rows)) for f in ("typical_hours", "hours"))]
-    )
+    if beside:
+        table.append(["start-ups, report", "", "", *[console.hours(beside)] * 2])
+    table.append(["all", "", len(todo), *map(console.hours, sums)])
     columns = ("model", "data set", "runs", "with early stops", "all epochs")
     console.put_table(f"to train, by {devices.words(device, processes)}", columns, table)
     if done := set(runs).difference(todo):

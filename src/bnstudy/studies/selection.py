@@ -11,6 +11,7 @@ from bnstudy import small_json
 from bnstudy.design.cell import Cell, Run, make_cell
 from bnstudy.design.fields import FIELDS, FORMS
 from bnstudy.design.labels import READINGS, SETTINGS, name
+from bnstudy.design.labels import cell_of as labelled_cell
 from bnstudy.design.study import MAX_SEED, MAX_SEEDS, Study, describe
 from bnstudy.design.words import as_word, fields_of
 from bnstudy.errors import UsageError, nearest
@@ -156,16 +157,14 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
 
 def cell_of(words: list[str]) -> Cell:
     """Return the cell that `key=value` words describe; `setting` and `reading` are short for their fields."""
-    given = fields_of(words)
-    fields: dict[str, Any] = {}
-    switches: dict[str, Any] = {}
-    for key, names, into in (("setting", SETTINGS, fields), ("reading", READINGS, switches)):
-        chosen = given.pop(key, None)
-        if chosen is not None and chosen not in names:
-            raise UsageError(f"{key}={chosen}: no such {key}{nearest(chosen, names)}", f"Known: {', '.join(names)}.")
-        into.update({} if chosen is None else names[chosen])
-    fields |= given
-    return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
+    fields = fields_of(words)
+    chosen = {}
+    for key, names in (("setting", SETTINGS), ("reading", READINGS)):
+        if (word := fields.pop(key, None)) is not None:
+            if word not in names:
+                raise UsageError(f"{key}={word}: no such {key}{nearest(word, names)}", f"Known: {', '.join(names)}.")
+            chosen[key] = word
+    return choices.check(labelled_cell(fields, **chosen))
 
 
 def spread_where(words: list[str]) -> list[str]:

@@ -63,12 +63,12 @@ def check_start(runs: Sequence[Run], device: str, processes: int, yes: bool) -> 
     """Print an estimate of how long the runs take; return how many of the `processes` this machine can use. Raises
     UsageError if they take more than a day (unless `yes`)."""
     from bnstudy.training import devices
-    from bnstudy.training.estimate import estimate
+    from bnstudy.training.estimate import beside_training, estimate
 
     device = devices.choose_device(device, console.say)
     at_a_time = devices.at_a_time(device, processes)
     rows = estimate(runs, device, at_a_time)
-    total = sum(row.typical_hours for row in rows)
+    total = sum(row.typical_hours for row in rows) + beside_training(runs, at_a_time)
     where = devices.words(device, at_a_time)
     console.say(f"{len(runs)} runs to train, about {console.hours(total)} by {where} (details: bnstudy run --estimate)")
     if total > HOPELESS_HOURS and not yes:
