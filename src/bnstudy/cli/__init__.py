@@ -5,8 +5,10 @@ pandas.
 """
 
 import contextlib
+import errno
 import json
 import os
+import re
 import signal
 import sys
 from pathlib import Path
@@ -14,9 +16,32 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import __version__, console
-from bnstudy.cli import bench, compare, data, export, extensions, model, progress, publish, report, show, study, train
-from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
+from bnstudy import __version__, console, paths
+from bnstudy.cli import (
+    bench,
+    compare,
+    data,
+    export,
+    extensions,
+    model,
+    process,
+    progress,
+    publish,
+    report,
+    show,
+    study,
+    train,
+)
+from bnstudy.errors import (
+    CANNOT_BE_WRITTEN,
+    CANNOT_WRITE,
+    DONE,
+    FAILURES,
+    INTERNAL,
+    TRY_AGAIN,
+    StudyError,
+    remedy_for,
+)
 from bnstudy.studies import selection
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -44,11 +69,13 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main(words: list[str] | None = None) -> None:
     """Run the command line and exit; an error that a user can mend takes two lines, never a traceback."""
+    process.prepare()
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         command = extensions.everywhere(typer.main.get_command(app))
-        command(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
+        typed = map(_from_home, sys.argv[1:] if words is None else words)
+        command(args=selection.spread_where(list(typed)), prog_name="bnstudy")
     except SystemExit as done:
         code = done.code
         if code == INTERRUPTED:
@@ -60,8 +87,23 @@ def main(words: list[str] | None = None) -> None:
     except OSError as error:
         code = _system(error)
     except Exception as error:
-        code = _fault(error)
+        code = _tell(*OUT_OF_MEMORY, TRY_AGAIN) if _is_out_of_memory(error) else _fault(error)
     sys.exit(code or DONE)
+
+
+def _from_home(word: str) -> str:
+    """Return a word with the `~` of a path replaced: a shell leaves `--results=~/r` as it is."""
+    option, sign, path = word.partition("=") if re.match("--[a-z-]+=~", word) else ("", "", word)
+    return f"{option}{sign}{paths.expanded(path)}" if path.startswith("~") else word
+
+
+OUT_OF_MEMORY = "out of memory", "Free memory or raise its limit (ulimit -v), or train smaller cells; then run again."
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Return True for Python's, numpy's and torch's errors of an allocation that failed."""
+    text = str(error)
+    return isinstance(error, MemoryError) or any(w in text for w in ("can't allocate memory", "out of memory"))
 
 
 def _interrupt(_number: int, _frame: object) -> None:
@@ -70,10 +112,12 @@ def _interrupt(_number: int, _frame: object) -> None:
 
 def _system(error: OSError) -> int:
     """A full disk or a folder without permission is no fault of the program."""
-    if error.errno not in FULL_OR_FORBIDDEN:
+    if error.errno == errno.ENOMEM:
+        return _tell(*OUT_OF_MEMORY, TRY_AGAIN)
+    if error.errno not in CANNOT_BE_WRITTEN:
         return _fault(error)
     cause = f"{error.filename or 'output'}: {error.strerror}"
-    return _tell(cause, "Free space or make the folder writable, then run the same command again.", CANNOT_WRITE)
+    return _tell(cause, remedy_for(error.errno), CANNOT_WRITE)
 
 
 def _fault(error: Exception) -> int:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bnstudy import console, paths
-from bnstudy.cli import options, process
+from bnstudy.cli import options
 from bnstudy.cli.options import DataOption, EstimateOption, Narrowing, ResultsOption, SeedsOption, Training
 from bnstudy.cli.show import put_record, record_of
 from bnstudy.cli.study import put_estimate
@@ -42,7 +42,6 @@ def train(
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:
     """Train cells in this process, without the DAG: by name, by study, or from a file."""
-    process.prepare()
     runs = list(dict.fromkeys(_runs_to_train(names or [], study, cells_file, narrowing)))
     folder = paths.results_root(results)
     if estimate:
@@ -120,7 +119,6 @@ def try_(
     training: Training,
 ) -> None:
     """Train one cell that no study needs to hold, and show it."""
-    process.prepare()
     cell = selection.cell_of(values)
     runs = [Run(cell, seed) for seed in selection.parse_seeds(seeds)]
     folder = paths.results_root(results)
