@@ -60,9 +60,23 @@ class WriteError(StudyError):
 
 
 class TryAgain(StudyError):
-    """Stopped by a signal or by another process; repeating the command resumes the work."""
+    """Stopped by a signal, by another process or for lack of memory; repeating the command resumes the work."""
 
     exit_code = TRY_AGAIN
+
+
+class OutOfMemory(TryAgain):
+    """An allocation failed, or would fail."""
+
+    def __init__(self) -> None:
+        super().__init__("out of memory", "Free memory, raise its limit (ulimit -v) or train smaller cells; run again.")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return True for the errors that Python, numpy, torch and the loader of libraries raise if memory runs out."""
+    text = str(error).lower()
+    words = ("allocate memory", "out of memory", "failed to map segment", "bad_alloc", "bad allocation")
+    return isinstance(error, MemoryError) or any(each in text for each in words)
 
 
 def nearest(name: str, known) -> str:

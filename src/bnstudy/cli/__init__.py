@@ -5,7 +5,6 @@ pandas.
 """
 
 import contextlib
-import errno
 import json
 import os
 import re
@@ -39,7 +38,9 @@ from bnstudy.errors import (
     FAILURES,
     INTERNAL,
     TRY_AGAIN,
+    OutOfMemory,
     StudyError,
+    is_out_of_memory,
     remedy_for,
 )
 from bnstudy.studies import selection
@@ -87,7 +88,7 @@ def main(words: list[str] | None = None) -> None:
     except OSError as error:
         code = _system(error)
     except Exception as error:
-        code = _tell(*OUT_OF_MEMORY, TRY_AGAIN) if _is_out_of_memory(error) else _fault(error)
+        code = _fault(error)
     sys.exit(code or DONE)
 
 
@@ -97,23 +98,12 @@ def _from_home(word: str) -> str:
     return f"{option}{sign}{paths.expanded(path)}" if path.startswith("~") else word
 
 
-OUT_OF_MEMORY = "out of memory", "Free memory or raise its limit (ulimit -v), or train smaller cells; then run again."
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Return True for Python's, numpy's and torch's errors of an allocation that failed."""
-    text = str(error)
-    return isinstance(error, MemoryError) or any(w in text for w in ("can't allocate memory", "out of memory"))
-
-
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
 def _system(error: OSError) -> int:
     """A full disk or a folder without permission is no fault of the program."""
-    if error.errno == errno.ENOMEM:
-        return _tell(*OUT_OF_MEMORY, TRY_AGAIN)
     if error.errno not in CANNOT_BE_WRITTEN:
         return _fault(error)
     cause = f"{error.filename or 'output'}: {error.strerror}"
@@ -123,6 +113,9 @@ def _system(error: OSError) -> int:
 def _fault(error: Exception) -> int:
     if os.environ.get("BNSTUDY_TRACEBACK"):
         raise error
+    if is_out_of_memory(error):
+        lack = OutOfMemory()
+        return _tell(lack.cause, lack.remedy, lack.exit_code)
     cause = f"{type(error).__name__}: {error}".splitlines()[0]
     remedy = "This is a fault of the program; BNSTUDY_TRACEBACK=1 in front of the command shows where."
     return _tell(cause, remedy, INTERNAL)
