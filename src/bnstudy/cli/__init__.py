@@ -10,7 +10,6 @@ import os
 import re
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -98,6 +97,10 @@ def _from_home(word: str) -> str:
     return f"{option}{sign}{paths.expanded(path)}" if path.startswith("~") else word
 
 
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without reader would hold the process up
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
@@ -126,6 +129,6 @@ def _tell(cause: str, remedy: str, code: int) -> int:
     console.say(f"bnstudy: {cause}")
     console.say(f"  {remedy}")
     if file := os.environ.get(FAILURES):
-        with contextlib.suppress(OSError), Path(file).open("a") as failures:
+        with contextlib.suppress(OSError, ValueError), open(file, "a", opener=_at_once) as failures:
             failures.write(json.dumps({"cause": cause, "remedy": remedy, "code": code}) + "\n")
     return code
