@@ -180,3 +180,9 @@ def test_the_remedy_names_what_ran_out(tmp_path, monkeypatch, number, remedy):
     monkeypatch.setattr(disk, "system", WithoutFolderSync(number))
     with pytest.raises(WriteError, match=remedy):
         disk.write(tmp_path / "file", AFTER)
+
+
+def test_the_names_in_a_folder(tmp_path):
+    disk.write(tmp_path / "folder" / "file", AFTER)
+    assert disk.names(tmp_path / "folder") == {"file"}
+    assert disk.names(tmp_path / "none") == disk.names(tmp_path / "folder" / "file") == frozenset()

@@ -51,6 +51,14 @@ def read(path: Path) -> bytes:
     return b"".join(chunks)
 
 
+def names(folder: Path) -> frozenset[str]:
+    """Return the names in a folder; none if it is absent. Raises OSError."""
+    try:
+        return frozenset(system.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
 def remove(path: Path) -> None:
     """Remove a file if it exists. Raises WriteError."""
     try:

@@ -52,6 +52,7 @@ def status(
     if watch and as_json:
         raise UsageError("status: --watch and --json", "Take one of them.")
     folder, chosen = paths.results_root(results), _studies(study, narrowing)
+    options.announce(chosen)
     look = progress.Look(chosen, folder, _count if estimate else None)
     if as_json:
         return console.put_json(look().rows)

@@ -96,6 +96,7 @@ def _runs_to_train(names: list[str], study: str | None, file: Path | None, narro
             raise UsageError(
                 f"{study}: times epochs instead of training", f"bnstudy run --study {study}, or bnstudy bench time."
             )
+        options.announce([chosen])
         return chosen.runs()
     runs = selection.named_runs(names, narrowing.studies().values(), narrowing.seeds)
     return selection.meeting(runs, narrowing.where)
