@@ -545,3 +545,14 @@ def test_a_fault_of_the_program_is_exit_70(bnstudy, monkeypatch):
     monkeypatch.setattr(console, "put_json", faulty)
     assert fails(bnstudy("cells", "--json"), 70, "ZeroDivisionError: seven", "BNSTUDY_TRACEBACK=1")
     assert os.environ.get("BNSTUDY_TRACEBACK") is None
+
+
+def test_a_study_of_very_many_runs_is_announced_before_they_are_looked_at(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bnstudy.cli.options.MANY", 3)
+    monkeypatch.setattr(
+        "bnstudy.workflow.progress.status.Look", lambda *_: (_ for _ in ()).throw(UsageError("seen", "x"))
+    )
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    ended = call(capsys, "status", "--config", str(tmp_path / "c.yaml"))
+    assert ended.err.splitlines()[:2] == ["thesis: looking at 6 runs, about 0 s", "bnstudy: seen"]
+    assert "looking" not in call(capsys, "status", "--config", str(tmp_path / "c.yaml"), "--seeds", "1").err

@@ -7,16 +7,41 @@ pandas.
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bnstudy import __version__, console
-from bnstudy.cli import bench, compare, data, export, extensions, model, progress, publish, report, show, study, train
-from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
+from bnstudy import __version__, console, paths
+from bnstudy.cli import (
+    bench,
+    compare,
+    data,
+    export,
+    extensions,
+    model,
+    process,
+    progress,
+    publish,
+    report,
+    show,
+    study,
+    train,
+)
+from bnstudy.errors import (
+    CANNOT_BE_WRITTEN,
+    CANNOT_WRITE,
+    DONE,
+    FAILURES,
+    INTERNAL,
+    TRY_AGAIN,
+    OutOfMemory,
+    StudyError,
+    is_out_of_memory,
+    remedy_for,
+)
 from bnstudy.studies import selection
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -44,11 +69,13 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main(words: list[str] | None = None) -> None:
     """Run the command line and exit; an error that a user can mend takes two lines, never a traceback."""
+    process.prepare()
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         command = extensions.everywhere(typer.main.get_command(app))
-        command(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
+        typed = map(_from_home, sys.argv[1:] if words is None else words)
+        command(args=selection.spread_where(list(typed)), prog_name="bnstudy")
     except SystemExit as done:
         code = done.code
         if code == INTERRUPTED:
@@ -64,21 +91,34 @@ def main(words: list[str] | None = None) -> None:
     sys.exit(code or DONE)
 
 
+def _from_home(word: str) -> str:
+    """Return a word with the `~` of a path replaced: a shell leaves `--results=~/r` as it is."""
+    option, sign, path = word.partition("=") if re.match("--[a-z-]+=~", word) else ("", "", word)
+    return f"{option}{sign}{paths.expanded(path)}" if path.startswith("~") else word
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without reader would hold the process up
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
 def _system(error: OSError) -> int:
     """A full disk or a folder without permission is no fault of the program."""
-    if error.errno not in FULL_OR_FORBIDDEN:
+    if error.errno not in CANNOT_BE_WRITTEN:
         return _fault(error)
     cause = f"{error.filename or 'output'}: {error.strerror}"
-    return _tell(cause, "Free space or make the folder writable, then run the same command again.", CANNOT_WRITE)
+    return _tell(cause, remedy_for(error.errno), CANNOT_WRITE)
 
 
 def _fault(error: Exception) -> int:
     if os.environ.get("BNSTUDY_TRACEBACK"):
         raise error
+    if is_out_of_memory(error):
+        lack = OutOfMemory()
+        return _tell(lack.cause, lack.remedy, lack.exit_code)
     cause = f"{type(error).__name__}: {error}".splitlines()[0]
     remedy = "This is a fault of the program; BNSTUDY_TRACEBACK=1 in front of the command shows where."
     return _tell(cause, remedy, INTERNAL)
@@ -89,6 +129,6 @@ def _tell(cause: str, remedy: str, code: int) -> int:
     console.say(f"bnstudy: {cause}")
     console.say(f"  {remedy}")
     if file := os.environ.get(FAILURES):
-        with contextlib.suppress(OSError), Path(file).open("a") as failures:
+        with contextlib.suppress(OSError, ValueError), open(file, "a", opener=_at_once) as failures:
             failures.write(json.dumps({"cause": cause, "remedy": remedy, "code": code}) + "\n")
     return code

@@ -69,6 +69,7 @@ def run(
     folder = paths.results_root(results)
     if estimate and chosen.timing:
         raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")
+    options.announce([chosen])
     if estimate:
         return put_estimate(chosen.runs(), folder, fresh, "auto", count, page=True)
     place = run_study.Place(narrowing.config, folder, paths.data_root(data), paths.reports_root(reports))

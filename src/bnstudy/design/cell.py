@@ -4,6 +4,7 @@ A cell's key is a hash of its non-default fields. So a field added later, with a
 invalidates no result; a change of training semantics bumps `recipe`, which invalidates all of them.
 """
 
+import functools
 import hashlib
 import json
 from dataclasses import fields
@@ -39,8 +40,13 @@ class Cell(Fields):
     @property
     def key(self) -> str:
         """12 hex digits of SHA-256 over the canonical JSON of the non-default fields."""
-        text = json.dumps(self.non_default(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _key(self)
+
+
+@functools.lru_cache(1 << 15)
+def _key(cell: Cell) -> str:
+    text = json.dumps(cell.non_default(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 class Run(NamedTuple):

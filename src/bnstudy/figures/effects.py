@@ -7,7 +7,6 @@ where one network does not learn, the effect is up to ninety points.
 from dataclasses import dataclass
 from functools import partial
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
@@ -72,7 +71,7 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     footer = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
     footer += [INSET] * (not table["learns"].all())
     words = panels.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(footer))
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         titles = [style.model(model) for model in models]
         page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
         for ax, model in zip(axes, models, strict=True):

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
@@ -155,7 +154,7 @@ def _homes(rows: Iterable[str]) -> dict[str, str]:
 
 def draw(figure: ReportFigure, table: pd.DataFrame, narrow: bool = False) -> Page:
     """The figure on a page; narrow: panels one below the other, for a phone's width."""
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         legend = [
             Line2D([], [], color=style.INK, label="ours, watched on the test images"),
             Line2D([], [], color=style.INK, linestyle=PRINTED, linewidth=1.2, label="printed"),

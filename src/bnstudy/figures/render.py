@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from functools import partial
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
@@ -36,7 +35,7 @@ def drawing(selection: Selection) -> Drawing:
 
 def _page(selection: Selection, table: pd.DataFrame, noted: Notes, narrow: bool) -> Page:
     kind, datasets = selection.figure.drawn_by, selection.datasets
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
         drawn = [i for i, dataset in enumerate(datasets) if (table["dataset"] == dataset).any()]

@@ -4,6 +4,8 @@ Colours differ in lightness as well as in hue, and in line or marker, for print 
 Okabe and Ito).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bnstudy import datasets
@@ -81,9 +83,20 @@ RC = {
 NARROW_RC = {"axes.labelsize": 10.0, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "axes.titlesize": 11.5}
 
 
-def rc(narrow: bool) -> dict[Any, Any]:
-    """matplotlib's settings for a page; `narrow`: for a phone's width."""
-    return RC | (NARROW_RC if narrow else {})
+@contextlib.contextmanager
+def look(narrow: bool = False, salt: str | None = None) -> Iterator[None]:
+    """Draw by our settings on matplotlib's own, whatever a matplotlibrc of the user or of the working folder sets.
+
+    narrow   for a phone's width
+    salt     makes the ids of an SVG; without one they are random
+    """
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        settings: dict[Any, Any] = RC | (NARROW_RC if narrow else {}) | {"svg.hashsalt": salt}
+        matplotlib.rcParams.update(settings)
+        yield
 
 
 def norm(value: str) -> Look:

@@ -128,7 +128,6 @@ def csv(table: pd.DataFrame) -> str:
 def content(page: Page, format: str, salt: str) -> bytes:
     """The file of a page, free of dates; `salt` makes the ids of an SVG."""
     file = io.BytesIO()
-    look: dict[Any, Any] = style.RC | {"svg.hashsalt": salt}
-    with matplotlib.rc_context(rc=look):
+    with style.look(salt=salt):
         page.savefig(file, format=format, metadata=FORMATS[format])
     return file.getvalue()
