@@ -53,6 +53,10 @@ class TryAgain(StudyError):
     exit_code = TRY_AGAIN
 
 
+class Disturbed(TryAgain):
+    """Other programs kept the processor too busy to time an epoch."""
+
+
 def nearest(name: str, known) -> str:
     """Return ` (nearest: relu)` if a known name resembles `name`, else an empty string."""
     found = get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
