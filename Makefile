@@ -9,6 +9,9 @@ export OMP_NUM_THREADS ?= 1
 WHERE ?=
 SEEDS ?=
 YES ?=
+# FRESH=1 trains and times again what has results; WITH names further studies, such as "extras readings practicals"
+FRESH ?=
+WITH ?=
 # uv's progress where somebody is looking
 QUIET := $(shell test -t 2 || echo --quiet)
 STUDY ?= thesis
@@ -39,7 +42,7 @@ demo: setup
 	$(BNSTUDY) run --study demo
 
 replicate: setup
-	$(BNSTUDY) run --study $(STUDY) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(YES),--yes)
+	$(BNSTUDY) run --study $(STUDY) --times $(WITH:%=--with %) $(if $(FRESH),--fresh) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(YES),--yes)
 
 report: setup
 	$(BNSTUDY) aggregate --study $(STUDY)

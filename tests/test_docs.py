@@ -89,6 +89,8 @@ INSTEAD = {  # what takes too long, or is what runs this test: a look at what it
     "make test": "make --dry-run test",
     "make replicate YES=1": "make --dry-run replicate YES=1",
     'make replicate WHERE="model=mlp"': 'make --dry-run replicate WHERE="model=mlp"',
+    "make replicate YES=1 FRESH=1": "make --dry-run replicate YES=1 FRESH=1",
+    'make replicate YES=1 WITH="extras readings practicals"': 'make --dry-run replicate WITH="extras readings"',
     "make report": "make --dry-run report",
     "make report STUDY=demo": "make --dry-run report STUDY=demo",
     "make archive": "make --dry-run archive",  # run by test_archive.py

@@ -65,6 +65,10 @@ class TryAgain(StudyError):
     exit_code = TRY_AGAIN
 
 
+class Disturbed(TryAgain):
+    """Other programs kept the processor too busy to time an epoch."""
+
+
 class OutOfMemory(TryAgain):
     """An allocation failed, or would fail."""
 

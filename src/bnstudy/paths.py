@@ -80,9 +80,9 @@ def run_lock(results: Path, key: str, seed: int) -> Path:
     return lock(results, f"{key}-{seed:d}")
 
 
-def round(results: Path, study: str) -> Path:
+def round(results: Path, studies: str) -> Path:
     """The runs of a round of `bnstudy run --fresh`; its modification time is when the round began."""
-    return results / "fresh" / f"{study}.json"
+    return results / "fresh" / f"{studies}.json"
 
 
 def data_state(results: Path, name: str) -> Path:

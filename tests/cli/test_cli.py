@@ -161,7 +161,6 @@ def test_what_are_no_seeds(text):
         (["cells", "--seeds", "x"], "--seeds x: not seeds"),
         (["try", "dataset=toy", "model=mlp", "norm=none", "--seeds", "1001"], "--seeds 1001: more than 1000 seeds"),
         (["run", "--cores", "2", "--profile", "profiles/slurm"], "run: --cores and --profile"),
-        (["run", "--study", "timing", "--estimate", "--config", f"{ROOT}/config.yaml"], "timing: times epochs instead"),
         (["train", "--study", "timing", "--config", f"{ROOT}/config.yaml"], "timing: times epochs instead"),
         (["run", "--cores", "²"], "--cores ²: not a number of processes"),
         (["train", "--device", "cuda:²", "mnist-mlp-none-relu-8fc5d932cf30"], "--device cuda:²: no such device"),
@@ -271,6 +270,16 @@ def test_an_estimate_trains_nothing(bnstudy, folder):
     lines = [re.split(r"  +", line) for line in ended.out.splitlines()]
     assert lines[-1][:2] == ["all", "684"]
     assert next(line[:3] for line in lines if line[0] == "cnn") == ["cnn", "cifar10", "84"]
+    assert lines[1] == [
+        "model",
+        "data set",
+        "runs",
+        "own",
+        "published",
+        "to do",
+        "hours with early stops",
+        "with all epochs",
+    ]
     assert not (folder / "results" / "records").exists()
 
 

@@ -81,7 +81,7 @@ def fresh(cell: Cell):
 
 def train(cell: Cell, steps: int = 2) -> tuple[torch.nn.Module, list[float]]:
     """The model after some steps on one batch, and the loss before each."""
-    model, lost, criterion = fresh(cell), [], losses.REGISTRY[cell.loss]("mean")
+    model, lost, criterion = fresh(cell), [], losses.REGISTRY[cell.loss]("mean", cell)
     optimizer = optimizers.REGISTRY[cell.optimizer](model.parameters(), cell)
     images, classes = batch()
     for step in range(steps):

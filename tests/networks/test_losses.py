@@ -1,12 +1,22 @@
 import pytest
 import torch
 
+from bnstudy.design.cell import Cell
 from bnstudy.networks.losses import REGISTRY
 
 LOGITS = [[2.0, 1.5, -1.0], [0.0, 0.5, 3.0]]
 LABELS = [0, 1]
 # wrong classes' margins 1 - right + wrong: 0.5 and -2; 0.5 and 3.5
-HINGES = {"hinge": [0.5 / 3, 4.0 / 3], "squared_hinge": [0.25 / 3, (0.25 + 12.25) / 3]}
+HINGES = {
+    "hinge": [0.5 / 3, 4.0 / 3],
+    "squared_hinge": [0.25 / 3, (0.25 + 12.25) / 3],
+    "hinge_sum": [0.5, 4.0],
+    "squared_hinge_sum": [0.25, 0.25 + 12.25],
+}
+
+
+def cell(loss: str, **values) -> Cell:
+    return Cell(dataset="toy", model="mlp", norm="none", loss=loss, **values)
 
 
 def values() -> tuple[torch.Tensor, torch.Tensor]:
@@ -15,23 +25,31 @@ def values() -> tuple[torch.Tensor, torch.Tensor]:
 
 @pytest.mark.parametrize("name", HINGES)
 def test_a_hinge_is_zero_beyond_its_margin(name):
-    assert REGISTRY[name]("sum")(*values()).item() == pytest.approx(sum(HINGES[name]))
-    assert REGISTRY[name]("mean")(*values()).item() == pytest.approx(sum(HINGES[name]) / 2)
+    assert REGISTRY[name]("sum", cell(name))(*values()).item() == pytest.approx(sum(HINGES[name]))
+    assert REGISTRY[name]("mean", cell(name))(*values()).item() == pytest.approx(sum(HINGES[name]) / 2)
+
+
+def test_delta_is_the_margin_of_equations_2_36_and_2_37():
+    """max(0, s_j - s_y + 2): 1.5 and 0; 1.5 and 4.5."""
+    found = [REGISTRY[name]("sum", cell(name, hinge_delta=2.0))(*values()).item() for name in HINGES]
+    assert found == pytest.approx([7.5 / 3, 24.75 / 3, 7.5, 24.75])
 
 
 def test_cross_entropy_is_minus_the_logarithm_of_the_softmax():
     logits, labels = values()
     expected = -torch.log(logits.exp()[[0, 1], labels] / logits.exp().sum(1)).mean()
-    assert REGISTRY["cross_entropy"]("mean")(logits, labels).item() == pytest.approx(expected.item())
+    assert REGISTRY["cross_entropy"]("mean", cell("cross_entropy"))(logits, labels).item() == pytest.approx(
+        expected.item()
+    )
 
 
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_loss_falls_where_the_right_logit_rises_and_the_sum_is_that_of_its_images(name):
     logits, labels = values()
-    total = REGISTRY[name]("sum")(logits, labels)
+    total = REGISTRY[name]("sum", cell(name))(logits, labels)
     total.backward()
     assert (logits.grad[[0, 1], labels] < 0).all()
-    alone = sum(REGISTRY[name]("sum")(logits[i : i + 1], labels[i : i + 1]) for i in (0, 1))
+    alone = sum(REGISTRY[name]("sum", cell(name))(logits[i : i + 1], labels[i : i + 1]) for i in (0, 1))
     assert total.item() == pytest.approx(alone.item())
 
 
@@ -39,4 +57,4 @@ def test_a_loss_falls_where_the_right_logit_rises_and_the_sum_is_that_of_its_ima
 def test_a_loss_can_be_taken_where_the_network_works_in_bfloat16(name):
     logits, labels = values()
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.isfinite(REGISTRY[name]("mean")(logits.bfloat16(), labels))
+        assert torch.isfinite(REGISTRY[name]("mean", cell(name))(logits.bfloat16(), labels))

@@ -144,3 +144,69 @@ def test_gradients_take_the_strides_of_their_parameters():
     assert torch.equal(kernel.grad, before)
     assert not kernel.grad.requires_grad
     assert torch.equal(kernel.detach(), torch.arange(12.0).reshape(4, 3, 1, 1) - 0.5 * before)
+
+
+# equations 2.16 to 2.18
+
+
+def walked(optimizer: str, steps: int = 6, **values) -> list[torch.Tensor]:
+    p = torch.nn.Parameter(start())
+    rule = REGISTRY[optimizer]([p], cell(optimizer=optimizer, lr=0.05, **values))
+    path = []
+    for _ in range(steps):
+        p.grad = gradient(p.detach())
+        rule.step()
+        path.append(p.detach().clone())
+    return path
+
+
+def by_formula(mean: float, old: float, new: float, eps: float, outside: bool = False) -> list[torch.Tensor]:
+    """c1 = mean c1 + (1 - mean) g; c2 = old c2 + new g^2; w -= eta c1 / sqrt(c2 + eps), or eps outside the root."""
+    w, c1, c2, path = start(), torch.zeros(3).double(), torch.zeros(3).double(), []
+    for _ in range(6):
+        g = gradient(w)
+        c1, c2 = mean * c1 + (1 - mean) * g, old * c2 + new * g**2
+        w = w - 0.05 * c1 / (c2.sqrt() + eps if outside else (c2 + eps).sqrt())
+        path.append(w)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "values", "wanted"),
+    [
+        ("adagrad_printed", {}, by_formula(0, 1, 1, 1e-10)),
+        ("adagrad_printed", {"update_eps": 0.3}, by_formula(0, 1, 1, 0.3)),
+        ("adadelta_printed", {}, by_formula(0, 0.9, 0.1, 1e-6)),
+        ("adadelta_printed", {"squares_decay": 0.7, "update_eps": 0.2}, by_formula(0, 0.7, 0.3, 0.2)),
+        ("adam_printed", {}, by_formula(0.9, 0.999, 0.001, 1e-8)),
+        ("adam_printed", {"mean_decay": 0.5, "squares_decay": 0.8}, by_formula(0.5, 0.8, 0.2, 1e-8)),
+        ("rmsprop_plain", {}, by_formula(0, 0.9, 0.1, 1e-8, outside=True)),
+        ("rmsprop_plain", {"squares_decay": 0.7, "update_eps": 0.2}, by_formula(0, 0.7, 0.3, 0.2, outside=True)),
+        ("rmsprop", {"momentum": 0, "squares_decay": 0.7}, by_formula(0, 0.7, 0.3, 1e-8, outside=True)),
+        ("adagrad", {"update_eps": 0.3}, by_formula(0, 1, 1, 0.3, outside=True)),
+    ],
+)
+def test_adaptive_rates_are_those_of_equations_2_16_to_2_18(optimizer, values, wanted):
+    for ours, theirs in zip(walked(optimizer, **values), wanted, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamax", "adadelta"])
+def test_constants_of_torchs_rules_are_settable(optimizer):
+    constants = {"squares_decay": 0.5, "update_eps": 0.1} | ({} if optimizer == "adadelta" else {"mean_decay": 0.5})
+    default = walked(optimizer)[-1]
+    for name, value in constants.items():
+        assert not torch.allclose(walked(optimizer, **{name: value})[-1], default, atol=1e-4), name
+
+
+def test_printed_rules_resume_from_their_state():
+    p = torch.nn.Parameter(start())
+    one = cell(optimizer="adam_printed", lr=0.05)
+    rule = REGISTRY["adam_printed"]([p], one)
+    for step in range(6):
+        if step == 3:
+            state, rule = rule.state_dict(), REGISTRY["adam_printed"]([p], one)
+            rule.load_state_dict(state)
+        p.grad = gradient(p.detach())
+        rule.step()
+    torch.testing.assert_close(p.detach(), walked("adam_printed")[-1])

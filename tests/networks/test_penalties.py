@@ -35,6 +35,15 @@ def test_a_penalty_and_its_gradient_are_those_of_2_12_2(penalty, factor, value, 
     assert torch.cat([t.grad for t in tensors]).tolist() == pytest.approx(gradient)
 
 
+@pytest.mark.parametrize(
+    ("alpha", "factor", "value"), [(0.25, 1.0, 1.2), (0.25, 0.5, 0.675), (0.0, 1.0, 1.4), (1.0, 1.0, 0.6)]
+)
+def test_elastic_net_weighs_both_by_alpha(alpha, factor, value):
+    """Equation 2.44: alpha sum |w| + (1 - alpha) sum w^2."""
+    one = cell("elastic_net", elastic_alpha=alpha, penalty_factor=factor)
+    assert REGISTRY["elastic_net"](weights(), one).item() == pytest.approx(value)
+
+
 def test_no_penalty_is_zero():
     assert REGISTRY["none"](weights(), cell("none")).item() == 0
     assert REGISTRY["none"]([], cell("none")).shape == ()

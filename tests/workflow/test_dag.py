@@ -16,7 +16,6 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from bnstudy.design.study import Study
 from bnstudy.errors import UsageError
 from bnstudy.results import rounds
 from bnstudy.results.store import get_record
@@ -213,7 +212,7 @@ def test_deleted_and_damaged_records_are_trained_alone_by_bnstudy_run(folder, de
 @pytest.fixture(scope="module")
 def fresh(folder, mixed) -> Step:
     """By `bnstudy run --fresh`, as it goes on after it was interrupted with one run done."""
-    rounds.begin(folder / "results", load(folder / "small.yaml").study("tiny"))
+    rounds.begin(folder / "results", [load(folder / "small.yaml").study("tiny")])
     (done,) = (record_file(folder, runs("tiny", folder)["mlp-batch"], 0),)
     os.utime(done)
     return step(folder, bnstudy(folder, "tiny", "--fresh"))
@@ -500,7 +499,7 @@ def test_a_config_of_the_future_makes_no_page_old(tmp_path):
 
 def test_what_was_begun_by_other_sources_is_no_round_to_go_on_with(tmp_path, monkeypatch):
     (tmp_path / "small.yaml").write_text(CONFIG)
-    study, results = load(tmp_path / "small.yaml").study("tiny"), tmp_path / "results"
+    study, results = [load(tmp_path / "small.yaml").study("tiny")], tmp_path / "results"
     assert rounds.under_way(results, study) is None
     began = rounds.begin(results, study)
     assert rounds.under_way(results, study) == began > 0
@@ -513,7 +512,7 @@ def test_what_was_begun_by_other_sources_is_no_round_to_go_on_with(tmp_path, mon
 def test_a_refused_start_begins_no_round(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr("bnstudy.training.estimate.matmul_rate", lambda device: 1e6)
     (tmp_path / "small.yaml").write_text(CONFIG)
-    study = load(tmp_path / "small.yaml").study("long")
+    study = [load(tmp_path / "small.yaml").study("long")]
     place = Place(tmp_path / "small.yaml", tmp_path / "results", tmp_path / "data", tmp_path / "reports")
     with pytest.raises(UsageError, match="would take about"):
         run_study.run(place, study, {}, 1, yes=False, fresh=True)
@@ -529,8 +528,22 @@ def test_a_torn_line_of_what_jobs_said_hides_no_cause(tmp_path):
     said = tmp_path / "failures"
     said.write_text('{"code": 65, "cause": "the ca{"code": 65, "cause": "no data", "remedy": "Fetch."}\n'
                     '{"code": 65, "cause": "no data", "remedy": "Fetch."}\n')  # fmt: skip
-    study = Study("tiny", "Why?", (), (0,))
-    assert _failure(study, said, tmp_path / "log", killed=False).cause == "tiny: no data"
+    assert _failure("tiny", said, tmp_path / "log", killed=False).cause == "tiny: no data"
+
+
+def test_single_cells_are_a_target_of_snakemake(tmp_path):
+    """Without a rule per cell: the name is a config value."""
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    key = next(cell.key for cell in load(tmp_path / "small.yaml").study("tiny").cells if cell.norm == "batch")
+    name = f"toy-mlp-batch-relu-{key}"
+    ended = snakemake(tmp_path, "cell", "--cores", "1", "--config", f"cell={name}:1")
+    assert ended.code == 0, ended.err
+    assert [str(path.relative_to(tmp_path)) for path in tmp_path.glob("results/records/*/*.json")] == [
+        f"results/records/{key}/1.json"
+    ]
+    assert "Nothing to be done" in snakemake(tmp_path, "cell", "--cores", "1", "--config", f"cell={name}:1").err
+    assert "no such cell" in snakemake(tmp_path, "cell", "-n", "--config", "cell=toy-mlp-batch-rela").out
+    assert "cell: none is named" in snakemake(tmp_path, "cell", "-n").out
 
 
 def test_a_plain_snakemake_is_for_demo_or_the_first_study(folder):

@@ -20,3 +20,9 @@ rule train:
     shell:
         "bnstudy train {params.runs:q} --config {params.config:q} --device {params.device} --wait "
         "--manifest {output:q} > {log:q} 2>&1"
+
+
+# Single cells of the config, named on the command line: snakemake cell --config cell=NAME
+rule cell:
+    input:
+        PLAN.cell,

@@ -16,8 +16,9 @@ from bnstudy.cli.options import (
     ResultsOption,
     WhereOption,
 )
-from bnstudy.design.timing import Timing, timings
-from bnstudy.errors import UsageError
+from bnstudy.design.study import Study
+from bnstudy.design.timing import Timing, shown, timings
+from bnstudy.errors import Disturbed, UsageError
 from bnstudy.studies import selection
 
 app = typer.Typer(
@@ -100,23 +101,29 @@ def time_(
     data: DataOption = None,
     device: DeviceOption = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Time again what has a timing record.")] = False,
-    manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
+    job: Annotated[bool, typer.Option("--job", hidden=True)] = False,
 ) -> None:
     """Time epochs with and without batch norm for tables B.3 and B.4; leave the machine alone meanwhile."""
     from bnstudy.results.timings import record
     from bnstudy.training.timing import run
 
     folder, chosen = paths.results_root(results), _timings(names or [], study, where, config)
-    made = run.time(chosen, folder, paths.data_root(data), console.say, device, fresh)
-    if manifest:
-        record.put_manifest(folder, chosen[0], made)
+    try:
+        made = run.time(chosen, folder, paths.data_root(data), console.say, device, fresh)
+    except Disturbed as busy:
+        if not job:
+            raise
+        console.say(f"bnstudy: {busy.cause}")  # the rest of the study goes on; `is_made` finds the timing undone
+        return record.put_manifest(folder, chosen[0], [])
     console.say(f"{len(made)} timing records in {folder / 'timings'}")
 
 
 def _timings(names: list[str], study: str, where: list[str] | None, config: Path) -> list[Timing]:
     """What is to be timed. Raises UsageError if the cells asked for make no pair of none and batch."""
     if names:
-        cells = [run.cell for run in selection.named_runs(names, options.studies(config).values(), "1")]
+        studies = list(options.studies(config).values())
+        timed = [cell for timing in shown(c for s in studies for c in s.cells) for cell in timing.cells.values()]
+        cells = [run.cell for run in selection.named_runs(names, [*studies, Study("", "", tuple(timed), (0,))], "1")]
     else:
         cells = list(options.Narrowing(where=where, config=config).study(study).cells)
     if not (found := timings(cells)):

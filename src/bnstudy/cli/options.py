@@ -70,6 +70,22 @@ class Narrowing:
 
         return selection.narrow(load(self.config).study(name), self.where, self.seeds)
 
+    def those(self, names: Iterable[str] | None = None) -> list[Study]:
+        """Return the studies of these names, or all, narrowed, without those that have no such cell. Raises UsageError
+        naming the nearest name, and if no study has such a cell."""
+        from bnstudy.studies.config import load
+
+        found, refused = [], None
+        config = load(self.config)
+        for each in [config.study(name) for name in dict.fromkeys(config.studies if names is None else names)]:
+            try:
+                found.append(selection.narrow(each, self.where, self.seeds))
+            except UsageError as error:
+                refused = refused or error
+        if not found and refused:
+            raise refused
+        return found
+
     def studies(self) -> dict[str, Study]:
         """Return all studies of the config, whole."""
         return studies(self.config)

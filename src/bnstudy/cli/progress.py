@@ -51,7 +51,7 @@ def status(
     """Show how far the studies are: done, running, waiting, diverged, and how long the rest will take."""
     if watch and as_json:
         raise UsageError("status: --watch and --json", "Take one of them.")
-    folder, chosen = paths.results_root(results), _studies(study, narrowing)
+    folder, chosen = paths.results_root(results), narrowing.those(None if study is None else [study])
     options.announce(chosen)
     look = progress.Look(chosen, folder, _count if estimate else None)
     if as_json:
@@ -63,21 +63,6 @@ def status(
         console.put("\n" * bool(number))
         console.put_table("", columns, rows)
     console.put("".join(f"{line}\n" for line in _words(now)))
-
-
-def _studies(study: str | None, narrowing: Narrowing) -> list[Study]:
-    """The study asked for, or all those that have cells of the kind asked for. Raises UsageError if none has."""
-    if study is not None:
-        return [narrowing.study(study)]
-    found, refused = [], None
-    for each in narrowing.studies().values():
-        try:
-            found.append(selection.narrow(each, narrowing.where, narrowing.seeds))
-        except UsageError as error:
-            refused = refused or error
-    if not found and refused:
-        raise refused
-    return found
 
 
 def _count(states: progress.States) -> dict[Any, float]:

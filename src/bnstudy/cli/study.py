@@ -1,6 +1,5 @@
 """Verbs on whole studies: cells, run."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,10 +18,8 @@ from bnstudy.cli.options import (
     StudyOption,
     YesOption,
 )
-from bnstudy.design.cell import Run
 from bnstudy.design.study import describe
 from bnstudy.errors import UsageError
-from bnstudy.results import valid
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,6 +46,7 @@ def cells(
 def run(
     *,
     study: StudyOption = "thesis",
+    also: Annotated[list[str] | None, typer.Option("--with", help="Further studies, each with its page.")] = None,
     narrowing: Narrowing,
     results: ResultsOption = None,
     data: DataOption = None,
@@ -58,44 +56,20 @@ def run(
     estimate: EstimateOption = False,
     yes: YesOption = False,
     fresh: FreshOption = False,
+    times: Annotated[bool, typer.Option("--times", help="Also time epochs here, for tables B.3 and B.4.")] = False,
 ) -> None:
     """Train what is missing of a study and write its report, through the DAG."""
-    from bnstudy.workflow import run_study
+    from bnstudy.workflow import outlook, run_study
 
-    chosen = narrowing.study(study)
+    chosen = narrowing.those([study, *(also or [])])
     if profile and cores:
         raise UsageError("run: --cores and --profile", "A profile sets how many jobs run at a time.")
     count = options.processes("all" if cores is None else cores)
     folder = paths.results_root(results)
-    if estimate and chosen.timing:
-        raise UsageError(f"{study}: times epochs instead of training", "How long that takes is not estimated.")
-    options.announce([chosen])
+    options.announce(chosen)
     if estimate:
-        return put_estimate(chosen.runs(), folder, fresh, "auto", count, page=True)
+        runs, timings = outlook.asked(chosen, times)
+        return outlook.put(outlook.glance(runs, folder, fresh, timings, page=True), folder, "auto", count)
     place = run_study.Place(narrowing.config, folder, paths.data_root(data), paths.reports_root(reports))
     narrowed = {"only_where": " ".join(narrowing.where or []), "only_seeds": narrowing.seeds or ""}
-    run_study.run(place, chosen, narrowed, count, yes, fresh, profile)
-
-
-def put_estimate(runs: list[Run], results: Path, fresh: bool, device: str, processes: int, page: bool = False) -> None:
-    """Print a table of hours by model and data set for the missing runs, and a line on those that are done.
-
-    page   count start-ups, tables, figures and the page, too
-    """
-    from bnstudy.training import devices
-    from bnstudy.training.estimate import beside_training, estimate
-
-    todo = runs if fresh else valid.missing(runs, results)
-    device = devices.choose_device(device, console.say)
-    processes = devices.at_a_time(device, processes)
-    rows = estimate(todo, device, processes)
-    beside = beside_training(todo, processes) if page and todo else 0.0
-    sums = (beside + sum(r.typical_hours for r in rows), beside + sum(r.hours for r in rows))
-    table = [[r.model, r.dataset, r.runs, console.hours(r.typical_hours), console.hours(r.hours)] for r in rows]
-    if beside:
-        table.append(["start-ups, report", "", "", *[console.hours(beside)] * 2])
-    table.append(["all", "", len(todo), *map(console.hours, sums)])
-    columns = ("model", "data set", "runs", "with early stops", "all epochs")
-    console.put_table(f"to train, by {devices.words(device, processes)}", columns, table)
-    if done := set(runs).difference(todo):
-        console.say(f"of {len(runs)} runs {valid.summary(done, results)}")
+    run_study.run(place, chosen, narrowed, count, yes, fresh, profile, times)

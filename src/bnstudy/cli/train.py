@@ -10,7 +10,6 @@ from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import DataOption, EstimateOption, Narrowing, ResultsOption, SeedsOption, Training
 from bnstudy.cli.show import put_record, record_of
-from bnstudy.cli.study import put_estimate
 from bnstudy.design.cell import Run
 from bnstudy.design.study import wants_gpu
 from bnstudy.errors import UsageError
@@ -45,7 +44,9 @@ def train(
     runs = list(dict.fromkeys(_runs_to_train(names or [], study, cells_file, narrowing)))
     folder = paths.results_root(results)
     if estimate:
-        return put_estimate(runs, folder, training.fresh, training.device, 1)
+        from bnstudy.workflow import outlook
+
+        return outlook.put(outlook.glance(runs, folder, training.fresh), folder, training.device, 1)
     report = _train(runs, folder, data, training, wait=wait, ask=not manifest)
     if manifest:
         return put_manifest(folder, manifest.stem, runs, report)
@@ -104,11 +105,11 @@ def _runs_to_train(names: list[str], study: str | None, file: Path | None, narro
 
 def _check_long(runs: list[Run], results: Path, how: Training) -> None:
     """Ask for --yes before a start of more than a day; only where a full-size CNN is among the runs."""
-    from bnstudy.workflow import run_study
+    from bnstudy.workflow import outlook, run_study
 
-    todo = runs if how.fresh else valid.missing(runs, results)
-    if any(wants_gpu(run.cell) for run in todo):
-        run_study.check_start(todo, how.device, 1, yes=False)
+    work = outlook.glance(runs, results, how.fresh)
+    if any(wants_gpu(run.cell) for run in work.to_train):
+        run_study.check_start(work, results, how.device, 1, yes=False)
 
 
 def try_(

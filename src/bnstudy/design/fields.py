@@ -52,15 +52,37 @@ class Fields:
     )
     loss: str = _f(
         "cross_entropy",
-        "what is minimized (2.11). hinge: max(0, 1 + wrong logit - right logit), summed over the wrong classes and "
-        "divided by the number of classes; squared_hinge: the same with each term squared",
+        "what is minimized (2.11). hinge_sum: max(0, wrong logit - right logit + delta), summed over the wrong classes "
+        "(equation 2.36); squared_hinge_sum: the same with each term squared (equation 2.37); hinge, squared_hinge: as "
+        "torch has them, divided by the number of classes",
     )
+    hinge_delta: float = _f(1.0, "margin delta of the hinge losses (equations 2.36, 2.37)", above=0)
     penalty: str = _f(
         "none", "term added to the loss (2.12.2): the sum of |w| (l1), of w^2 (l2), or of both (elastic_net)"
     )
     penalty_strength: float = _f(0.0, "lambda of the penalty (equation 2.41)", low=0)
-    optimizer: str = _f("nesterov", "update rule (2.7)")
-    momentum: float = _f(0.9, "momentum mu (equation 2.15)", low=0, high=0.9999)
+    elastic_alpha: float | None = _f(
+        None, "alpha of elastic_net (equation 2.44): alpha sum |w| + (1 - alpha) sum w^2; by default both whole", 0, 1
+    )
+    optimizer: str = _f(
+        "nesterov",
+        "update rule (2.7). adagrad, adadelta, rmsprop, adam, adamax: as torch has them; adagrad_printed, "
+        "adadelta_printed, adam_printed: equations 2.16, 2.17, 2.18 as printed; rmsprop takes `momentum`, "
+        "rmsprop_plain has none",
+    )
+    momentum: float = _f(0.9, "momentum mu (equation 2.15), and of rmsprop", low=0, high=0.9999)
+    squares_decay: float | None = _f(
+        None,
+        "decay of the squares: lambda of equation 2.17, beta of 2.18; by default the optimizer's own",
+        0,
+        0.9999999,
+    )
+    mean_decay: float | None = _f(
+        None, "decay of the mean gradient: alpha of equation 2.18; by default the optimizer's own", 0, 0.9999999
+    )
+    update_eps: float | None = _f(
+        None, "epsilon of equations 2.16 to 2.18; by default the optimizer's own", above=0, high=1
+    )
     lr: float = _f(0.01, "learning rate at the start (7.1.2)", above=0)
     schedule: str = _f("adaptive", "how the learning rate falls (2.8)")
     batch_size: int = _f(64, "images in a training batch", low=1, high=65536)

@@ -15,7 +15,11 @@ from bnstudy.errors import UsageError
 
 BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
 LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
-WITHOUT_MOMENTUM = ("sgd", "adam", "adagrad", "adadelta", "adamax")
+WITH_SQUARES = ("rmsprop", "rmsprop_plain", "adadelta", "adadelta_printed", "adam", "adam_printed", "adamax")
+WITH_MEAN = ("adam", "adam_printed", "adamax")
+WITH_EPS = (*WITH_SQUARES, "adagrad", "adagrad_printed")
+WITHOUT_MOMENTUM = ("sgd", *(optimizer for optimizer in WITH_EPS if optimizer != "rmsprop"))
+HINGES = ("hinge", "squared_hinge", "hinge_sum", "squared_hinge_sum")
 DRAWN_OTHERWISE = ("normal", "torch_default")
 """Inits whose distribution is part of their definition, so that they have neither fans nor a choice of distribution."""
 
@@ -86,11 +90,16 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "init_std_on": (NORMAL,),
     "fan": (unless("init", *DRAWN_OTHERWISE, otherwise="init has no fan"),),
     # loss and update
+    "hinge_delta": (only("loss", *HINGES, otherwise="loss has no margin"),),
+    "elastic_alpha": (only("penalty", "elastic_net"),),
     "penalty_strength": (PENALIZED,),
     "penalty_factor": (PENALIZED,),
     "penalty_on": (PENALIZED,),
     "nesterov": (only("optimizer", "nesterov"),),
     "momentum": (unless("optimizer", *WITHOUT_MOMENTUM, otherwise="optimizer has no momentum"),),
+    "squares_decay": (only("optimizer", *WITH_SQUARES, otherwise="optimizer decays no squares"),),
+    "mean_decay": (only("optimizer", *WITH_MEAN, otherwise="optimizer decays no mean gradient"),),
+    "update_eps": (only("optimizer", *WITH_EPS, otherwise="optimizer has no epsilon"),),
     # length, decay and stop
     "epochs": (EPOCHS,),
     "last_batch": (EPOCHS,),

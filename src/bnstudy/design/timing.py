@@ -11,7 +11,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from bnstudy.design.cell import Cell
-from bnstudy.design.labels import labels
+from bnstudy.design.labels import SETTINGS, labels
+from bnstudy.design.model_facts import facts_of
+from bnstudy.design.study import Study
 
 EPOCH_KINDS = ("training", "with_statistics", "with_validation")
 """What an epoch holds: training; and the statistics of layers; and validation. The thesis's epoch holds all three."""
@@ -23,6 +25,8 @@ is measured once an epoch on a fixed batch; validation."""
 ENGINES = ("packed", "graph", "winograd", "reference")
 """The engines by name. `training.engine` maps the same names to classes; here they only name timing records."""
 DEVICE_KINDS = ("cpu", "cuda")
+BY_BATCH_SIZE = ("relu", *(setting for setting in SETTINGS if setting.startswith("batch_")))
+"""The settings that tables B.3 and B.4 time: `relu` is the row of batch size 64."""
 SMALL_BATCHES = (8, 16)
 """Batch sizes that no table holds and the thesis speaks of (7.1.5, claim M48); the study `timing_small` times them."""
 
@@ -72,10 +76,19 @@ def timings(cells: Iterable[Cell]) -> list[Timing]:
 
 
 def shown(cells: Iterable[Cell]) -> list[Timing]:
-    """What a report on these cells tells the times of: their own pairs, and each baseline's at SMALL_BATCHES."""
+    """Return the timings that a report on these cells shows: their own pairs, and each baseline's at SMALL_BATCHES."""
     cells = list(cells)
     baselines = [cell for cell in cells if labels(cell) == ("relu", "default")]
     return timings(dict.fromkeys([*cells, *(replace(c, batch_size=b) for c in baselines for b in SMALL_BATCHES)]))
+
+
+def of_study(study: Study, times: bool) -> list[Timing]:
+    """Return what a study times: its pairs if it times epochs; else, with `times`, what tables B.3 and B.4 and the
+    claims on small batches read: its baselines by batch size. Networks that want a GPU skip SMALL_BATCHES."""
+    if study.timing or not times:
+        return timings(study.cells) if study.timing else []
+    sized = [cell for cell in study.cells if (found := labels(cell))[1] == "default" and found[0] in BY_BATCH_SIZE]
+    return [t for t in shown(sized) if t.none.batch_size not in SMALL_BATCHES or not facts_of(t.none.model).wants_gpu]
 
 
 def _hash(*words: str) -> str:

@@ -1,4 +1,4 @@
-"""Losses (thesis 2.11): name -> factory (reduction) of torch's module, which takes logits and labels.
+"""Losses (thesis 2.11): name -> factory (reduction, cell) of a module, which takes logits and labels.
 
 Reduction is `mean` over a batch, or `sum`. Cross-entropy is in nats; the hinges have no unit.
 """
@@ -7,27 +7,49 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from bnstudy.design.cell import Cell
 from bnstudy.lazy import torch
 
 
-def cross_entropy(reduction: str) -> torch.nn.Module:
+def cross_entropy(reduction: str, cell: Cell) -> torch.nn.Module:
     """Minus the logarithm of the softmax of the true class (equation 2.2, section 2.11.2)."""
     return torch.nn.CrossEntropyLoss(reduction=reduction)
 
 
-def hinge(reduction: str) -> torch.nn.Module:
-    """Sum over the wrong classes of max(0, 1 - logit of the true class + logit of the wrong one) (2.11); torch divides
-    it by the number of classes."""
-    return torch.nn.MultiMarginLoss(p=1, reduction=reduction)
+def hinge(reduction: str, cell: Cell) -> torch.nn.Module:
+    """The sum of `hinge_sum` divided by the number of classes, as torch defines it; delta is the cell's."""
+    return torch.nn.MultiMarginLoss(p=1, margin=cell.hinge_delta, reduction=reduction)
 
 
-def squared_hinge(reduction: str) -> torch.nn.Module:
-    """The hinge loss with each term squared (2.11)."""
-    return torch.nn.MultiMarginLoss(p=2, reduction=reduction)
+def squared_hinge(reduction: str, cell: Cell) -> torch.nn.Module:
+    """The sum of `squared_hinge_sum` divided by the number of classes, as torch defines it."""
+    return torch.nn.MultiMarginLoss(p=2, margin=cell.hinge_delta, reduction=reduction)
 
 
-REGISTRY: dict[str, Callable[[str], torch.nn.Module]] = {
+def hinge_sum(reduction: str, cell: Cell) -> torch.nn.Module:
+    """Sum over the wrong classes j of max(0, s_j - s_y + delta), for scores s and true class y (equation 2.36)."""
+    return _summed(hinge(reduction, cell))
+
+
+def squared_hinge_sum(reduction: str, cell: Cell) -> torch.nn.Module:
+    """Sum over the wrong classes j of max(0, s_j - s_y + delta)^2 (equation 2.37)."""
+    return _summed(squared_hinge(reduction, cell))
+
+
+def _summed(divided: torch.nn.Module) -> torch.nn.Module:
+    """Return torch's loss times the number of classes."""
+
+    class Summed(torch.nn.Module):
+        def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            return logits.shape[1] * divided(logits, labels)
+
+    return Summed()
+
+
+REGISTRY: dict[str, Callable[[str, Cell], torch.nn.Module]] = {
     "cross_entropy": cross_entropy,
     "hinge": hinge,
     "squared_hinge": squared_hinge,
+    "hinge_sum": hinge_sum,
+    "squared_hinge_sum": squared_hinge_sum,
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from bnstudy.design.cell import Cell
 from bnstudy.lazy import torch
@@ -34,24 +35,91 @@ def sgd(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
 
 
 def adam(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
-    return torch.optim.Adam(parameters, lr=cell.lr)
+    """Equation 2.18 with corrected bias, epsilon outside the root."""
+    return torch.optim.Adam(parameters, lr=cell.lr, betas=_decays(cell), eps=_or(cell.update_eps, 1e-8))
 
 
 def rmsprop(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
     """Decay 0.9 of the squares, as Hinton gave it; cell.momentum acts on the scaled step (0 is plain RMSprop)."""
-    return torch.optim.RMSprop(parameters, lr=cell.lr, alpha=0.9, momentum=cell.momentum)
+    return _rmsprop(parameters, cell, cell.momentum)
+
+
+def rmsprop_plain(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
+    """Equation 2.17 with epsilon outside the root, as torch has it; no momentum."""
+    return _rmsprop(parameters, cell, 0.0)
+
+
+def _rmsprop(parameters: Parameters, cell: Cell, momentum: float) -> torch.optim.Optimizer:
+    decay, eps = _or(cell.squares_decay, 0.9), _or(cell.update_eps, 1e-8)
+    return torch.optim.RMSprop(parameters, lr=cell.lr, alpha=decay, momentum=momentum, eps=eps)
 
 
 def adagrad(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
-    return torch.optim.Adagrad(parameters, lr=cell.lr)
+    """Equation 2.16, epsilon outside the root."""
+    return torch.optim.Adagrad(parameters, lr=cell.lr, eps=_or(cell.update_eps, 1e-10))
 
 
 def adadelta(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
-    return torch.optim.Adadelta(parameters, lr=cell.lr)
+    """Zeiler's rule, which also scales by the root mean square of past steps; equation 2.17 does not."""
+    decay, eps = _or(cell.squares_decay, 0.9), _or(cell.update_eps, 1e-6)
+    return torch.optim.Adadelta(parameters, lr=cell.lr, rho=decay, eps=eps)
 
 
 def adamax(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
-    return torch.optim.Adamax(parameters, lr=cell.lr)
+    """Equation 2.18 with the infinity norm in place of the squares."""
+    return torch.optim.Adamax(parameters, lr=cell.lr, betas=_decays(cell), eps=_or(cell.update_eps, 1e-8))
+
+
+def adagrad_printed(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
+    """Equation 2.16 as printed: c += g^2; w -= eta g / sqrt(c + eps)."""
+    return _printed(parameters, cell, None, 1.0, 1.0, 1e-10)
+
+
+def adadelta_printed(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
+    """Equation 2.17 as printed: c = lambda c + (1 - lambda) g^2; w -= eta g / sqrt(c + eps)."""
+    decay = _or(cell.squares_decay, 0.9)
+    return _printed(parameters, cell, None, decay, 1 - decay, 1e-6)
+
+
+def adam_printed(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
+    """Equation 2.18 as printed, its bias uncorrected: c1 = alpha c1 + (1 - alpha) g; c2 = beta c2 + (1 - beta) g^2;
+    w -= eta c1 / sqrt(c2 + eps)."""
+    mean, squares = _decays(cell)
+    return _printed(parameters, cell, mean, squares, 1 - squares, 1e-8)
+
+
+def _printed(
+    parameters: Parameters, cell: Cell, mean: float | None, old: float, new: float, eps: float
+) -> torch.optim.Optimizer:
+    """Return the rule of equations 2.16 to 2.18: squares = old squares + new g^2; w -= lr m / sqrt(squares + eps),
+    where m is the gradient, or its mean with decay `mean`."""
+
+    class Printed(torch.optim.Optimizer):
+        @torch.no_grad()
+        def step(self, closure: None = None) -> None:
+            for group in self.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._move(parameter, parameter.grad, group)
+
+        def _move(self, parameter: torch.Tensor, gradient: torch.Tensor, group: dict[str, Any]) -> None:
+            state = self.state[parameter]
+            squares = state.setdefault("squares", torch.zeros_like(parameter))
+            squares.mul_(group["old"]).addcmul_(gradient, gradient, value=group["new"])
+            if group["mean"] is not None:
+                kept = state.setdefault("mean", torch.zeros_like(parameter))
+                gradient = kept.lerp_(gradient, 1 - group["mean"])
+            parameter.addcdiv_(gradient, (squares + group["eps"]).sqrt_(), value=-group["lr"])
+
+    return Printed(parameters, {"lr": cell.lr, "mean": mean, "old": old, "new": new, "eps": _or(cell.update_eps, eps)})
+
+
+def _decays(cell: Cell) -> tuple[float, float]:
+    return _or(cell.mean_decay, 0.9), _or(cell.squares_decay, 0.999)
+
+
+def _or(value: float | None, own: float) -> float:
+    return own if value is None else value
 
 
 REGISTRY: dict[str, Callable[[Parameters, Cell], torch.optim.Optimizer]] = {
@@ -63,6 +131,10 @@ REGISTRY: dict[str, Callable[[Parameters, Cell], torch.optim.Optimizer]] = {
     "adagrad": adagrad,
     "adadelta": adadelta,
     "adamax": adamax,
+    "rmsprop_plain": rmsprop_plain,
+    "adagrad_printed": adagrad_printed,
+    "adadelta_printed": adadelta_printed,
+    "adam_printed": adam_printed,
 }
 
 

@@ -28,8 +28,10 @@ def l2(tensors: Sequence[torch.Tensor], cell: Cell) -> torch.Tensor:
 
 
 def elastic_net(tensors: Sequence[torch.Tensor], cell: Cell) -> torch.Tensor:
-    """lambda * (sum |w| + factor * sum w^2) (equation 2.44)."""
-    return l1(tensors, cell) + l2(tensors, cell)
+    """lambda * (alpha sum |w| + (1 - alpha) factor sum w^2) (equation 2.44); without an alpha, the sum of both."""
+    if cell.elastic_alpha is None:
+        return l1(tensors, cell) + l2(tensors, cell)
+    return cell.elastic_alpha * l1(tensors, cell) + (1 - cell.elastic_alpha) * l2(tensors, cell)
 
 
 def _absolute(tensors: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -1,6 +1,6 @@
-"""Rounds of `bnstudy run --fresh`: train everything the study asks for once more; repeating the command resumes it.
+"""Rounds of `bnstudy run --fresh`: train everything the studies ask for once more; repeating the command resumes it.
 
-A note in the results folder records what the study asks for, the sources and the torch version. Its modification time
+A note in the results folder records what the studies ask for, the sources and the torch version. Its modification time
 is the start of the round, which the jobs read from an environment variable. In a round only files written since its
 start count, and no published run counts. The old record of a run is kept until the new one replaces it, so an
 interruption loses nothing.
@@ -10,6 +10,7 @@ import contextlib
 import json
 import math
 import os
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -25,29 +26,33 @@ LARGEST = 1 << 26
 """Bytes of the largest note; a run takes about 20."""
 
 
-def under_way(results: Path, study: Study) -> float | None:
-    """Return the start of the unfinished round of the same study; None if there is none."""
-    note = paths.round(results, study.name)
+def under_way(results: Path, studies: Sequence[Study]) -> float | None:
+    """Return the start of the unfinished round of the same studies; None if there is none."""
+    note = _note(results, studies)
     with contextlib.suppress(OSError, ValueError):
-        if small_json.content(note, LARGEST) == _asked(study):
+        if small_json.content(note, LARGEST) == _asked(studies):
             return note.stat().st_mtime
     return None
 
 
-def begin(results: Path, study: Study) -> float:
+def begin(results: Path, studies: Sequence[Study]) -> float:
     """Begin a round and return its start. Raises WriteError."""
-    disk.write(note := paths.round(results, study.name), _asked(study))
+    disk.write(note := _note(results, studies), _asked(studies))
     return note.stat().st_mtime
 
 
-def end(results: Path, study: Study) -> None:
+def end(results: Path, studies: Sequence[Study]) -> None:
     """Remove the note: the round is complete or abandoned. Raises WriteError."""
-    disk.remove(paths.round(results, study.name))
+    disk.remove(_note(results, studies))
 
 
-def _asked(study: Study) -> bytes:
-    made_by = [provenance.source_digest(), version("torch")]
-    return json.dumps([*made_by, *(run.id for run in study.runs()), *(cell.key for cell in study.cells)]).encode()
+def _note(results: Path, studies: Sequence[Study]) -> Path:
+    return paths.round(results, "+".join(study.name for study in studies))
+
+
+def _asked(studies: Sequence[Study]) -> bytes:
+    asked = [*(run.id for s in studies for run in s.runs()), *(cell.key for s in studies for cell in s.cells)]
+    return json.dumps([provenance.source_digest(), version("torch"), *asked]).encode()
 
 
 def since() -> float | None:

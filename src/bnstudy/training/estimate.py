@@ -14,6 +14,7 @@ from bnstudy import datasets
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.model_facts import facts_of
 from bnstudy.design.study import plan
+from bnstudy.design.timing import Timing
 from bnstudy.lazy import torch
 from bnstudy.networks import model_summary
 
@@ -101,3 +102,18 @@ def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]
         Estimate(model, dataset, int(n), full / processes / 3600, typical / processes / 3600)
         for (model, dataset), (n, full, typical) in sorted(totals.items())
     ]
+
+
+def timing_hours(timings: Sequence[Timing], device: str) -> float:
+    """Return about how many hours these timings take, one after the other (`timing.measure`)."""
+    from bnstudy.training.timing import measure, pixels, run
+
+    rate = matmul_rate(device)
+    seconds = 0.0
+    for timing in timings:
+        share = facts_of(timing.none.model).efficiency.get(device.partition(":")[0], TYPICAL_EFFICIENCY)
+        part = pixels.timed(timing.none, device)
+        images = 2 * part.images + part.validation / 3  # a pass bare, a pass with statistics, validation forward only
+        epochs = 2 * (1 + measure.PAIRS) * len(run.engines(timing, device))
+        seconds += epochs * images * flops_per_image(timing.none) / (rate * share)
+    return seconds / 3600

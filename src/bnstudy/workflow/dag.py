@@ -16,19 +16,23 @@ from typing import Any
 
 from bnstudy import console, datasets, disk, paths, small_json
 from bnstudy.design.study import Pack, Study, plan, wants_gpu
-from bnstudy.design.timing import Timing, shown, timings
+from bnstudy.design.timing import Timing, of_study, shown
+from bnstudy.errors import UsageError
 from bnstudy.results import rounds, valid
-from bnstudy.results.timings.record import stored
+from bnstudy.results.timings.record import is_made, stored
 from bnstudy.studies import config
-from bnstudy.studies.selection import narrow
+from bnstudy.studies.selection import named_runs, narrow
+
+CELL = "cell"
+"""The rule that trains single cells; no study has this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dag:
-    """The studies with their packs, or with their timings if they time epochs.
+    """The studies with their packs, and with their timings if they time epochs.
 
     results, reports   the folders of this workflow run
-    asked              the study that `bnstudy run` was started for; empty under plain Snakemake
+    asked              the studies that `bnstudy run` was started for; none under plain Snakemake
     """
 
     studies: dict[str, Study]
@@ -37,28 +41,34 @@ class Dag:
     results: Path
     reports: Path
     config: Path
-    asked: str
+    asked: tuple[str, ...]
 
     @classmethod
     def plan(cls, configfile: str | os.PathLike, options: Mapping[str, Any]) -> "Dag":
         """Plan from the config file and Snakemake's `--config` values: only_where (space-separated key=value) and
-        only_seeds (comma-separated) narrow the study named by only_study."""
+        only_seeds (comma-separated) narrow the studies named by only_study (comma-separated); with `times`, these
+        also time the epochs of tables B.3 and B.4. `cell` is a NAME[:SEED] for the rule `cell`, or several
+        (comma-separated), with only_seeds. Raises UsageError."""
         studies = dict(config.load(Path(configfile)).studies)
-        narrowed = str(options.get("only_study", ""))
-        if narrowed in studies:
-            studies[narrowed] = narrow(studies[narrowed], options.get("only_where"), options.get("only_seeds"))
+        asked = tuple(name for name in str(options.get("only_study", "")).split(",") if name in studies)
+        for name in asked:
+            studies[name] = narrow(studies[name], options.get("only_where"), options.get("only_seeds"))
         packs = {name: tuple(plan(study.runs())) for name, study in studies.items()}
-        timed = {name: tuple(timings(study.cells)) if study.timing else () for name, study in studies.items()}
-        return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), narrowed)
+        if named := options.get("cell"):
+            runs = named_runs(str(named).split(","), studies.values(), options.get("only_seeds"))
+            packs[CELL] = tuple(plan(runs))
+        times = bool(options.get("times"))
+        timed = {name: tuple(of_study(study, times and name in asked)) for name, study in studies.items()}
+        return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), asked)
 
     def clear_gaps(self) -> None:
         """Remove what would keep Snakemake from running a job that has work to do:
 
         - the manifest of a pack if one of its runs has no result by now, or an own record newer than the manifest;
-        - the manifest of a timing without records;
+        - the manifest of a timing that does not count as done (`timings.record.is_made`);
         - each note on a data set, unless it reports that the data are present.
 
-        In a round of `--fresh`, only results since its start count for the study asked for. One stat per record.
+        In a round of `--fresh`, only results since its start count for the studies asked for. One stat per record.
         Raises WriteError.
         """
         for path in self._gaps():
@@ -72,8 +82,9 @@ class Dag:
             console.say(f"{path}: would be removed first, since its job has work to do")
 
     def _gaps(self) -> Iterator[Path]:
-        since, asked = rounds.since(), self.studies.get(self.asked)
-        renewed = {*asked.runs(), *self.timings[asked.name]} if since is not None and asked else set()
+        since, renewed = rounds.since(), set()
+        for name in self.asked if since is not None else ():
+            renewed.update(self.studies[name].runs(), self.timings[name])
         yield from self._timings_with_work(renewed, since)
         yield from self._packs_with_work(renewed, since)
         for name in datasets.REGISTRY:
@@ -83,8 +94,7 @@ class Dag:
     def _timings_with_work(self, renewed: Set[Any], since: float | None) -> Iterator[Path]:
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
-            counts = rounds.written(manifest, since if timing in renewed else None) is not None
-            if manifest.exists() and not (counts and any(stored(self.results, [timing]))):
+            if manifest.exists() and not is_made(self.results, timing, since if timing in renewed else None):
                 yield manifest
 
     def _packs_with_work(self, renewed: Set[Any], since: float | None) -> Iterator[Path]:
@@ -144,6 +154,12 @@ class Dag:
         files = (paths.published(self.results, name) for name in ("runs", "timings"))
         published = [path for path in files if path.exists()]
         return [str(path) for path in (*packs, *timed, *shared, *published)]
+
+    def cell(self, _wildcards: Any) -> list[str]:
+        """Input of `cell`: the manifests of the packs of the cells named. Raises UsageError if none is."""
+        if CELL not in self.packs:
+            raise UsageError("cell: none is named", "Write: snakemake cell --config cell=NAME")
+        return [str(paths.manifest(self.results, pack.id)) for pack in self.packs[CELL]]
 
     def config_of_page(self, _wildcards: Any) -> list[str]:
         """Input of `report`: the config, whose margins and questions the page shows. Omitted if its time lies in the

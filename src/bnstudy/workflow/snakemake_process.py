@@ -76,25 +76,27 @@ def scheduling(processes: int, profile: Path | None) -> list[str]:
 
 def snakemake(
     place: Place,
-    study: Study,
-    narrowed: dict[str, str],
+    studies: Sequence[Study],
+    options: dict[str, str],
     how: list[str],
     todo: Sequence[Run],
     outcomes: dict[Run, str],
     since: float | None = None,
 ) -> None:
-    """Run the DAG up to the study's page. Adds the outcome of each run of `todo` to `outcomes` as its record appears.
+    """Run the DAG up to the studies' pages. Adds the outcome of each run of `todo` to `outcomes` as its record appears.
 
-    since   start of the `--fresh` round, seconds since 1970; None outside a round
+    options   what `dag.Dag.plan` reads besides the names of the studies
+    since     start of the `--fresh` round, seconds since 1970; None outside a round
 
     Snakemake's folder lock is off (--nolock): each record has a lock, files are written atomically, and the caller
     holds a lock on the folder that is released when its process dies. Raises TryAgain on a signal, StudyError if a job
     failed.
     """
-    given = [f"{key}={value}" for key, value in narrowed.items() if value]
+    names = [study.name for study in studies]
+    given = [f"{key}={value}" for key, value in options.items() if value]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
                "--configfile", str(place.config), "--nolock", *how,
-               "--config", f"only_study={study.name}", *given, "--", study.name]  # fmt: skip
+               "--config", f"only_study={','.join(names)}", *given, "--", *names]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     disk.write(failures, b"")
     environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})
@@ -102,9 +104,9 @@ def snakemake(
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
         status = _follow(process, place, todo, outcomes, since or 0.0)
     if asked():
-        raise TryAgain(f"{study.name}: interrupted", "Run the same command again to resume.")
+        raise TryAgain(f"{', '.join(names)}: interrupted", "Run the same command again to resume.")
     if status:
-        raise _failure(study, failures, log, killed=status < 0)
+        raise _failure(", ".join(names), failures, log, killed=status < 0)
 
 
 def _environment(place: Place, failures: Path) -> dict[str, str]:
@@ -196,26 +198,26 @@ def _reported(failures: Path) -> Iterator[dict[str, Any]]:
             yield {"cause": str(failure["cause"]), "remedy": str(failure["remedy"]), "code": int(failure["code"])}
 
 
-def _failure(study: Study, failures: Path, log: Path, killed: bool) -> StudyError:
+def _failure(what: str, failures: Path, log: Path, killed: bool) -> StudyError:
     """Return the error that the failed jobs reported; if none did, the one in Snakemake's log."""
     failed = list(_reported(failures))
     failed.sort(key=lambda each: each["code"] == TRY_AGAIN)  # last: a job that a cluster stopped and restarted
     if failed:
         causes = list(dict.fromkeys(each["cause"] for each in failed))
         more = f" (and {len(causes) - 1} more)" if len(causes) > 1 else ""
-        error = StudyError(f"{study.name}: {causes[0]}{more}", f"{failed[0]['remedy']} Logs: {log.parent}")
+        error = StudyError(f"{what}: {causes[0]}{more}", f"{failed[0]['remedy']} Logs: {log.parent}")
         error.exit_code = failed[0]["code"]
         return error
     words = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     if killed or any(line.startswith("Error in rule") for line in words):
         return TryAgain(
-            f"{study.name}: a process was killed, perhaps because memory ran out",
+            f"{what}: a process was killed, perhaps because memory ran out",
             f"Run the same command again, perhaps with fewer --cores. Log: {log}",
         )
     last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no output")
     wall = re.search(r"\[Errno (\d+)\] ([^:]+)(: .+)?", last)
     if wall and int(wall[1]) in CANNOT_BE_WRITTEN:  # Snakemake itself creates the output folders
-        return WriteError(f"{study.name}: {wall[2]}{wall[3] or ''}", remedy_for(int(wall[1])))
-    error = StudyError(f"{study.name}: Snakemake ended with: {last}", f"Full log: {log}")
+        return WriteError(f"{what}: {wall[2]}{wall[3] or ''}", remedy_for(int(wall[1])))
+    error = StudyError(f"{what}: Snakemake ended with: {last}", f"Full log: {log}")
     error.exit_code = INTERNAL
     return error

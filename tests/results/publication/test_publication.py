@@ -482,9 +482,11 @@ def test_published_runs_are_reported_as_done(toy, tmp_path, capsys):
     words += ["--study", "tiny", "--config", str(config), "--estimate"]
     for verb in ("run", "train"):
         here = call(capsys, verb, *words)
-        assert f"of 1 runs {done}" in here.err
-        assert here.out.splitlines()[-1].split() == ["all", "0", "0", "s", "0", "s"]
-        assert "already done" not in call(capsys, verb, *words, "--fresh").err
+        assert "reused: 1 published runs (--fresh trains them), made on a CPU" in here.err
+        assert here.out.splitlines()[-1].split() == ["all", "1", "0", "1", "0", "0", "s", "0", "s"]
+        fresh = call(capsys, verb, *words, "--fresh")
+        assert fresh.out.splitlines()[-1].split()[:5] == ["all", "1", "0", "0", "1"]
+        assert "reused" not in fresh.err
 
 
 def test_training_does_not_trust_a_spoiled_run(toy, tmp_path, capsys):

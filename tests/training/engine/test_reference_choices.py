@@ -25,6 +25,11 @@ def training(one: Cell, seed: int = 0) -> Training:
 
 
 OTHER = [{"loss": "hinge"}, {"loss": "squared_hinge"}, {"dropconnect": 0.5}, {"augment": "flip_crop"}]
+OTHER += [{"loss": "hinge_sum", "hinge_delta": 2.0}, {"optimizer": "adam", "mean_decay": 0.5}]
+OTHER += [{"optimizer": f"{name}_printed", "lr": 0.001} for name in ("adagrad", "adadelta", "adam")]
+OTHER += [{"penalty": "elastic_net", "penalty_strength": 1e-4, "elastic_alpha": 0.5}]
+ALONE = OTHER[:]
+"""What no fast engine implements."""
 OTHER += [{"penalty": kind, "penalty_strength": 1e-4} for kind in ("l1", "elastic_net")]
 
 
@@ -37,7 +42,7 @@ def test_each_trains_and_repeats_bit_for_bit_and_is_not_the_default(values):
     assert trained[0]["weights_digest"] != training(cell()).epoch(Keeper())["weights_digest"]
 
 
-@pytest.mark.parametrize("values", OTHER[:4], ids=str)
+@pytest.mark.parametrize("values", ALONE, ids=str)
 @pytest.mark.parametrize(("name", "device"), [("packed", "cpu"), ("graph", "cuda:0")])
 def test_no_fast_engine_takes_them(values, name, device):
     fast = engine.engine(name)
@@ -57,8 +62,10 @@ def test_training_learns_and_evaluation_measures_by_the_cells_loss(loss):
         "cross_entropy": F.cross_entropy(logits, labels),
         "hinge": F.multi_margin_loss(logits, labels),
         "squared_hinge": F.multi_margin_loss(logits, labels, p=2),
+        "hinge_sum": 10 * F.multi_margin_loss(logits, labels),
+        "squared_hinge_sum": 10 * F.multi_margin_loss(logits, labels, p=2),
     }[loss]
-    assert evaluate(run.model, images, labels, loss)[1] == pytest.approx(wanted.item(), rel=1e-5)
+    assert evaluate(run.model, images, labels, run.summed)[1] == pytest.approx(wanted.item(), rel=1e-5)
 
 
 def test_augmentation_touches_training_batches_alone(monkeypatch):

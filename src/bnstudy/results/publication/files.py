@@ -69,7 +69,7 @@ def _grown(results: Path, name: str) -> pa.Table:
 
 def index(results: Path) -> dict[tuple[str, int], dict[str, Any]]:
     """See `publication.index`. Raises DataError if there is no such file or it is damaged."""
-    rows = table(results, "runs", ["key", "seed", "recipe", "outcome", "digest"]).to_pylist()
+    rows = table(results, "runs", ["key", "seed", "recipe", "outcome", "digest", "device", "cpu", "gpu"]).to_pylist()
     return {(row["key"], row["seed"]): row for row in rows}
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from bnstudy import disk, paths, small_json
 from bnstudy.design.timing import Timing
 from bnstudy.errors import DataError
+from bnstudy.results import rounds
 from bnstudy.results.record import digest_of
 
 SCHEMA = 1
@@ -52,10 +53,24 @@ def from_text(text: str, key: str, source: str) -> Body:
 
 
 def put_manifest(results: Path, timing: Timing, made: Iterable[Path]) -> None:
-    """Store the file that the DAG waits for: the records of one timing with their digests. Raises WriteError."""
+    """Store the file that the DAG waits for: the records of one timing with their digests; without records if it could
+    not be timed. Raises WriteError."""
     rows = [{"timing": path.stem, "digest": small_json.parse(disk.read(path), dict)["digest"]} for path in made]
     text = json.dumps({"timing": timing.id, "records": rows}, indent=1, sort_keys=True)
     disk.write(paths.timed(results, timing.id), text.encode() + b"\n")
+
+
+def is_made(results: Path, timing: Timing, since: float | None = None) -> bool:
+    """Return True if a timing counts as done: its manifest was written (at or after `since`, in seconds since 1970) and
+    the records it names exist. Published timings never count: they are another machine's. Takes a stat per record."""
+    manifest = paths.timed(results, timing.id)
+    if rounds.written(manifest, since) is None:
+        return False
+    try:
+        named = [paths.timing(results, row["timing"]) for row in small_json.read(manifest, dict)["records"]]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return bool(named) and all(path.exists() for path in named)
 
 
 def stored(results: Path, timings: Iterable[Timing]) -> Iterator[Path]:

@@ -19,7 +19,7 @@ from bnstudy.design.study import MAX_SEED, MAX_SEEDS, STUDY_PATTERN
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
 
-RULES = ("data", "train", "time", "aggregate", "report")
+RULES = ("data", "train", "cell", "time", "aggregate", "report")
 """The rules in workflow/rules. Each study adds a rule with its name."""
 
 

@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from bnstudy.design.cell import Cell
-from bnstudy.networks import losses
 from bnstudy.networks.models.block import Network
 from bnstudy.training.engine.statistics import Watcher
 
@@ -17,19 +16,21 @@ PROBE = 256  # validation images on which a unit that is always zero counts as d
 
 
 def evaluate(
-    model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy", sparing: bool = True
+    model: nn.Module, images: Tensor, labels: Tensor, summed: nn.Module | None = None, sparing: bool = True
 ) -> tuple[float, float, list[int]]:
     """Return (accuracy in percent, mean loss, count of each predicted class), in evaluation mode; see `answers`."""
-    predicted, mean, classes = answers(model, images, labels, loss, sparing)
+    predicted, mean, classes = answers(model, images, labels, summed, sparing)
     counts = torch.bincount(predicted, minlength=classes).tolist()
     return 100 * int((predicted == labels).sum()) / len(labels), mean, counts
 
 
 @torch.no_grad()
 def answers(
-    model: nn.Module, images: Tensor, labels: Tensor, loss: str = "cross_entropy", sparing: bool = True
+    model: nn.Module, images: Tensor, labels: Tensor, summed: nn.Module | None = None, sparing: bool = True
 ) -> tuple[Tensor, float, int]:
-    """Return (predicted class of each image, mean of this loss, number of classes), in evaluation mode.
+    """Return (predicted class of each image, mean loss, number of classes), in evaluation mode.
+
+    `summed` is the loss, summed over a batch; cross-entropy by default.
 
     A network whose logits are all NaN answers class 0: argmax takes the first NaN. If every weight is NaN, all images
     get the same answer, so only one is evaluated (unless `sparing` is false).
@@ -37,7 +38,7 @@ def answers(
     model.eval()
     lost = sparing and is_lost(model)
     size = max(1, len(images)) if lost else EVALUATION_BATCH
-    criterion = losses.REGISTRY[loss]("sum")
+    criterion = summed or nn.CrossEntropyLoss(reduction="sum")
     found, sums = [], []  # read once at the end: a GPU need not wait for the host between batches
     for batch, classes in zip(images.split(size), labels.split(size), strict=True):
         logits = model(batch[:1] if lost else batch).float().expand(len(classes), -1)

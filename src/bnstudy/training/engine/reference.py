@@ -78,7 +78,7 @@ class Training:
         self.memory = PeakMemory(device)
         self.model.to(device)
         self.model.to(memory_format=numerics.layout(self.model))  # type: ignore[call-overload]
-        self.loss = losses.REGISTRY[self.cell.loss]("mean")
+        self.loss, self.summed = (losses.REGISTRY[self.cell.loss](each, self.cell) for each in ("mean", "sum"))
         self.penalized = penalties.penalized(self.model, self.cell)
         self.optimizer = optimizers.REGISTRY[self.cell.optimizer](list(self.model.parameters()), self.cell)
         if device.startswith("cuda"):
@@ -119,7 +119,7 @@ class Training:
         with optimizers.stored_parameters(self.optimizer):
             if self.cell.population == "exact":
                 self._exact_population()
-            accuracy, loss, _ = evaluate(self.model, *self.validation, self.cell.loss)
+            accuracy, loss, _ = evaluate(self.model, *self.validation, self.summed)
             row |= {"validation_accuracy": accuracy, "validation_loss": loss}
             row["weights_digest"] = self._digest(self.model.state_dict())
             finite = math.isfinite(row["data_loss"] + row["penalty"])
@@ -244,7 +244,7 @@ class Training:
                 logits, loss, penalty = self._loss(images, labels)
                 rows.append([float(loss), float(penalty), float((logits.argmax(1) == labels).float().mean())])
         self.model.load_state_dict(before)
-        accuracy, validation_loss, _ = evaluate(self.model, *self.validation, self.cell.loss)
+        accuracy, validation_loss, _ = evaluate(self.model, *self.validation, self.summed)
         loss, penalty, share = (sum(column) / len(rows) for column in zip(*rows, strict=True))
         return {
             "epoch": 0, "data_loss": loss, "penalty": penalty, "train_accuracy": 100 * share,
@@ -290,7 +290,7 @@ class Training:
             for which in ("last", "best"):
                 if which == "best":
                     self.model.load_state_dict(self.best)
-                predicted, loss, classes = answers(self.model, images, labels, self.cell.loss)
+                predicted, loss, classes = answers(self.model, images, labels, self.summed)
                 found[which] = predicted, loss
         return Trained(
             outcome=self.history.outcome,

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from bnstudy.design.timing import PARTS
-from bnstudy.errors import TryAgain
+from bnstudy.errors import Disturbed
 from bnstudy.training.timing.epochs import Parts
 
 PAIRS = 6  # timed epochs per norm: the fewest for which order statistics give a 95 % interval of the median
@@ -54,7 +54,7 @@ def abba() -> Iterator[tuple[str, str]]:
 def measure(
     subjects: dict[str, Parts], what: str, device: str, pairs: int = PAIRS, clocks: Clocks = CLOCKS
 ) -> TimedPairs:
-    """Time `pairs` epochs of each norm. Raises TryAgain if the machine is too busy for that."""
+    """Time `pairs` epochs of each norm. Raises Disturbed if the machine is too busy for that."""
 
     def epoch(norm: str) -> Epoch:
         return _epoch(subjects[norm], device, clocks)
@@ -71,7 +71,7 @@ def measure(
             kept.append(pair)
         if len(kept) == pairs:
             return TimedPairs(kept, rejected)
-    raise TryAgain(
+    raise Disturbed(
         f"{what}: {len(rejected)} of {2 * PATIENCE * pairs} epochs were disturbed by other programs",
         "Nothing was kept. Run the same command again on an idle machine.",
     )

@@ -21,19 +21,23 @@ def time(
 ) -> list[Path]:
     """Time what has no record yet, one after the other, on every engine that can train it; return the records' paths.
 
-    Only one process times in a folder of results, and no other process uses the GPU. Raises TryAgain on a busy machine.
+    The manifest of each timing is written once all its records exist. Only one process times in a folder of results,
+    and no other process uses the GPU. Raises Disturbed on a busy machine.
     """
     made = []
     alone = devices.on_device(device, say, alone=True)
     with alone as device, lock.held(paths.lock(results, "timing"), f"{results}: timing", lock.PATIENCE):
         for timing in timings:
+            own = []
             for engine in engines(timing, device):
                 path = paths.timing(results, timing.key(engine, device))
                 if fresh or rounds.written(path, rounds.since()) is None or not _is_valid(path, say):
                     body = measured(timing, engine, device, data_root)
                     say(f"{timing.name}, {engine} on {body['device']}: {_summary(body)}")
                     record.put(results, body)
-                made.append(path)
+                own.append(path)
+            record.put_manifest(results, timing, own)
+            made += own
     return made
 
 
@@ -54,7 +58,7 @@ def _is_valid(path: Path, say: Say) -> bool:
 
 
 def measured(timing: Timing, engine: str, device: str, data_root: Path) -> record.Body:
-    """Measure and return the body of a timing record. Raises TryAgain on a busy machine."""
+    """Measure and return the body of a timing record. Raises Disturbed on a busy machine."""
     from bnstudy.training.timing import epochs, pixels
     from bnstudy.training.timing.measure import measure
 

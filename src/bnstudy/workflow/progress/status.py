@@ -13,13 +13,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bnstudy import paths
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import name
 from bnstudy.design.study import Study
 from bnstudy.design.timing import timings
 from bnstudy.results import provenance
-from bnstudy.results.timings.record import stored
+from bnstudy.results.timings.record import is_made
 from bnstudy.training.estimate import typical_share
 from bnstudy.workflow.progress.watch import DONE, RUNNING, WAITING, RunState, Watch
 
@@ -116,20 +115,13 @@ def _in_training(run: Run, state: RunState) -> Row:
 
 def _timed(study: Study, results: Path) -> list[Row]:
     """Return the rows of a study that times epochs: it counts timings instead of runs."""
-    published: set[str] = set()
-    if paths.published(results, "timings").exists():
-        from bnstudy.results.publication.timings import texts
-
-        published = set(texts(results))
     found = []
     for model in dict.fromkeys(cell.model for cell in study.cells):
         asked = timings(cell for cell in study.cells if cell.model == model)
-        own = [timing for timing in asked if any(stored(results, [timing]))]
-        other = [timing for timing in asked if timing not in own and not published.isdisjoint(timing.record_keys())]
-        done = len(own) + len(other)
+        done = sum(is_made(results, timing) for timing in asked)
         found.append({
             "study": study.name, "model": model, "timed": True, "runs": len(asked), "done": done,
-            "published": len(other), "diverged": 0, "running": 0, "waiting": len(asked) - done, "damaged": 0,
+            "published": 0, "diverged": 0, "running": 0, "waiting": len(asked) - done, "damaged": 0,
             "hours_left": 0.0 if done == len(asked) else None, "unmeasured": 0, "in_training": [],
         })  # fmt: skip
     return found
