@@ -107,6 +107,17 @@ def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
     return out
 
 
+def mixed(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Cells whose seeds were trained by different engines or processors, with the number of runs of each kind."""
+    made = runs["engine"] + " on " + runs["gpu"].where(runs["gpu"].fillna("") != "", runs["cpu"])
+    counts = made.groupby([runs["key"], runs["name"], made], sort=False, observed=True).size()
+    out = []
+    for (_, name), part in counts.groupby(level=[0, 1], sort=False, observed=True):
+        if len(part) > 1:
+            out.append({"name": name, "kinds": [f"{n} by {kind}" for (*_, kind), n in part.items()]})
+    return out
+
+
 def data(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Each data set used: digest, origin, terms; `mixed` if runs saw different versions of it."""
     out = []
