@@ -109,12 +109,12 @@ def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 def mixed(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Cells whose seeds were trained by different engines or processors, with the number of runs of each kind."""
-    made = runs["engine"] + " on " + runs["gpu"].where(runs["gpu"].fillna("") != "", runs["cpu"])
-    counts = made.groupby([runs["key"], runs["name"], made], sort=False, observed=True).size()
+    by = runs["engine"] + " on " + runs["gpu"].where(runs["gpu"].fillna("") != "", runs["cpu"])
     out = []
-    for (_, name), part in counts.groupby(level=[0, 1], sort=False, observed=True):
-        if len(part) > 1:
-            out.append({"name": name, "kinds": [f"{n} by {kind}" for (*_, kind), n in part.items()]})
+    for name, kinds in by.groupby(runs["name"], sort=False, observed=True):
+        counts = kinds.value_counts()
+        if len(counts) > 1:
+            out.append({"name": name, "kinds": [f"{n} by {kind}" for kind, n in counts.items()]})
     return out
 
 
