@@ -321,3 +321,12 @@ def test_false_verdicts_on_four_comparisons():
 
 def test_one_seed_never_decides():
     assert rates("M07", 5, ONE, seeds_each=1) == {"holds": 0, "undecided": 100, "fails": 0}
+
+
+if __name__ == "__main__":  # the table of docs/claims.md
+    STUDIES = 1000
+    print("| true effect | one data set: holds | undecided | fails | four: hold | undecided | fail |")
+    print("|---" * 7 + "|")
+    for effect in (-2, 0, 0.5, 1, 2, 3, 4, 5):
+        shares = [f"{share:.1f}" for of in (ONE, BASE) for share in rates("M07", effect, of).values()]
+        print(f"| {effect} | " + " | ".join(shares) + " |", flush=True)
