@@ -1,6 +1,7 @@
 """Errors for users: one line with the cause, one line with the remedy."""
 
 import errno
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 DONE, USAGE, BAD_DATA, INTERNAL, CANNOT_WRITE, TRY_AGAIN = 0, 2, 65, 70, 73, 75
@@ -81,6 +82,15 @@ def is_out_of_memory(error: Exception) -> bool:
     text = str(error).lower()
     words = ("allocate memory", "out of memory", "failed to map segment", "bad_alloc", "bad allocation")
     return isinstance(error, MemoryError) or any(each in text for each in words)
+
+
+def listed(typed: str, known: Iterable[str], what: str, remedy: str) -> str:
+    """Return the known id that was typed, with or without its capitals and dots: b1 is B.1. Raises UsageError."""
+    known = list(known)
+    for bare in (str, lambda word: word.lower().replace(".", "")):
+        if found := [each for each in known if bare(each) == bare(typed)]:
+            return found[0]
+    raise UsageError(f"{typed}: no such {what}{nearest(typed, known)}", remedy)
 
 
 def nearest(name: str, known) -> str:

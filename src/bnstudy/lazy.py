@@ -1,4 +1,4 @@
-"""torch, imported at its first use.
+"""Heavy and optional packages: torch, imported at its first use, and a check before work that needs another one.
 
 Checking a config needs the names in the registries and must take well under a second, but importing torch takes two
 to five. So modules that only declare choices write `from bnstudy.lazy import torch`.
@@ -8,10 +8,11 @@ import resource
 import subprocess
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bnstudy.errors import OutOfMemory
+from bnstudy.errors import OutOfMemory, UsageError
 
 LITTLE = 8 << 30
 """Bytes of address space (`ulimit -v`) below which a child tries to import torch first."""
@@ -28,6 +29,15 @@ def check_memory() -> None:
     code = f"{limit}; import torch, numpy; numpy.ones((99, 99)) @ numpy.ones((99, 99))"
     if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
         raise OutOfMemory
+
+
+def need(package: str, extra: str, what: str) -> None:
+    """Raise UsageError, naming `what` needs it, if the package of this extra is not installed."""
+    if find_spec(package) is None:
+        raise UsageError(
+            f"{what}: the package {package} is not installed",
+            f"Install it where bnstudy is: {package}, or in a checkout .[{extra}] (docs/guide/install.md).",
+        )
 
 
 def _used() -> int:

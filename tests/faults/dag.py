@@ -30,7 +30,7 @@ studies:
         train_size: 200
         epochs: 8
 """
-MODULE = (sys.executable, "-m", "bnstudy.cli")
+MODULE = (sys.executable, "-m", "bnstudy")
 OUTPUTS = ("*.csv", "*.md", "*.tex")
 
 

@@ -267,7 +267,7 @@ def test_a_failing_job_gives_its_own_cause_and_exit_code(folder, tmp_path):
 
 def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
     (tmp_path / "small.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "bnstudy.cli", "run", "--config", "small.yaml", "--study", "long"]
+    command = [sys.executable, "-m", "bnstudy", "run", "--config", "small.yaml", "--study", "long"]
     running = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 500
     while not any("epoch 3/" in log.read_text() for log in (tmp_path / "results" / "logs" / "train").glob("*.log")):

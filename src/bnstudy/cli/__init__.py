@@ -10,7 +10,7 @@ import os
 import re
 import signal
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -75,7 +75,7 @@ def main(words: list[str] | None = None) -> None:
     try:
         command = extensions.everywhere(typer.main.get_command(app))
         typed = map(_from_home, sys.argv[1:] if words is None else words)
-        command(args=selection.spread_where(list(typed)), prog_name="bnstudy")
+        command(args=selection.spread_where(_with_study(command, list(typed))), prog_name="bnstudy")
     except SystemExit as done:
         code = done.code
         if code == INTERRUPTED:
@@ -89,6 +89,13 @@ def main(words: list[str] | None = None) -> None:
     except Exception as error:
         code = _fault(error)
     sys.exit(code or DONE)
+
+
+def _with_study(command: Any, words: list[str]) -> list[str]:
+    """Return `run demo` as `run --study demo`, for every verb that takes a study and no argument."""
+    verb = command.commands.get(words[0]) if len(words) > 1 and not words[1].startswith("-") else None
+    taken = {param.name: param.param_type_name for param in verb.params} if verb else {}
+    return [words[0], "--study", *words[1:]] if "study" in taken and "argument" not in taken.values() else words
 
 
 def _from_home(word: str) -> str:

@@ -10,9 +10,9 @@ import json
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from bnstudy.design.fields import FIELDS, Fields, checked
+from bnstudy.design.fields import FIELDS, Fields, checked, hint
 from bnstudy.design.rules import check, inert
-from bnstudy.errors import UsageError, nearest
+from bnstudy.errors import UsageError
 
 
 class Cell(Fields):
@@ -67,7 +67,7 @@ def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) ->
     """
     for name in (*values, *(switches or {})):
         if name not in FIELDS:
-            raise UsageError(f"{name}: no such field{nearest(name, FIELDS)}", f"Fields: {', '.join(FIELDS)}.")
+            raise UsageError(f"{name}: no such field{hint(name, FIELDS)}", f"Fields: {', '.join(FIELDS)}.")
     for name in ("dataset", "model", "norm"):
         if name not in values:
             raise UsageError(f"{name}: missing", f"Give {name}=..., for instance model=mlp dataset=mnist norm=batch.")

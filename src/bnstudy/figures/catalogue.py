@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from bnstudy.design.labels import NORMS
-from bnstudy.errors import UsageError, nearest
+from bnstudy.errors import listed
 
 SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
 
@@ -231,6 +231,4 @@ REGISTRY: dict[str, Figure] = {figure.id: figure for figure in _ALL}
 
 def find(id: str) -> Figure:
     """The figure with this number. Raises UsageError naming the nearest."""
-    if id not in REGISTRY:
-        raise UsageError(f"{id}: no such figure{nearest(id, REGISTRY)}", "List the figures with `bnstudy figures`.")
-    return REGISTRY[id]
+    return REGISTRY[listed(id, REGISTRY, "figure", "List the figures with `bnstudy figures`.")]

@@ -18,7 +18,7 @@ import pandas as pd
 
 from bnstudy import figures, illustrations, printed
 from bnstudy.design.labels import THESIS_DATASETS
-from bnstudy.errors import UsageError, nearest
+from bnstudy.errors import listed
 from bnstudy.figures import effects as figure_e1
 from bnstudy.figures import practicals, render, series, style
 from bnstudy.figures.writer import Drawing, Target, is_written, write
@@ -151,9 +151,7 @@ def of_study(plan: pd.DataFrame) -> list[Picture]:
 def find(id: str) -> Picture:
     """The figure of this id. Raises UsageError naming the nearest."""
     known = {picture.id: picture for picture in every()}
-    if id not in known:
-        raise UsageError(f"{id}: no such figure{nearest(id, known)}", "List the figures with `bnstudy figures`.")
-    return known[id]
+    return known[listed(id, known, "figure", "List the figures with `bnstudy figures`.")]
 
 
 def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:

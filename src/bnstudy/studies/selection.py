@@ -9,8 +9,8 @@ from typing import Any
 
 from bnstudy import small_json
 from bnstudy.design.cell import Cell, Run, make_cell
-from bnstudy.design.fields import FIELDS, FORMS
-from bnstudy.design.labels import READINGS, SETTINGS, name
+from bnstudy.design.fields import FIELDS, FORMS, hint
+from bnstudy.design.labels import READINGS, SETTINGS, labels, name
 from bnstudy.design.labels import cell_of as labelled_cell
 from bnstudy.design.study import MAX_SEED, MAX_SEEDS, Study, describe
 from bnstudy.design.words import as_word, fields_of
@@ -21,6 +21,8 @@ SEED = "[0-9]{1,9}"  # ASCII digits only, and below 2^31
 SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
 DERIVED = ("name", "key", "setting", "reading", "seeds")
 """Members of a row of `bnstudy cells --json` that are no fields."""
+SHORTEST = 4  # characters of a name or key that may stand for all of it
+LISTED = 4  # cells that an error lists
 MOST_CELLS = 1 << 26  # bytes of the largest file of cells; a row has about a thousand
 
 
@@ -37,7 +39,7 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
         if not sign:
             raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
         if key not in SELECTABLE:
-            raise UsageError(f"--where {key}: no such key{nearest(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
+            raise UsageError(f"--where {key}: no such key{hint(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
         wanted.setdefault(key, set()).update(_asked(key, each) for each in value.split(","))
     rows = [(cell, {k: as_word(v) for k, v in describe(cell).items()}) for cell in cells]
     for key, values in wanted.items():
@@ -67,13 +69,27 @@ def _asked(key: str, typed: str) -> str:
 
 
 def find(cells: Iterable[Cell], wanted: str) -> Cell:
-    """Return the cell with this name or key. Raises UsageError naming the nearest match."""
-    cells = list(cells)
-    for cell in cells:
-        if wanted in (cell.key, name(cell)):
-            return cell
-    known = [k for cell in cells for k in (name(cell), cell.key)]
+    """Return the cell with this name or key, or what is short for it.
+
+    A name without its key is the cell of that name in the default reading; the first characters of a key or name are
+    enough if no other cell has them. Raises UsageError on none, naming the nearest, and on several, listing them.
+    """
+    cells = list(dict.fromkeys(cells))
+    names = {cell: name(cell) for cell in cells}
+    ways = (
+        lambda cell: wanted in (cell.key, names[cell]),
+        lambda cell: wanted == names[cell].rpartition("-")[0] and labels(cell)[1] == "default",
+        lambda cell: wanted == names[cell].rpartition("-")[0],
+        lambda cell: len(wanted) >= SHORTEST and (cell.key.startswith(wanted) or names[cell].startswith(wanted)),
+    )
+    found = next((found for way in ways if (found := [cell for cell in cells if way(cell)])), [])
+    if len(found) == 1:
+        return found[0]
     shown = wanted if wanted.isprintable() else ascii(wanted)
+    if found:
+        listed = ", ".join(names[cell] for cell in found[:LISTED]) + ", ..." * (len(found) > LISTED)
+        raise UsageError(f"{shown}: {len(found)} cells match", f"Add more of the name or key: {listed}.")
+    known = [k for cell in cells for k in (names[cell], cell.key)]
     raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", "List the cells with `bnstudy cells`.")
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import console, datasets, lock, optional, paths
+from bnstudy import console, datasets, lazy, lock, paths
 from bnstudy.console import Say
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import run_name
@@ -73,7 +73,7 @@ def train(
     for run in runs:
         choices.check(run.cell)
     if weights:
-        optional.need("safetensors", "weights", "--weights")
+        lazy.need("safetensors", "weights", "--weights")
     store.open_results(results)
     report = Report()
     since = rounds.since() or (0.0 if fresh else None)  # 0.0: own records are checked, published runs are not
