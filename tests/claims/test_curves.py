@@ -20,9 +20,12 @@ class One:
             "penalty": [0.0] * epochs,
             "lr": [0.1] * epochs,
         }
-        self._epochs = {k: np.array(v, float) for k, v in (blank | columns).items() if k not in ("gradient", "dead")}
+        self._epochs = {
+            k: np.array(v, float) for k, v in (blank | columns).items() if k not in ("gradient", "dead", "early")
+        }
         gradient = np.array(columns.get("gradient", [[1.0, 1.0]]), float)
         dead = np.array(columns.get("dead", np.full(gradient.shape, np.nan)))
+        self._early = np.array(columns.get("early", []), float)
         self._layers = {"weight_grad.mean_abs": gradient, "size": np.array([3, 1]), "dead_share": dead}
 
     def epochs(self, slot, seed):
@@ -30,6 +33,11 @@ class One:
 
     def layers(self, slot, seed):
         return {AT: self._layers}[slot]
+
+    def early(self, slot, seed):
+        if not len(self._early):
+            raise KeyError(slot)
+        return {AT: {"weight_grad.mean_abs": self._early, "size": self._layers["size"]}}[slot]
 
 
 def history(**columns) -> History:
@@ -66,6 +74,20 @@ def test_loss_includes_the_penalty_and_no_number_is_infinite():
 def test_the_gradient_weighs_layers_by_their_size():
     ev = history(gradient=[[4.0, 0.0], [8.0, 0.0], [np.nan, 0.0]])
     assert ev.gradient(*AT).tolist() == [3.0, 6.0, np.inf]
+
+
+def test_the_largest_early_gradient_is_that_of_a_step_where_steps_were_recorded():
+    """Claims M21, M22, K15: an epoch's mean hides what happened within it."""
+    epochs = [[2.0, 2.0], [4.0, 4.0], *[[1.0, 1.0]] * 9, [99.0, 99.0]]
+    assert history(gradient=epochs).peak_gradients(AT) == [4.0]
+    assert history(gradient=epochs, early=[[1.0, 1.0], [8.0, 4.0]]).peak_gradients(AT) == [7.0]
+    assert history(gradient=epochs, early=[[1.0, 1.0], [np.nan, 4.0]]).peak_gradients(AT) == [np.inf]
+    calm = history(gradient=epochs, early=[[1.0, 1.0]])
+    assert calm.peak_gradients(AT) == [4.0]
+    assert calm.used == {("peak_step_gradient", *AT): 4.0}
+    other = ("mlp", "relu", "svhn", "none")
+    with pytest.raises(NotGiven):  # one of the two has no steps: both are judged by epochs, and the other was not run
+        calm.peak_gradients(AT, other)
 
 
 def test_drops_at_cuts_compare_with_the_epoch_before():

@@ -1,5 +1,7 @@
 """Pages have a panel per data set and mark what is missing."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,3 +154,51 @@ def test_nothing_is_written_outside_the_page(narrow):
             box = text.get_window_extent()
             assert min(box.x0, box.y0) >= -1, text.get_text()
             assert max(box.x1 - width, box.y1 - height) <= 1, text.get_text()
+
+
+# explosions (7.1.2): steps of the first epoch
+
+
+def exploding(early: bool = True) -> frames.Frames:
+    """Vanilla explodes within ten steps and is not finite from step 11 on; batch norm is calm."""
+    made = []
+    for run in build("lr_high", seeds=(0,)).runs.itertuples():
+        cell = Cell(dataset=run.dataset, model="mlp", norm=run.norm, lr=0.1)
+        record = synthetic.record(Run(cell, 0), epochs_run=12)
+        if run.norm == "none":
+            steps = np.array(record.early["step"])
+            grown = np.where(steps <= 10, 10.0 ** np.minimum(steps, 10), np.nan)
+            for column in ("layers", "early"):
+                table = getattr(record, column)
+                values = np.array(table["weight_grad.mean_abs"])
+                values = np.full_like(values, np.nan) if column == "layers" else grown[:, None] * np.ones_like(values)
+                table["weight_grad.mean_abs"] = values.tolist()
+            record = dataclasses.replace(record, diverged_at={"epoch": 1, "layer": "dense1", "step": 11})
+        if not early:
+            at = record.diverged_at and {"epoch": 1, "layer": "dense1"}
+            record = dataclasses.replace(record, early=None, diverged_at=at)
+        made.append(record)
+    return frames.build(made)
+
+
+def test_an_explosion_is_drawn_step_by_step_and_marked_where_it_is_not_finite():
+    page, table = draw("7.6", exploding(), ["mnist"])
+    ax = panel(page, "mnist")[0]
+    mine = table[(table.norm == "none") & table["mean"].notna()]
+    assert mine["mean"].tolist() == [10.0**i for i in range(1, 11)]
+    np.testing.assert_allclose(mine["epoch"], np.arange(1, 11) / 843)
+    assert (ax.get_xscale(), ax.get_yscale()) == ("log", "log")
+    assert ax.get_ylim()[1] > 1e10
+    crosses = [line for line in ax.lines if line.get_marker() == "x"]
+    assert [list(line.get_xdata()) for line in crosses] == [[11 / 843]]
+    assert "vanilla: not finite from step 11 on (×)" in texts(page)
+    assert "batch norm: not finite" not in texts(page)
+
+
+def test_without_recorded_steps_an_explosion_is_marked_in_its_epoch():
+    page, table = draw("7.6", exploding(early=False), ["mnist"])
+    ax = panel(page, "mnist")[0]
+    assert ax.get_xscale() == "linear"
+    assert (table["epoch"] >= 1).all()
+    assert [list(line.get_xdata()) for line in ax.lines if line.get_marker() == "x"] == [[1]]
+    assert "vanilla: not finite from some step of epoch 1 on (×); no steps recorded before" in texts(page)

@@ -76,6 +76,7 @@ def test_gradients_weigh_layers_by_their_number_of_weights():
     records = synthetic.records([run("relu", n, 0, model="cnn") for n in ("none", "batch")], epochs_run=3)
     for signed, column in ((False, "weight_grad.mean_abs"), (True, "weight_grad.mean")):
         table = plotted("7.17", records, signed=signed)
+        table = table[table["epoch"] >= 1]
         for record in records:
             sizes = np.array(record.layers["sizes"], float)
             want = (np.array(record.layers[column]) * sizes).sum(axis=1) / sizes.sum()
@@ -88,7 +89,17 @@ def test_a_layer_without_a_finite_gradient_leaves_no_mean():
     columns[1][3] = NAN
     record = dataclasses.replace(record, layers=record.layers | {"weight_grad.mean_abs": columns})
     table = plotted("7.17", [record])
-    assert np.isfinite(table["mean"]).tolist() == [True, False]
+    assert np.isfinite(table.loc[table["epoch"] >= 1, "mean"]).tolist() == [True, False]
+
+
+def test_steps_of_the_first_epoch_are_a_share_of_its_steps():
+    record = synthetic.record(run(model="cnn"), epochs_run=2)
+    table = plotted("7.17", [record]).iloc[:-2]
+    np.testing.assert_allclose(table["epoch"], np.array(record.early["step"]) / 843)  # 54,000 images by 64
+    sizes = np.array(record.layers["sizes"], float)
+    want = (np.array(record.early["weight_grad.mean_abs"]) * sizes).sum(axis=1) / sizes.sum()
+    np.testing.assert_allclose(table["mean"], want, rtol=1e-6)
+    assert (plotted("7.17", [record], signed=True)["epoch"] >= 1).all()  # of steps, only absolute values
 
 
 def test_batch_sizes_show_the_tested_accuracy_and_the_broken():

@@ -28,6 +28,11 @@ def test_an_activation_is_its_formula_of_section_2_10(name):
     assert out.tolist() == pytest.approx([FORMULAS[name](x) for x in X], abs=1e-6)
 
 
+def test_alpha_of_elu_is_that_of_equation_2_35():
+    out = make("elu", elu_alpha=0.5)(torch.tensor(X))
+    assert out.tolist() == pytest.approx([x if x > 0 else 0.5 * (math.exp(x) - 1) for x in X], abs=1e-6)
+
+
 def test_prelu_learns_its_own_slope_in_every_layer():
     first, second = make("prelu"), make("prelu")
     assert [p.numel() for p in first.parameters()] == [1]

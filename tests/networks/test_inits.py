@@ -42,6 +42,28 @@ def test_the_deviation_of_weights_is_that_of_section_2_4(values, expected):
         assert bounded == (distribution == "uniform")
 
 
+def test_biases_start_at_zero_or_above_it():
+    """Section 2.4; the scales and shifts of a norm do not change."""
+    zero, above = filled(), filled(bias_init=0.01)
+    for name, block in above.items():
+        assert not zero[name].layer.bias.any()
+        assert set(block.layer.bias.tolist()) == {torch.tensor(0.01).item()}
+        assert torch.equal(block.layer.weight, zero[name].layer.weight)
+    assert not above["hidden1"].norm.bias.any()
+
+
+def test_an_all_zero_start_never_breaks_the_symmetry_of_units():
+    """Section 2.4: only the output layer's biases get a gradient."""
+    cell = Cell(dataset="cifar10", model="mlp", norm="none", init="zeros")
+    model = build(cell, COLOUR)
+    initialize(model, cell, 0)
+    images, labels = torch.randn(8, 3, 32, 32, generator=torch.Generator().manual_seed(0)), torch.arange(8)
+    torch.nn.functional.cross_entropy(model(images), labels).backward()
+    moved = {name for name, parameter in model.named_parameters() if parameter.grad.any()}
+    assert [name.rpartition(".")[2] for name in moved] == ["bias"]
+    assert "output" in moved.pop() or model.blocks[-1].layer.bias.grad.any()
+
+
 def test_the_fans_of_a_convolution_count_its_window_or_not():
     assert std(filled(model="cnn", norm="none", width=0.25)["conv4_2"]) == pytest.approx(
         math.sqrt(2 / (9 * 128)), rel=0.02

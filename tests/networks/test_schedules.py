@@ -41,5 +41,15 @@ def test_a_formula_falls_faster_with_its_rate_and_a_rate_below_the_floor_is_not_
     assert REGISTRY[name](cell(name, lr=1e-5), 1) == REGISTRY[name](cell(name, lr=1e-5), 500) == 1e-5
 
 
+def test_linear_decay_reaches_eta_min_at_t_sat():
+    """Equation 2.22: eta(t + 1) = eta0 - t (eta0 - eta_min) / t_sat, constant from t_sat on."""
+    one = cell("linear", decay_until=20, lr_min=0.002)
+    assert [REGISTRY["linear"](one, epoch) for epoch in (1, 6, 21, 22, 500)] == pytest.approx(
+        [0.01, 0.01 - 5 * 0.008 / 20, 0.002, 0.002, 0.002]
+    )
+    below = cell("linear", decay_until=20, lr=1e-5)
+    assert {REGISTRY["linear"](below, epoch) for epoch in (1, 10, 100)} == {1e-5}
+
+
 def test_without_a_floor_linear_ends_at_zero():
     assert REGISTRY["linear"](cell("linear", lr_min=0.0), 500) == 0

@@ -20,6 +20,7 @@ from bnstudy.claims.measured import Mean, redraws
 from bnstudy.claims.verdicts import verdict
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.study import Study
+from bnstudy.figures import course_curves
 from bnstudy.figures import practicals as figures
 from bnstudy.printed.practicals import homes, placed, pool, rows
 from bnstudy.results import frames
@@ -184,7 +185,7 @@ def answer(claim: str, built) -> str:
 
 
 def test_the_reports_claims_are_none_of_the_thesis():
-    assert list(claims.registry()) == [f"P{i:02}" for i in range(1, 24)]
+    assert list(claims.registry()) == [f"P{i:02}" for i in range(1, 30)]
     assert not claims.registry().keys() & THESIS_CLAIMS.keys()
     for claim in claims.registry().values():
         assert all(row in ROWS for group in claim.places for row in group)
@@ -295,6 +296,20 @@ CURVES = [
     ("P22", {"S2_6": {"data_loss": lambda i: 30 - i, "validation_loss": lambda i: 30 - i} | LEARNS}, "fails"),
     ("P22", {"S2_6": {"data_loss": lambda i: 2.3, "validation_loss": lambda i: 2.3} | LEARNS}, "fails"),
     ("P22", {"S2_6": {"validation_loss": lambda i: 2.3, "validation_accuracy": lambda i: 10}}, "not run"),
+    ("P24", {"K1": {"validation_loss": lambda i: 2.3 - i / 20}}, "holds"),  # 15 evaluations: 1.55
+    ("P24", {"K1": {"validation_loss": lambda i: 2.3 - i / 30}}, "fails"),
+    ("P25", {"K10": {"validation_loss": lambda i: 1.25 - i / 20}}, "holds"),
+    ("P25", {"K10": {"validation_loss": lambda i: 1.35 - i / 20}}, "fails"),
+    ("P26", {"L1": {"validation_loss": lambda i: 1.5 + abs(i - 9) / 20}}, "holds"),
+    ("P26", {"L1": {"validation_loss": lambda i: 1.6 + abs(i - 9) / 20}}, "fails"),
+    ("P27", {"L1": {"train_accuracy": lambda i: 40 + i, "data_loss": lambda i: 2.2 - i / 20}}, "holds"),
+    ("P27", {"L1": {"train_accuracy": lambda i: 20 + i, "data_loss": lambda i: 2.2 - i / 20}}, "fails"),
+    ("P28", {"L6": {"train_accuracy": lambda i: 70 + i, "data_loss": lambda i: 1.4 - i / 10,
+                    "validation_loss": lambda i: 1.6 - i / 10}}, "holds"),
+    ("P28", {"L6": {"train_accuracy": lambda i: 70 + i, "data_loss": lambda i: 1.4 - i / 10,
+                    "validation_loss": lambda i: 1.9 - i / 10}}, "fails"),
+    ("P29", {"L3_17": {"train_accuracy": lambda i: min(80, i * 3)}}, "holds"),
+    ("P29", {"L3_17": {"train_accuracy": lambda i: min(70, i * 3)}}, "fails"),
 ]  # fmt: skip
 
 
@@ -327,7 +342,7 @@ def test_the_rows_of_the_list_have_the_keys_of_the_thesis_claims():
     from bnstudy.claims import rows as thesis_rows
 
     found = claims.rows(measured())
-    assert [set(row) for row in found] == [set(thesis_rows()[0])] * 23
+    assert [set(row) for row in found] == [set(thesis_rows()[0])] * 29
     assert claims.rows(frames.build([]))[0]["verdict"] == "not run"
 
 
@@ -342,6 +357,23 @@ def test_a_figure_shows_steps_and_the_printed_number():
     assert (table["step"].min(), table["step"].max(), len(table)) == (0, 50_000, 101)
     assert figures.state(figures.REGISTRY["P.1"], built) == "partial"
     assert figures.state(figures.REGISTRY["P.2"], built) == "not run"
+
+
+def test_curves_show_loss_and_accuracy_of_training_and_test():
+    cell, figure = ROWS["K6"].cell, course_curves.REGISTRY["P.4"]
+    made = [synthetic.record(Run(cell, s), epochs_run=cell.periods) for s in SEEDS]
+    table = course_curves.plotted(figure, frames.build(made, STUDY.runs()))
+    columns = {(q, part): column for q, own in course_curves.COLUMNS.items() for column, part in own.items()}
+    assert set(zip(table["quantity"], table["part"], strict=True)) == set(columns)
+    assert len(columns) == 4
+    for (quantity, part, seed), rows_of in table.groupby(["quantity", "part", "seed"]):
+        assert rows_of["step"].tolist() == [500 * i for i in range(101)]
+        assert rows_of["value"].tolist() == made[seed].epochs[columns[quantity, part]]
+    page = course_curves.draw(figure, table)
+    assert [ax.get_title(loc="left") for ax in page.axes[::4]] == [figure.of.panels[0].title] * 2
+    assert [ax.get_ylabel() for ax in page.axes[::4]] == ["loss (nats)", "accuracy (%)"]
+    drawn = page.axes[2].lines
+    assert sorted(line.is_dashed() for line in drawn if len(line.get_xdata())) == [False, True]
 
 
 def test_every_row_with_settings_is_in_the_figure_of_its_report():
@@ -365,14 +397,14 @@ def test_the_page_of_their_study(share, tmp_path):
     page = report.write(STUDY, built, None, DEFAULT, tmp_path)
     text = pages.read(page)
     assert all(f">{row}</th>" in text for row in ROWS)
-    assert re.findall(r'id="claim-(P\d\d)"', text) == list(claims.registry())
+    assert sorted(re.findall(r'id="claim-(P\d\d)"', text)) == list(claims.registry())
     assert "all 50,000 training images" in text
     assert "are of the test images" in text
     drawn = {path.name for path in (page.parent / "figures").glob("fig_P_*.svg")}
-    assert len(drawn) == (0 if share == "none" else 6)
+    assert len(drawn) == (0 if share == "none" else 12)
     assert all(f"figures/{name}" in text for name in drawn)
     written = pd.read_csv(page.parent / "claims.csv")
-    assert len(written) == 121 + 23
+    assert len(written) == 121 + 29
     left = re.search(r"(\d+) rows of three student reports on CIFAR10, of which (\d+) have been run", text)
     assert left
     ran = {run.cell.key for run in wanted}

@@ -35,7 +35,7 @@ def ids(cells):
 
 def test_every_figure_is_listed_once_and_found_by_its_id():
     listed = [picture.id for picture in pictures.every()]
-    assert len(set(listed)) == len(listed) == 3 + 40 + 1 + 14 + 2
+    assert len(set(listed)) == len(listed) == 6 + 40 + 1 + 14 + 2
     assert all(pictures.find(id).id == id for id in listed)
     with pytest.raises(UsageError, match=r"E11: no such figure \(nearest: E1\)"):
         pictures.find("E11")
@@ -45,7 +45,7 @@ def test_a_study_lists_the_figures_of_its_cells():
     thesis, courses = ids(pair()), ids([course_rows()[0].cell])
     assert thesis[0] == "7.1"
     assert "E1" in thesis
-    assert courses[:4] == ["P.1", "P.2", "P.3", "7.1"]
+    assert courses[:7] == ["P.1", "P.2", "P.3", "P.4", "P.5", "P.6", "7.1"]
     assert "E1" not in courses
     assert "E1" not in ids(pair()[:1])
 
@@ -63,7 +63,7 @@ def test_what_was_not_run_is_not_drawn():
     study = study_of(pair())
     found = Findings.of(study, frames.build([], study.runs()), None, MARGINS)
     states = Counter(picture.state(found) for picture in pictures.every())
-    assert states == {"not run": 44, "computed": 16}
+    assert states == {"not run": 47, "computed": 16}
 
 
 def test_findings_leave_out_what_is_not_of_the_study():

@@ -144,6 +144,21 @@ class RowCurves(_Groups):
         return self.curve(row, "validation_accuracy").max()
 
     @_kept
+    def last(self, row: str, column: str) -> float:
+        """Return the last value of a column: nats or percent."""
+        return self.curve(row, column)[-1]
+
+    @_kept
+    def lowest(self, row: str, column: str) -> float:
+        """Return the lowest value of a column after training began."""
+        return self.curve(row, column)[1:].min()
+
+    @_kept
+    def best(self, row: str, column: str) -> float:
+        """Return the highest value of a column after training began."""
+        return self.curve(row, column)[1:].max()
+
+    @_kept
     def gain_in_test(self, row: str, step: int) -> float:
         """Return final test accuracy minus that at this step, points, each a mean of three evaluations."""
         return self._gain(row, "validation_accuracy", step)

@@ -24,7 +24,7 @@ EARLY = 10
 
 
 class Source(Protocol):
-    """A source of histories. Both methods raise KeyError if the run is missing."""
+    """A source of histories. All methods raise KeyError if the run is missing."""
 
     def epochs(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
         """The epoch columns of a record, from epoch 0; also first_batch_loss (one value)."""
@@ -32,6 +32,11 @@ class Source(Protocol):
 
     def layers(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
         """The layer columns of a record, each (epochs, layers), and size (layers,)."""
+        ...
+
+    def early(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
+        """The gradient of single steps of the first epoch, weight_grad.mean_abs (steps, layers), and size (layers,).
+        Raises KeyError also if the record has none."""
         ...
 
 
@@ -191,6 +196,25 @@ class History:
     def peak_gradient(self, *slot: str) -> float:
         """Return the largest gradient of the first EARLY epochs."""
         return self.gradient(*slot)[:EARLY].max()
+
+    @_measured
+    def peak_step_gradient(self, *slot: str) -> float:
+        """Return the largest gradient of the recorded steps of the first epoch and of the epochs to EARLY."""
+        steps = self._source.early(slot, self._seed)  # type: ignore[arg-type]
+        means = _infinite(mean_gradient(steps["weight_grad.mean_abs"], steps["size"]))
+        return max(means.max(), self.gradient(*slot)[:EARLY].max())
+
+    def peak_gradients(self, *slots: Slot) -> list[float]:
+        """Return the largest early gradient of each slot: over single steps if all of them have such, else over means
+        of epochs, as in records of earlier versions."""
+        peak = self.peak_step_gradient if all(map(self._has_steps, slots)) else self.peak_gradient
+        return [peak(*slot) for slot in slots]
+
+    def _has_steps(self, slot: Slot) -> bool:
+        try:
+            return bool(self._source.early(slot, self._seed))
+        except KeyError:
+            return False
 
     @_measured
     def late_gradient(self, *slot: str) -> float:

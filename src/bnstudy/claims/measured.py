@@ -194,7 +194,7 @@ class Measured:
 
     @cached_property
     def histories(self) -> "Histories":
-        return Histories(self.runs, self._frames.epochs, self._frames.layers)
+        return Histories(self.runs, self._frames.epochs, self._frames.layers, self._frames.early)
 
     def evidence(self, kind: str, places: Collection[Place]) -> Any:
         """Return the evidence for a predicate of this kind: redraws of every mean."""
@@ -215,7 +215,7 @@ class Measured:
 class Histories:
     """The curves and layer statistics of single runs, by cell and seed (a `curves.Source`)."""
 
-    def __init__(self, runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame):
+    def __init__(self, runs: pd.DataFrame, epochs: pd.DataFrame, layers: pd.DataFrame, early: pd.DataFrame):
         self._runs = {
             ((row.model, row.setting, row.dataset, row.norm), row.seed): (row.key, row.first_batch_loss)
             for row in each(runs)
@@ -223,6 +223,7 @@ class Histories:
         self.seeds = tuple(sorted(runs["seed"].unique().tolist()))
         self._epochs, self._epoch_rows = epochs, _rows(epochs)
         self._layers, self._layer_rows = layers, _rows(layers)
+        self._early, self._early_rows = early, _rows(early)
         self._kept: dict[Any, dict[str, np.ndarray]] = {}
 
     def epochs(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
@@ -232,6 +233,11 @@ class Histories:
     def layers(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
         key, _ = self._runs[slot, seed]
         return self._keep(("layers", key, seed), lambda: self._layer_columns(key, seed))
+
+    def early(self, slot: Slot, seed: int) -> Mapping[str, np.ndarray]:
+        key, _ = self._runs[slot, seed]
+        rows = self._early.iloc[self._early_rows[key, seed]]
+        return by_epoch(rows.rename(columns={"step": "epoch"}), ["weight_grad.mean_abs"])
 
     def _keep(self, at: Any, build: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         if at not in self._kept:

@@ -67,7 +67,9 @@ def put_record(record: Record, results: Path) -> None:
         ("record", where),
     ]  # fmt: skip
     if record.diverged_at:
-        rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}, {record.diverged_at['layer']}"))
+        step = record.diverged_at.get("step")
+        when = "" if step is None else f", step {step:,} of the training"
+        rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}{when}, {record.diverged_at['layer']}"))
     console.put_table("", ("", ""), rows)
 
 

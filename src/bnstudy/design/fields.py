@@ -37,9 +37,15 @@ class Fields:
     )
     activation: str = _f("relu", "nonlinearity (2.10)")
     negative_slope: float = _f(0.01, "slope of leaky_relu below zero (2.10.2); Knigge's is 0.02", low=0, high=1)
+    elu_alpha: float = _f(1.0, "alpha of elu (equation 2.35); not stated, 1 is torch's", above=0, high=100)
     hidden: tuple[int, ...] = _f((), "widths of the hidden layers; by default the model's own", low=1, high=65536)
     pretrained: bool = _f(False, "start from weights trained on ImageNet, except the output layer (Soons 4b)")
-    init: str = _f("kaiming", "weight initialization (2.4); biases start at zero, except with torch_default")
+    init: str = _f(
+        "kaiming",
+        "weight initialization (2.4): kaiming (equation 2.12), xavier (2.11), lecun (variance 1 / n_in), normal "
+        "(variance init_std^2, equation 2.10), zeros, torch_default",
+    )
+    bias_init: float = _f(0.0, "initial biases, for instance 0.01 (2.4); torch_default draws them", -10, 10)
     init_std: float | None = _f(None, "standard deviation of `init: normal` (7.1.3)", above=0)
     dropout: float = _f(0.0, "probability of dropping a unit (2.12.3)", low=0, high=0.95)
     dropconnect: float = _f(
@@ -96,7 +102,7 @@ class Fields:
 
     # decay and stop (6.2)
     decay_factor: float = _f(0.5, "lr is multiplied by this", above=0, high=1)
-    decay_at: tuple[int, ...] = _f((), "schedule scheduled: lr falls after these epochs (2.8.1)", low=1, high=100_000)
+    decay_at: tuple[int, ...] = _f((), "schedule scheduled: lr falls after these epochs (2.8.2)", low=1, high=100_000)
     decay_patience: int = _f(5, "epochs without improvement before lr falls", low=1)
     decay_counter: Literal["restart", "plateau"] = _f(
         "restart",
@@ -107,7 +113,16 @@ class Fields:
         "strict", "what counts as an improvement: above the best, at or above the best, above the previous epoch"
     )
     lr_min: float = _f(1e-4, "lr never falls below this (author's code)", low=0)
-    decay_rate: float = _f(0.05, "rate of a schedule that is a formula: linear, exponential, power (2.8.1)", above=0)
+    decay_rate: float = _f(0.05, "rate of a schedule that is a formula: linear, exponential, power (2.8.2)", above=0)
+    decay_until: int | None = _f(
+        None,
+        "schedule linear: lr reaches lr_min after this many epochs, eta_min after t_sat (equation 2.22)",
+        1,
+        100_000,
+    )
+    decay_watch: Literal["accuracy", "loss"] = _f(
+        "accuracy", "what must improve, or lr falls: validation accuracy (6.2) or validation loss (equation 2.25)"
+    )
     stop_patience: int = _f(20, "stop after this many epochs without improvement; 0 = never", low=0)
     tested_weights: Literal["last", "best"] = _f("last", "weights whose test accuracy is reported (B.1)")
     on_nan: Literal["continue", "stop"] = _f("continue", "what to do when the loss is NaN")
@@ -117,11 +132,11 @@ class Fields:
     train_size: int | None = _f(None, "use only this many training images (before the split)", low=10)
 
     # readings: one switch per sentence that can be understood in several ways
-    standardization: Literal["scalar", "channel", "dimension", "mean_image", "pca"] = _f(
+    standardization: Literal["scalar", "channel", "dimension", "mean_image", "pca", "zca"] = _f(
         "scalar",
         "mean and deviation over all values, per channel, or per input dimension (6.2); mean_image: pixels 0 to 255 "
         "minus the mean image, not divided (as in the course); pca: whitened, with the axes of the covariance in place "
-        "of pixels (2.3.2)",
+        "of pixels (2.3.2); zca: the same turned back into pixels",
     )
     standardization_from: Literal["train_part", "train_set", "all"] = _f(
         "train_part", "images from which mean and deviation are computed"

@@ -19,14 +19,21 @@ WITH_SQUARES = ("rmsprop", "rmsprop_plain", "adadelta", "adadelta_printed", "ada
 WITH_MEAN = ("adam", "adam_printed", "adamax")
 WITH_EPS = (*WITH_SQUARES, "adagrad", "adagrad_printed")
 WITHOUT_MOMENTUM = ("sgd", *(optimizer for optimizer in WITH_EPS if optimizer != "rmsprop"))
+WHITENED = ("pca", "zca")
 HINGES = ("hinge", "squared_hinge", "hinge_sum", "squared_hinge_sum")
-DRAWN_OTHERWISE = ("normal", "torch_default")
+DRAWN_OTHERWISE = ("normal", "torch_default", "zeros")
 """Inits whose distribution is part of their definition, so that they have neither fans nor a choice of distribution."""
 
 
 def train_part(cell: Fields, images: int) -> int:
     """Return how many of `images` training images remain after the validation images are held out (thesis 6.1)."""
     return floor((1 - Fraction(str(cell.validation_fraction))) * images)
+
+
+def steps_of_epoch(cell: Fields, images: int) -> int:
+    """Return how many batches an epoch has with `images` training images, before any are held out."""
+    part = train_part(cell, images)
+    return part // cell.batch_size if cell.last_batch == "drop" else -(-part // cell.batch_size)
 
 
 class Rule(NamedTuple):
@@ -81,11 +88,13 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     # network
     "width": (only("hidden", (), otherwise="widths are given"),),
     "negative_slope": (only("activation", "leaky_relu"),),
+    "elu_alpha": (only("activation", "elu"),),
     "dropout_at": (DROPS,),
     "dropout_kind": (DROPS,),
     # initialization
     "kaiming_gain": (only("init", "kaiming"),),
     "init_distribution": (unless("init", *DRAWN_OTHERWISE, otherwise="init has its own distribution"),),
+    "bias_init": (unless("init", "torch_default", otherwise="init draws the biases"),),
     "init_std": (NORMAL,),
     "init_std_on": (NORMAL,),
     "fan": (unless("init", *DRAWN_OTHERWISE, otherwise="init has no fan"),),
@@ -110,7 +119,12 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "decay_at": (only("schedule", "scheduled"),),
     "decay_patience": (ADAPTIVE,),
     "decay_counter": (ADAPTIVE,),
-    "decay_rate": (unless("schedule", "adaptive", "constant", "scheduled", otherwise="schedule has no rate"),),
+    "decay_watch": (ADAPTIVE,),
+    "decay_until": (only("schedule", "linear"),),
+    "decay_rate": (
+        unless("schedule", "adaptive", "constant", "scheduled", otherwise="schedule has no rate"),
+        only("decay_until", None, otherwise="decay_until gives the slope"),
+    ),
     "lr_min": (unless("schedule", "constant"),),
     ("tested_weights", "best"): (HELD_OUT,),
     # data
@@ -157,9 +171,9 @@ def lacking(cell: Fields) -> Iterator[tuple[str, str]]:
     if norms and cell.norm not in norms:
         own = " or ".join(norms)
         yield f"norm: {cell.model} has its own, {own}", f"Give norm={own}, or take another model."
-    if cell.augment != "none" and cell.standardization == "pca":
+    if cell.augment != "none" and cell.standardization in WHITENED:
         yield (
-            f"augment: {cell.augment} needs pixels, which whitened images (standardization pca) do not have",
+            f"augment: {cell.augment} needs pixels, whitened images (standardization {cell.standardization}) have none",
             "Take another standardization, or leave augment out.",
         )
 

@@ -123,7 +123,7 @@ REGISTRY: dict[str, ReportFigure] = {
 
 def state(figure: ReportFigure, frames: Frames) -> str:
     """complete (every curve has every seed asked for), partial, or not run."""
-    wanted = _homes(figure.rows).values()
+    wanted = homes_of(figure.rows).values()
     there = set(placed(frames.runs)["setting"]) & set(wanted)
     lacking = set(placed(frames.missing)["setting"]) & set(wanted)
     return "not run" if not there else "complete" if there == set(wanted) and not lacking else "partial"
@@ -139,14 +139,14 @@ def plotted(figure: ReportFigure, frames: Frames) -> pd.DataFrame:
     systems = [
         (panel.title, row, numbers[row], home)
         for panel in figure.panels
-        for row, home in _homes(row for row, _, _ in panel.systems).items()
+        for row, home in homes_of(row for row, _, _ in panel.systems).items()
     ]
     drawn = pd.DataFrame(systems, columns=["panel", "row", "printed", "setting"]).astype({"printed": "float64"})
     columns = ["panel", "row", "printed", "step", "mean", "low", "high", "seeds", "running"]
     return drawn.merge(curves, on="setting")[columns]
 
 
-def _homes(rows: Iterable[str]) -> dict[str, str]:
+def homes_of(rows: Iterable[str]) -> dict[str, str]:
     """Row -> the row whose id its cell has in the frames: L6 is K10."""
     cells = {row.id: row.cell.key for row in printed_rows()}
     return {row: homes()[cells[row]] for row in rows}

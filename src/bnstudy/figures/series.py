@@ -22,8 +22,8 @@ from bnstudy.results.frames import Frames, of_largest_protocol
 BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]
 USED = [
-    "name", "key", "seed", "model", *BY, "reading", "batch_size", *SIZE, "outcome", "diverged_epoch", "epochs_run",
-    "test_accuracy", "broken", "classes", "data_digest",
+    "name", "key", "seed", "model", *BY, "reading", "batch_size", *SIZE, "outcome", "diverged_epoch", "diverged_step",
+    "epochs_run", "test_accuracy", "broken", "classes", "data_digest", "validation_fraction", "last_batch",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from bnstudy.lazy import torch
 REGISTRY: dict[str, Callable[[Cell], torch.nn.Module]] = {
     "sigmoid": lambda cell: torch.nn.Sigmoid(),
     "relu": lambda cell: torch.nn.ReLU(),
-    "elu": lambda cell: torch.nn.ELU(alpha=1.0),  # alpha is not stated; 1 is the default of Torch and PyTorch
+    "elu": lambda cell: torch.nn.ELU(alpha=cell.elu_alpha),  # equation 2.35
     "tanh": lambda cell: torch.nn.Tanh(),
     "leaky_relu": lambda cell: torch.nn.LeakyReLU(negative_slope=cell.negative_slope),  # 2.10.2
     "prelu": lambda cell: torch.nn.PReLU(),

@@ -25,14 +25,19 @@ def xavier(fan_in: int, fan_out: int, cell: Cell) -> float:
 
 
 def lecun(fan_in: int, fan_out: int, cell: Cell) -> float:
-    """sqrt(1 / n_in)."""
+    """sqrt(1 / n_in), LeCun's own rule. The thesis's equation 2.10 leaves the variance free: that is `normal`."""
     return math.sqrt(1 / fan_in)
 
 
 def normal(fan_in: int, fan_out: int, cell: Cell) -> float:
-    """The same standard deviation in every layer: `init_std` (7.1.3)."""
+    """The same standard deviation in every layer: `init_std` (equation 2.10, 7.1.3)."""
     assert cell.init_std is not None  # Cell refuses init normal without it
     return cell.init_std
+
+
+def zeros(fan_in: int, fan_out: int, cell: Cell) -> float:
+    """All weights are 0: the units of a layer stay alike, since nothing breaks their symmetry (2.4)."""
+    return 0.0
 
 
 def torch_default(fan_in: int, fan_out: int, cell: Cell) -> float:
@@ -45,6 +50,7 @@ REGISTRY: dict[str, Callable[[int, int, Cell], float]] = {
     "xavier": xavier,
     "lecun": lecun,
     "normal": normal,
+    "zeros": zeros,
     "torch_default": torch_default,
 }
 
@@ -56,7 +62,7 @@ def fans(shape: torch.Size, cell: Cell) -> tuple[int, int]:
 
 
 def initialize(model: Network, cell: Cell, seed: int) -> None:
-    """Fill all layers and norms of `model.blocks` in place, except `given` parts; biases and beta become 0.
+    """Fill all layers and norms of `model.blocks` in place, except `given` parts; biases become `bias_init`, beta 0.
 
     With `torch_default` biases are drawn like the weights, from a separate stream. The draws depend only on seed, layer
     name and shape and are then scaled, so that two cells of one seed start from the same point of the same stream. They
@@ -77,7 +83,7 @@ def _fill_layer(block: Block, cell: Cell, seed: int) -> None:
     _fill(weight, std * _draw(weight, seed, block.name, distribution))
     if bias is not None:
         drawn = name == "torch_default"
-        _fill(bias, std * _draw(bias, seed, f"{block.name}.bias", distribution) if drawn else 0)
+        _fill(bias, std * _draw(bias, seed, f"{block.name}.bias", distribution) if drawn else cell.bias_init)
 
 
 def _fill_norm(block: Block, cell: Cell, seed: int) -> None:

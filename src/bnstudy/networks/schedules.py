@@ -20,22 +20,25 @@ def constant(cell: Cell, epoch: int) -> float:
 
 
 def linear(cell: Cell, epoch: int) -> float:
-    """lr(t) = lr * (1 - rate * t), t = epoch - 1 (2.8.1)."""
+    """Equation 2.22: lr(t) = lr - t (lr - lr_min) / decay_until up to t = decay_until, t = epoch - 1; without
+    `decay_until`, lr(t) = lr * (1 - rate * t) (2.8.2)."""
+    if cell.decay_until is not None:
+        return cell.lr - min((epoch - 1) / cell.decay_until, 1.0) * (cell.lr - min(cell.lr_min, cell.lr))
     return _floored(cell, cell.lr * (1 - cell.decay_rate * (epoch - 1)))
 
 
 def exponential(cell: Cell, epoch: int) -> float:
-    """lr(t) = lr * exp(-rate * t), t = epoch - 1 (2.8.1)."""
+    """lr(t) = lr * exp(-rate * t), t = epoch - 1 (2.8.2)."""
     return _floored(cell, cell.lr * math.exp(-cell.decay_rate * (epoch - 1)))
 
 
 def power(cell: Cell, epoch: int) -> float:
-    """lr(t) = lr / (1 + rate * t), t = epoch - 1 (2.8.1); the exponent is 1, as in Torch7's learningRateDecay."""
+    """lr(t) = lr / (1 + rate * t), t = epoch - 1 (2.8.2); the exponent is 1, as in Torch7's learningRateDecay."""
     return _floored(cell, cell.lr / (1 + cell.decay_rate * (epoch - 1)))
 
 
 def scheduled(cell: Cell, epoch: int) -> float:
-    """lr(t) = lr * decay_factor^(number of epochs of decay_at that have passed) (2.8.1, scheduled decay)."""
+    """lr(t) = lr * decay_factor^(number of epochs of decay_at that have passed) (2.8.2, scheduled decay)."""
     return _floored(cell, cell.lr * cell.decay_factor ** sum(end < epoch for end in cell.decay_at))
 
 

@@ -19,8 +19,8 @@ import pandas as pd
 from bnstudy import figures, illustrations, printed
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.errors import listed
+from bnstudy.figures import course_curves, practicals, render, series, style
 from bnstudy.figures import effects as figure_e1
-from bnstudy.figures import practicals, render, series, style
 from bnstudy.figures.writer import Drawing, Target, is_written, write
 from bnstudy.illustrations.render import drawing as background_drawing
 from bnstudy.printed.practicals import homes
@@ -91,16 +91,20 @@ class ThesisPicture(Picture):
 
 
 class CoursePicture(Picture):
-    """Figures P.1 to P.3."""
+    """Figures P.1 to P.6."""
+
+    @property
+    def module(self) -> Any:
+        return practicals if self.figure.kind == "practicals" else course_curves
 
     def belongs_to(self, plan: pd.DataFrame) -> bool:
         return bool(plan["key"].isin(list(homes())).any())
 
     def state(self, found: Findings) -> str:
-        return practicals.state(self.figure, found.frames)
+        return self.module.state(self.figure, found.frames)
 
     def drawing(self, found: Findings, signed: bool = False) -> Drawing:
-        return practicals.drawing(self.figure, found.frames)
+        return self.module.drawing(self.figure, found.frames)
 
 
 class EffectPicture(Picture):
@@ -135,7 +139,7 @@ class ComputedPicture(Picture):
 def every() -> list[Picture]:
     """All figures, in the order in which they are listed."""
     return [
-        *(CoursePicture(one, "practicals") for one in practicals.REGISTRY.values()),
+        *(CoursePicture(one, "practicals") for m in (practicals, course_curves) for one in m.REGISTRY.values()),
         *(ThesisPicture(one, "figures") for one in figures.REGISTRY.values()),
         EffectPicture(figure_e1.FIGURE, "effects"),
         *(ComputedPicture(one, "background") for one in illustrations.REGISTRY.values()),

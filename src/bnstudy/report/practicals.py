@@ -21,10 +21,11 @@ def of_page(found: Findings, pictures: Iterable[Mapping[str, Any]]) -> dict[str,
     if not shown:
         return {}
     judged = [claim_row(claim, one) for claim, one in claims.judged(found.frames)]
-    drawn = {picture["figure"].report: picture for picture in pictures}
+    drawn = {(picture["figure"].kind, picture["figure"].report): picture for picture in pictures}
     reports = [
         {
-            "table": _table(one, set(found.frames.runs["key"])), "picture": drawn[one.report],
+            "table": _table(one, set(found.frames.runs["key"])), "picture": drawn["practicals", one.report],
+            "curves": drawn["course_curves", one.report],
             "claims": [claim for claim in judged if claim["section"].startswith(one.report)],
         }
         for one in shown

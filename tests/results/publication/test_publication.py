@@ -562,7 +562,7 @@ def test_a_verdict_does_not_depend_on_where_a_record_comes_from(results, records
 
 
 def astuple(built: frames.Frames):
-    return built.runs, built.epochs, built.layers
+    return built.runs, built.epochs, built.layers, built.early
 
 
 # ---- the verb

@@ -1,5 +1,7 @@
 """When the rate falls and when training stops, as tables: validation accuracies in, rates and stops out."""
 
+import math
+
 import pytest
 
 from bnstudy.design.cell import Cell
@@ -107,6 +109,25 @@ def test_the_best_epoch_is_the_first_of_equals():
     protocol = Protocol.of(made := cell(improvement="equal"))
     assert [protocol.after_epoch(made, a) for a in (10.0, 30.0, 30.0, 20.0)] == [True, True, False, False]
     assert (protocol.best, protocol.best_epoch) == (30.0, 2)
+
+
+def watched(losses: list[float], **fields) -> Protocol:
+    """A protocol whose accuracy rises forever, and whose validation losses are these."""
+    protocol = Protocol.of(made := cell(decay_watch="loss", **fields))
+    for epoch, loss in enumerate(losses):
+        protocol.after_epoch(made, float(epoch), validation_loss=loss)
+    return protocol
+
+
+def test_decay_may_watch_the_validation_loss():
+    """Equation 2.25: the error stops falling while the accuracy still rises."""
+    assert watched([2.0, 1.0, *[1.5] * 4]).lr == 0.01
+    found = watched([2.0, 1.0, *[1.5] * 5])
+    assert (found.lr, found.bad_epochs, found.best_epoch) == (0.005, 0, 7)
+    assert watched([2.0, 1.0, *[1.5] * 4, 0.9, *[1.5] * 4]).lr == 0.01
+    assert watched([2.0, *[math.nan] * 5]).lr == 0.005  # NaN is no improvement
+    assert watched([2.0, *[math.nan] * 4, 1.0, 1.0]).lr == 0.01
+    assert watched([2.0, 1.0, *[1.0] * 5], improvement="equal").lr == 0.01
 
 
 @pytest.mark.parametrize(("on_nan", "stopped"), [("continue", ""), ("stop", "nan")])

@@ -45,6 +45,17 @@ def test_each_axis_has_one_direction_and_the_first_the_largest_variance(images):
     torch.testing.assert_close(white.axes.T @ white.axes, torch.eye(24, dtype=torch.float64))
 
 
+def test_zca_turns_whitened_images_back_into_pixels(images):
+    """Of all whitenings it is the nearest to the images: the axes turn back, the covariance stays white."""
+    pca, zca = (whitening([images], mean_of(images), turned)(images).flatten(1).double() for turned in (False, True))
+    axes = whitening([images], mean_of(images)).axes
+    torch.testing.assert_close(zca, pca @ axes.T, rtol=1e-4, atol=1e-4)
+    centred = torch.from_numpy(images).double().flatten(1) - mean_of(images).flatten()
+    own = [torch.corrcoef(torch.stack([centred[:, i], zca[:, i]]))[0, 1] for i in range(24)]
+    assert min(own) > 0.3
+    assert torch.cov(zca.T, correction=0).diagonal().min() > 0.3
+
+
 def test_images_that_are_all_the_same_stay_at_zero():
     same = np.full((10, 1, 2, 2), 7, np.uint8)
     assert not whitening([same], mean_of(same))(same).any()

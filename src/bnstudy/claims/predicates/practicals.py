@@ -1,4 +1,4 @@
-"""Claims of the three course reports: P01 to P23. Rows are those of `bnstudy.printed.practicals`."""
+"""Claims of the three course reports: P01 to P29. Rows are those of `bnstudy.printed.practicals`."""
 
 import numpy as np
 
@@ -167,3 +167,47 @@ def p22(ev: RowCurves):
 def p23(ev: Rows):
     """The gain is between 2 and 6 points."""
     return np.abs(np.round(ev.accuracy("S6") - ev.accuracy("S5") - 4, 1)) <= 2
+
+
+LOSS = 0.05
+"""Nats within which a printed loss counts as reproduced; a sample of few images adds two standard errors."""
+
+
+@curve
+def p24(ev: RowCurves):
+    """The last test loss is within 0.1 nats of 1.6: 0.05, and 0.05 because the number is rounded."""
+    return abs(ev.last("K1", "validation_loss") - 1.6) <= 2 * LOSS
+
+
+@curve
+def p25(ev: RowCurves):
+    """The last test loss is within 0.05 nats of 0.75."""
+    return abs(ev.last("K10", "validation_loss") - 0.75) <= LOSS
+
+
+@curve
+def p26(ev: RowCurves):
+    """The lowest test loss is within 0.05 nats of 1.525."""
+    return abs(ev.lowest("L1", "validation_loss") - 1.525) <= LOSS
+
+
+@curve
+def p27(ev: RowCurves):
+    """Over the last interval between evaluations, training accuracy is within 8 points of 52 %, the loss within 0.2
+    nats of 1.365: two standard errors of a batch of 200 images, and a point and 0.05 nats."""
+    return (abs(ev.last("L1", "train_accuracy") - 52) <= 8) & (abs(ev.last("L1", "data_loss") - 1.365) <= 0.2)
+
+
+@curve
+def p28(ev: RowCurves):
+    """Means over an interval between evaluations: the best training accuracy is within 13 points of 87.5 %, the lowest
+    loss in training within 0.3 nats of 0.338; the lowest test loss is within 0.17 nats of 0.603. These are two standard
+    errors of 32 or 200 images, and a point and 0.05 nats."""
+    training = (abs(ev.best("L6", "train_accuracy") - 87.5) <= 13) & (abs(ev.lowest("L6", "data_loss") - 0.338) <= 0.3)
+    return training & (abs(ev.lowest("L6", "validation_loss") - 0.603) <= 0.17)
+
+
+@curve
+def p29(ev: RowCurves):
+    """The best training accuracy, a mean over an interval between evaluations, is within 5 points of 80 %."""
+    return abs(ev.best("L3.17", "train_accuracy") - 80) <= 5

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bnstudy.datasets import REGISTRY, Arrays
 from bnstudy.design.cell import Cell
-from bnstudy.design.rules import train_part
+from bnstudy.design.rules import WHITENED, train_part
 from bnstudy.errors import UsageError
 from bnstudy.networks import random_streams
 from bnstudy.training.engine.whitening import whitening
@@ -29,7 +29,7 @@ class Inputs:
     """CPU tensors: images float32 (n, channels, height, width), standardized; labels int64 (n,), class indices.
 
     If no images are held out, validation and test images are the same tensors. `mean` and `std` (float64, of pixel
-    values 0 to 255) are what was subtracted and divided by; `pca` changes the axes in between.
+    values 0 to 255) are what was subtracted and divided by; `pca` and `zca` change the axes in between.
     """
 
     train_images: Tensor
@@ -150,8 +150,8 @@ def _sized(cell: Cell, images: np.ndarray) -> np.ndarray:
 
 def _standardizer(blocks: list[np.ndarray], over: str) -> tuple[Tensor, Tensor, Callable[[np.ndarray], Tensor]]:
     """Return mean, standard deviation, and the function from uint8 images to network inputs."""
-    if over == "pca":
-        whiten = whitening(blocks, moments(blocks, "mean_image")[0])
+    if over in WHITENED:
+        whiten = whitening(blocks, moments(blocks, "mean_image")[0], over == "zca")
         return whiten.mean, whiten.std, whiten
     mean, std = moments(blocks, over)
     return mean, std, lambda pixels: _standardized(pixels, mean, std)

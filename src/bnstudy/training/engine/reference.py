@@ -124,7 +124,7 @@ class Training:
             row["weights_digest"] = self._digest(self.model.state_dict())
             finite = math.isfinite(row["data_loss"] + row["penalty"])
             bad_step = None if finite else self.step - self.period + self.finite_steps + 1
-            if self.protocol.after_epoch(self.cell, accuracy, finite):
+            if self.protocol.after_epoch(self.cell, accuracy, finite, loss):
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             dead = dead_share(self.model, self.validation[0])
         columns = statistics.columns(dead)
