@@ -75,6 +75,8 @@ def _folder(folder: Path) -> Extension:
     package.__path__ = [str(folder)]
     sys.modules[package.__name__] = package
     for file in files:
+        if not file.is_file():  # importing a pipe would wait for its writer
+            raise UsageError(f"{file}: not a regular file", REMEDY)
         _entering(str(file), lambda name=f"{package.__name__}.{file.stem}": import_module(name))
     return Extension(_plain(folder.name), provenance.tree_digest(folder), config)
 

@@ -53,7 +53,7 @@ def _total(contents: Iterable[tuple[str, bytes]]) -> str:
 
 def tree_digest(folder: Path) -> str:
     """Return 12 hex of SHA-256 over all Python files of a folder and its subfolders, with their names."""
-    return _digest(folder, sorted(folder.rglob("*.py")))
+    return _digest(folder, sorted(file for file in folder.rglob("*.py") if file.is_file()))
 
 
 @functools.cache

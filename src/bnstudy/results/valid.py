@@ -157,7 +157,7 @@ def _cached(path: Path, cache: Cache) -> Digested | DataError | None:
         stat = path.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
         if path not in cache or cache[path][0] != stamp:
-            cache[path] = (stamp, _digested(path.read_text(encoding="utf-8"), str(path)))
+            cache[path] = (stamp, _digested(disk.read(path).decode(), str(path)))
         return cache[path][1]
     except (FileNotFoundError, NotADirectoryError):
         return None

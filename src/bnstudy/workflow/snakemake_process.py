@@ -192,7 +192,10 @@ def _follow(
 
 def _reported(failures: Path) -> Iterator[dict[str, Any]]:
     """Yield the cause, remedy and code that each failed job reported. Skips torn lines (two machines wrote at once)."""
-    for line in failures.read_text(errors="replace").splitlines():
+    lines: list[str] = []
+    with contextlib.suppress(OSError, ValueError):
+        lines = small_json.content(failures).decode(errors="replace").splitlines()
+    for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
             failure = small_json.parse(line, dict)
             yield {"cause": str(failure["cause"]), "remedy": str(failure["remedy"]), "code": int(failure["code"])}
