@@ -40,6 +40,10 @@ def _curve(run: pd.DataFrame, signed: bool) -> pd.DataFrame:
     return pd.DataFrame({"epoch": found["epoch"], "gradient": gradient}).assign(**run[[*BY, "seed"]].iloc[0])
 
 
+def lacks(selection: Selection, here: pd.DataFrame) -> str:
+    return "" if np.isfinite(here["mean"].to_numpy(float)).any() else "no finite gradient"
+
+
 def legend(selection: Selection) -> list[Line2D]:
     return panels.norm_legend(selection.figure.norms)
 
