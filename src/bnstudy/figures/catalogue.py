@@ -89,9 +89,8 @@ class Figure:
 
     @property
     def caption(self) -> str:
-        """The title, what the axes are, and what the thesis reads from its own figure."""
-        seen = f" The thesis ({self.section}) sees: {self.observation}" if self.observation else ""
-        return f"{self.title}. {self.drawn_by.explained}{seen}"
+        """The title, and what the axes are."""
+        return f"{self.title}. {self.drawn_by.explained}"
 
     @property
     def stem(self) -> str:

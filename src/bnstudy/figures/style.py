@@ -55,6 +55,12 @@ DATA = {"mnist": ("#222222", "o"), "svhn": ("#3D9BD9", "s"), "cifar10": ("#D55E0
 
 INK, GREY, PALE, WARNING = "#222222", "#6B6B6B", "#F1F1F1", "#A03000"
 
+DARK = {
+    "#ffffff": "#1A1F26", "#000000": "#E6E9EE", INK: "#E6E9EE", GREY: "#A9B3C0", PALE: "#262D36", WARNING: "#F0825A",
+    "#1B4F9C": "#7FB0F5", "#7A3E9D": "#C79AE6", "#E4E4E4": "#333B46", "#ECECEC": "#333B46",
+}  # fmt: skip
+"""Colours that an SVG replaces where the reader prefers a dark scheme; the page's own dark ground is the first."""
+
 RC = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; an SVG names any sans-serif after it

@@ -130,4 +130,15 @@ def content(page: Page, format: str, salt: str) -> bytes:
     file = io.BytesIO()
     with style.look(salt=salt):
         page.savefig(file, format=format, metadata=FORMATS[format])
-    return file.getvalue()
+    found = file.getvalue()
+    return found.replace(b"<defs>", b"<defs>" + _dark().encode(), 1) if format == "svg" else found
+
+
+def _dark() -> str:
+    """A style that an SVG follows where the reader prefers a dark scheme: the colours of style.DARK."""
+    rules = [
+        f'[style*="{part}: {light.lower()}"]{{{part}:{dark}!important}}'
+        for light, dark in style.DARK.items()
+        for part in ("fill", "stroke")
+    ]
+    return f"<style>@media (prefers-color-scheme:dark){{text{{fill:{style.DARK[style.INK]}}}{''.join(rules)}}}</style>"
