@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
@@ -82,7 +81,7 @@ def plotted(figure: CurvesFigure, frames: Frames) -> pd.DataFrame:
 
 def draw(figure: CurvesFigure, table: pd.DataFrame, narrow: bool = False) -> Page:
     """The figure on a page: a row of panels of the loss above one of the accuracy; narrow: one below the other."""
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         legend = [
             Line2D([], [], color=style.INK, label="test images"),
             Line2D([], [], color=style.INK, linestyle=(0, DASHES["training"]), label="training, mean over a period"),
