@@ -18,7 +18,9 @@ ACCURACY, VALIDATION, TIMING = "accuracy", "validation accuracy", "timing"
 CURVE, STATISTICS, DATA, LAYER = "curve", "statistics", "data", "layer"
 REDRAWN = (ACCURACY, VALIDATION, TIMING)
 PER_SEED = (CURVE, STATISTICS)
-PRINTED = (ACCURACY, TIMING)
+STAND_IN = "test accuracy in place of validation"
+"""What the printed tables are asked for a claim on validation accuracy, which they lack; our runs are not asked."""
+PRINTED = (ACCURACY, TIMING, STAND_IN)
 """Kinds of evidence that tables B.1 to B.4 hold."""
 
 
@@ -58,7 +60,12 @@ class Claim:
 
     @property
     def kind(self) -> str:
-        return " + ".join(dict.fromkeys(part.kind for part in self.parts))
+        return " + ".join(dict.fromkeys(part.kind for part in self.asked))
+
+    @property
+    def asked(self) -> tuple[Part, ...]:
+        """The parts that our runs are asked."""
+        return tuple(part for part in self.parts if part.kind != STAND_IN)
 
 
 PARTS: dict[str, list[Part]] = {}
@@ -75,6 +82,8 @@ def _decorator(kind: str) -> Callable[[Predicate], Predicate]:
 accuracy = _decorator(ACCURACY)
 validation = _decorator(VALIDATION)
 """Placed above `accuracy`: requires the same condition of the best validation accuracy too."""
+stand_in = _decorator(STAND_IN)
+"""Placed below `validation`, if the sentence is about validation accuracy alone."""
 timing = _decorator(TIMING)
 curve = _decorator(CURVE)
 statistics = _decorator(STATISTICS)

@@ -82,7 +82,7 @@ def printed_support(
 
 def verdict(claim: Claim, measured: Measured | None) -> ClaimVerdict:
     """Return the verdict of the measured runs; without any, only claims that need no training are judged."""
-    parts = tuple(_part(claim, part, measured) for part in claim.parts)
+    parts = tuple(_part(claim, part, measured) for part in claim.asked)
     combined = together([part.verdict for part in parts])
     if combined == NOT_RUN:
         return ClaimVerdict(NOT_RUN, NOT_RUN, parts)

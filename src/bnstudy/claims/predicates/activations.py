@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
+from bnstudy.claims.catalogue import accuracy, curve, statistics, stand_in, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.predicates.data import SVHN_LABELS
@@ -13,7 +13,7 @@ from bnstudy.printed import CONSTANT_GUESS
 
 
 @validation
-@accuracy
+@stand_in
 def m01(ev: Evidence):
     """ReLU: batch norm above vanilla on each data set."""
     return every(ev.gap("mlp", "relu", d) > 0 for d in ev.datasets)
@@ -121,7 +121,7 @@ def m15(ev: Evidence):
 
 
 @validation
-@accuracy
+@stand_in
 def m16(ev: Evidence):
     """With batch norm, ELU above ReLU on SVHN and the CIFAR sets."""
     return every(ev.change("mlp", "relu", "elu", d, "batch") > 0 for d in ev.datasets)
@@ -141,7 +141,7 @@ def k01(ev: Evidence):
 
 
 @validation
-@accuracy
+@stand_in
 def k02(ev: Evidence):
     """ReLU on CIFAR100: batch norm at least 5 points above vanilla."""
     return every(ev.gap("cnn", "relu", d) >= 5 for d in ev.datasets)
@@ -215,7 +215,7 @@ def k09(ev: History):
 
 
 @validation
-@accuracy
+@stand_in
 def k10(ev: Evidence):
     """ELU: batch norm at most 2 points above vanilla on each data set."""
     return every(ev.gap("cnn", "elu", d) <= 2 for d in ev.datasets)

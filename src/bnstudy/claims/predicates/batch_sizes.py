@@ -5,7 +5,7 @@ import numpy as np
 from bnstudy.claims.catalogue import accuracy, curve, statistics
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
-from bnstudy.claims.terms import every, never_rising, of_size, rank_correlation
+from bnstudy.claims.terms import every, never_rising, of_size, rank_correlation, weakest
 from bnstudy.design.labels import BATCH_SIZES, NORMS
 
 NO_TREND = 0.88
@@ -53,9 +53,9 @@ def k40(ev: Evidence):
 @accuracy
 def k41(ev: Evidence):
     """The rank correlation of batch norm minus vanilla with the batch size, 32 to 1024, is below 0.88 in size, which
-    six values in random order are in 97 % of cases, on each data set."""
+    six values in random order are in 97 % of cases, on the data set where it is largest."""
     gaps = [[ev.gap("cnn", of_size(b), d) for b in BATCH_SIZES] for d in ev.datasets]
-    return every(np.abs(rank_correlation(values)) < NO_TREND for values in gaps)
+    return weakest(NO_TREND - np.abs(rank_correlation(values)) for values in gaps) > 0
 
 
 @curve

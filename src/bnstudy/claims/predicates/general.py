@@ -3,11 +3,11 @@
 import numpy as np
 
 from bnstudy import datasets
-from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
+from bnstudy.claims.catalogue import accuracy, curve, statistics, stand_in, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster
-from bnstudy.claims.terms import ROWS, NotGiven, count, every, highest, mean, no, of_size, weakest, within_factor
+from bnstudy.claims.terms import ROWS, NotGiven, count, every, highest, mean, no, of_size, some, weakest, within_factor
 from bnstudy.design.labels import BATCH_SIZES, NORMS
 
 
@@ -84,11 +84,16 @@ def g06(ev: Evidence):
 
 @accuracy
 def g07(ev: Evidence):
-    """ELU: batch norm at or above vanilla on all data sets of the MLP, and on exactly two of the CNN's four."""
+    """ELU: batch norm at or above vanilla on all data sets of the MLP."""
+    return every(ev.gap("mlp", "elu", d) >= 0 for d in some(ev.on("mlp")))
+
+
+@accuracy
+def g07_cnn(ev: Evidence):
+    """ELU: batch norm at or above vanilla on exactly two of the CNN's four data sets."""
     if len(ev.on("cnn")) < 4:
         raise NotGiven
-    mlp = every(ev.gap("mlp", "elu", d) >= 0 for d in ev.on("mlp"))
-    return mlp & (count(ev.gap("cnn", "elu", d) >= 0 for d in ev.on("cnn")) == 2)
+    return count(ev.gap("cnn", "elu", d) >= 0 for d in ev.on("cnn")) == 2
 
 
 @accuracy
@@ -162,7 +167,7 @@ def g16(ev: History):
 
 
 @validation
-@accuracy
+@stand_in
 def g17(ev: Evidence):
     """Batch norm above vanilla at each of six batch sizes and on each data set for the CNN; for the MLP it is not where
     it is least surely ahead."""
@@ -203,8 +208,9 @@ def g21(ev: History):
 
 @curve
 def g21_baseline(ev: History):
-    """The baseline's first loss is of that size: within a factor of 2 of ln(classes)."""
-    return every(within_factor(2, *pair) for m, d in ev.places for pair in _first_losses(ev, m, "relu", d))
+    """The baseline's first loss is of that size: within a factor of √2 of ln(classes), so nearer to that of 10 classes
+    than to that of 100 or the reverse."""
+    return every(within_factor(np.sqrt(2), *pair) for m, d in ev.places for pair in _first_losses(ev, m, "relu", d))
 
 
 def _first_losses(ev: History, model: str, setting: str, dataset: str) -> list[tuple[float, float]]:

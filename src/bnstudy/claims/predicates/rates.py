@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
+from bnstudy.claims.catalogue import accuracy, curve, statistics, stand_in, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster, slowest
@@ -17,7 +17,7 @@ def m18(ev: Evidence):
 
 
 @validation
-@accuracy
+@stand_in
 def m19(ev: Evidence):
     """Batch norm: the high rate above the base rate and above the low rate on each data set."""
     return every(ev.change("mlp", c, "lr_high", d, "batch") > 0 for c in ("relu", "lr_low") for d in ev.datasets)
@@ -140,7 +140,7 @@ def k16(ev: Evidence):
 
 
 @validation
-@accuracy
+@stand_in
 def k17(ev: Evidence):
     """Low rate: batch norm above vanilla, by more than in the baseline, on each data set."""
     return every(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
+from bnstudy.claims.catalogue import accuracy, curve, statistics, stand_in, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla
@@ -45,9 +45,10 @@ def m36(ev: Evidence):
 
 @accuracy
 def m37(ev: Evidence):
-    """Batch norm minus vanilla, mean over data sets, is smaller with weight decay than in the baseline."""
+    """Batch norm minus vanilla, mean over data sets, is smaller with weight decay than in the baseline, but at least
+    half of it ("a little" smaller)."""
     decayed, plain = (mean(ev.gap("mlp", c, d) for d in ev.datasets) for c in ("weight_decay", "relu"))
-    return np.round(decayed - plain, 6) < 0
+    return (np.round(decayed - plain, 6) < 0) & (np.round(decayed - plain / 2, 6) >= 0)
 
 
 @accuracy
@@ -97,7 +98,7 @@ def k32(ev: History):
 
 
 @validation
-@accuracy
+@stand_in
 def k33(ev: Evidence):
     """Weight decay: batch norm above vanilla on each data set, by 8 to 11 points on CIFAR100."""
     gap = {d: ev.gap("cnn", "weight_decay", d) for d in ev.datasets}

@@ -32,7 +32,7 @@ def m44(ev: Evidence):
 @timing
 def m45(ev: Evidence):
     """Batch norm adds more seconds to an epoch with batches of 1024 than of 32, mean over data sets."""
-    return ev.added_seconds("mlp", 1024) > ev.added_seconds("mlp", 32)
+    return np.round(ev.added_seconds("mlp", 1024) - ev.added_seconds("mlp", 32), 6) > 0  # printed: a tie
 
 
 @timing
