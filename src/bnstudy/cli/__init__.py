@@ -15,7 +15,21 @@ from typing import Annotated
 import typer
 
 from bnstudy import __version__, console
-from bnstudy.cli import bench, compare, data, export, extensions, model, progress, publish, report, show, study, train
+from bnstudy.cli import (
+    bench,
+    best,
+    compare,
+    data,
+    export,
+    extensions,
+    model,
+    progress,
+    publish,
+    report,
+    show,
+    study,
+    train,
+)
 from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
 from bnstudy.studies import selection
 
@@ -27,6 +41,7 @@ train.add_to(app)
 show.add_to(app)
 report.add_to(app)
 compare.add_to(app)
+best.add_to(app)
 publish.add_to(app)
 progress.add_to(app)
 export.add_to(app)
