@@ -15,8 +15,8 @@ WITH ?=
 # uv's progress where somebody is looking
 QUIET := $(shell test -t 2 || echo --quiet)
 STUDY ?= thesis
-TRUSTED := disk lock results.store results.record studies.config
-TRUSTED_TESTS := $(addprefix tests/, test_disk.py test_lock.py $(addprefix results/test_, store.py record.py record_text.py) studies/test_config.py)
+TRUSTED := disk lock small_json results.digests results.store results.record studies.config
+TRUSTED_TESTS := $(addprefix tests/, test_disk.py test_lock.py test_small_json.py $(addprefix results/test_, digests.py store.py record.py record_text.py) studies/test_config.py)
 FAULTS := tests/faults $(TRUSTED_TESTS) tests/datasets
 
 .PHONY: setup setup-slurm demo test test-slow test-gpu test-cluster test-faults coverage check format replicate report archive docs lock clean

@@ -4,7 +4,7 @@
 from snakemake.utils import min_version
 
 from bnstudy import datasets, extend
-from bnstudy.workflow.dag import Dag, beside, device, find_commands
+from bnstudy.workflow.dag import Dag, beside, device, find_commands, looks_only
 
 min_version("9.20")
 
@@ -19,7 +19,7 @@ find_commands()
 extend.load()  # those that BNSTUDY_EXTENSIONS names
 PLAN = Dag.plan(workflow.configfiles[0], config)
 if workflow.is_main_process:  # not in a job on another machine, which may see the files of others late
-    PLAN.clear_gaps()
+    PLAN.report_gaps() if looks_only(workflow) else PLAN.clear_gaps()
 
 
 wildcard_constraints:

@@ -39,7 +39,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
 
 def process(folder: Path, *words: str, **more: str) -> Ended:
     """Run a command (`bnstudy ...`, `snakemake ...`) in `folder`."""
-    command = [sys.executable, "-m", {"bnstudy": "bnstudy.cli"}.get(words[0], words[0]), *words[1:]]
+    command = [sys.executable, "-m", words[0], *words[1:]]
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         command, cwd=folder, env=environment(folder, **more), capture_output=True, text=True, timeout=800, check=False

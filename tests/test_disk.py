@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import stat
 from pathlib import Path
 
 import pytest
@@ -146,3 +147,42 @@ def test_no_other_module_writes():
     package = Path(disk.__file__).parent
     files = {f.relative_to(package).as_posix() for f in package.rglob("*.py") if WRITES.search(f.read_text())}
     assert {f for f in files if not f.startswith("bench/")} - {"disk.py"} == MAY_WRITE  # bench has a folder of its own
+
+
+class WithoutFolderSync(FaultyDisk):
+    """As CIFS and shared folders of virtual machines are: a folder cannot be synced."""
+
+    def __init__(self, number: int):
+        super().__init__()
+        self.number = number
+
+    def perform(self, name, *arguments):
+        if name == "fsync" and stat.S_ISDIR(os.fstat(arguments[0]).st_mode):
+            raise OSError(self.number, os.strerror(self.number))
+        return super().perform(name, *arguments)
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOTSUP])
+def test_a_file_is_written_where_folders_cannot_be_synced(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(disk, "system", WithoutFolderSync(number))
+    disk.write(tmp_path / "made" / "file", AFTER)
+    assert (tmp_path / "made" / "file").read_bytes() == AFTER
+
+
+def test_a_folder_that_should_be_synced_but_fails_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "system", WithoutFolderSync(errno.EIO))
+    with pytest.raises(WriteError, match="Input/output error"):
+        disk.write(tmp_path / "file", AFTER)
+
+
+@pytest.mark.parametrize(("number", "remedy"), [(errno.EMFILE, "ulimit -n"), (errno.ENOSPC, "Free space")])
+def test_the_remedy_names_what_ran_out(tmp_path, monkeypatch, number, remedy):
+    monkeypatch.setattr(disk, "system", WithoutFolderSync(number))
+    with pytest.raises(WriteError, match=remedy):
+        disk.write(tmp_path / "file", AFTER)
+
+
+def test_the_names_in_a_folder(tmp_path):
+    disk.write(tmp_path / "folder" / "file", AFTER)
+    assert disk.names(tmp_path / "folder") == {"file"}
+    assert disk.names(tmp_path / "none") == disk.names(tmp_path / "folder" / "file") == frozenset()

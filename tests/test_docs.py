@@ -175,7 +175,7 @@ def test_targets_exist(line):
 def test_heavy_commands_run_in_the_order_of_the_pages(folder):
     programs = folder / "programs"
     programs.mkdir()
-    (programs / "bnstudy").write_text(f'#!/bin/sh\nexec {sys.executable} -m bnstudy.cli "$@"\n')
+    (programs / "bnstudy").write_text(f'#!/bin/sh\nexec {sys.executable} -m bnstudy "$@"\n')
     (programs / "bnstudy").chmod(0o755)
     own = environment(folder)
     own |= {"PATH": f"{programs}{os.pathsep}{own['PATH']}"}

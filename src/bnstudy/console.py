@@ -15,10 +15,14 @@ Say = Callable[[str], None]
 """A function that reports one line to people."""
 
 
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+
+
 def say(line: str) -> None:
-    """Print one line to stderr, since stdout is for data. A closed stderr is ignored."""
+    """Print one line to stderr, since stdout is for data, with control characters escaped. A closed stderr is
+    ignored."""
     with contextlib.suppress(OSError, ValueError):
-        print(line, file=sys.stderr, flush=True)
+        print(line.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:

@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from bnstudy.errors import WriteError
+from bnstudy.errors import WriteError, remedy_for
 from bnstudy.lock import lives
 
 system: Any = os
@@ -51,6 +51,14 @@ def read(path: Path) -> bytes:
     return b"".join(chunks)
 
 
+def names(folder: Path) -> frozenset[str]:
+    """Return the names in a folder; none if it is absent. Raises OSError."""
+    try:
+        return frozenset(system.listdir(folder))
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+
+
 def remove(path: Path) -> None:
     """Remove a file if it exists. Raises WriteError."""
     try:
@@ -87,10 +95,7 @@ def sweep(path: Path) -> None:
 
 
 def _failed(path: Path, done: str, error: OSError) -> WriteError:
-    return WriteError(
-        f"{path}: cannot be {done} ({error.strerror or error})",
-        "Free space or make the folder writable, then run the same command again; nothing finished is lost.",
-    )
+    return WriteError(f"{path}: cannot be {done} ({error.strerror or error})", remedy_for(error.errno))
 
 
 def _put(path: Path, content: bytes, older: Path | None) -> None:
@@ -119,10 +124,14 @@ def _fill(path: Path, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """Make the names in a folder durable."""
+    """Make the names in a folder durable, where the file system can (CIFS and shared folders of virtual machines
+    cannot)."""
     descriptor = system.open(folder, PLAIN)
     try:
         system.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         system.close(descriptor)
 

@@ -1,12 +1,25 @@
 """Errors for users: one line with the cause, one line with the remedy."""
 
 import errno
+from collections.abc import Iterable
 from difflib import get_close_matches
 
 DONE, USAGE, BAD_DATA, INTERNAL, CANNOT_WRITE, TRY_AGAIN = 0, 2, 65, 70, 73, 75
 
 FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 """System errors that mean a disk or folder cannot be written; the program is not at fault."""
+
+TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
+
+CANNOT_BE_WRITTEN = (*FULL_OR_FORBIDDEN, *TOO_MANY_FILES)
+
+
+def remedy_for(number: int | None) -> str:
+    """Return what to do about a file or folder that cannot be written, by the number of the system's error."""
+    if number in TOO_MANY_FILES:
+        return "Raise the limit of open files (ulimit -n), then run the same command again; nothing finished is lost."
+    return "Free space or make the folder writable, then run the same command again; nothing finished is lost."
+
 
 FAILURES = "BNSTUDY_FAILURES"
 """Environment variable: a file to which failing jobs add cause, remedy and exit code, for `bnstudy run` to print."""
@@ -48,13 +61,36 @@ class WriteError(StudyError):
 
 
 class TryAgain(StudyError):
-    """Stopped by a signal or by another process; repeating the command resumes the work."""
+    """Stopped by a signal, by another process or for lack of memory; repeating the command resumes the work."""
 
     exit_code = TRY_AGAIN
 
 
 class Disturbed(TryAgain):
     """Other programs kept the processor too busy to time an epoch."""
+
+
+class OutOfMemory(TryAgain):
+    """An allocation failed, or would fail."""
+
+    def __init__(self) -> None:
+        super().__init__("out of memory", "Free memory, raise its limit (ulimit -v) or train smaller cells; run again.")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Return True for the errors that Python, numpy, torch and the loader of libraries raise if memory runs out."""
+    text = str(error).lower()
+    words = ("allocate memory", "out of memory", "failed to map segment", "bad_alloc", "bad allocation")
+    return isinstance(error, MemoryError) or any(each in text for each in words)
+
+
+def listed(typed: str, known: Iterable[str], what: str, remedy: str) -> str:
+    """Return the known id that was typed, with or without its capitals and dots: b1 is B.1. Raises UsageError."""
+    known = list(known)
+    for bare in (str, lambda word: word.lower().replace(".", "")):
+        if found := [each for each in known if bare(each) == bare(typed)]:
+            return found[0]
+    raise UsageError(f"{typed}: no such {what}{nearest(typed, known)}", remedy)
 
 
 def nearest(name: str, known) -> str:

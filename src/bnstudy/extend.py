@@ -75,6 +75,8 @@ def _folder(folder: Path) -> Extension:
     package.__path__ = [str(folder)]
     sys.modules[package.__name__] = package
     for file in files:
+        if not file.is_file():  # importing a pipe would wait for its writer
+            raise UsageError(f"{file}: not a regular file", REMEDY)
         _entering(str(file), lambda name=f"{package.__name__}.{file.stem}": import_module(name))
     return Extension(_plain(folder.name), provenance.tree_digest(folder), config)
 
@@ -151,8 +153,9 @@ def _check_fields(source: str, kind: str, name: str, fields: Mapping[str, Any]) 
     would lose their names. Raises UsageError."""
     if unknown := [field for field in fields if field not in FIELDS]:
         raise UsageError(f"{source}: {kind} {name!r}: {unknown[0]}: no such field{nearest(unknown[0], FIELDS)}", REMEDY)
-    settled = {field for own in labels.SETTINGS.values() for field in own}
-    others = {*labels.IDENTITY, *labels.SIZE, *(settled if kind == "reading" else labels.switches())}
+    settled = {field for row, own in labels.SETTINGS.items() if (kind, name) != ("setting", row) for field in own}
+    switches = {field for own in labels.READINGS.values() for field in own} - settled
+    others = {*labels.IDENTITY, *labels.SIZE, *(settled if kind == "reading" else switches)}
     if taken := [field for field in fields if field in others]:
         other = "settings" if kind == "reading" else "readings"
         remedy = f"A {kind} cannot set sizes or fields of {other}: set the field in the cells of a study."

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bnstudy import small_json
-from bnstudy.errors import TryAgain, WriteError
+from bnstudy.errors import TryAgain, WriteError, remedy_for
 
 UNKNOWN = "an unknown process"
 FRONT = "BNSTUDY_FRONT"
@@ -138,7 +138,7 @@ def _open(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
     except OSError as error:
-        raise WriteError(f"{path}: cannot be opened ({error.strerror})", "Make the folder writable.") from error
+        raise WriteError(f"{path}: cannot be opened ({error.strerror})", remedy_for(error.errno)) from error
 
 
 def _lock(descriptor: int, path: Path) -> bool:

@@ -11,6 +11,11 @@ KEY_PATTERN = r"[0-9a-f]{12}"
 """What the key of a cell looks like (`Cell.key`)."""
 
 
+def expanded(path: str | os.PathLike) -> Path:
+    """Return the path with a leading `~` replaced, which no shell does in `--results=~/r` or in a variable."""
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises if there is no home
+
+
 def shipped() -> Path:
     """Return the folder of Snakefile, config.yaml and profiles: in an installed package, else its checkout."""
     package = Path(__file__).parent
@@ -19,7 +24,7 @@ def shipped() -> Path:
 
 def config_file(given: str | os.PathLike = "config.yaml") -> Path:
     """Return the given file of studies; if config.yaml does not exist, as outside a checkout, the package's."""
-    path, own = Path(given), shipped() / "config.yaml"
+    path, own = expanded(given), shipped() / "config.yaml"
     return own if path == Path("config.yaml") and not path.exists() and own.exists() else path
 
 
@@ -30,19 +35,19 @@ def profile(given: Path) -> Path:
 
 def results_root(given: str | os.PathLike | None = None) -> Path:
     """Return the folder of records: the argument, else BNSTUDY_RESULTS, else ./results."""
-    return Path(given or os.environ.get("BNSTUDY_RESULTS") or "results")
+    return expanded(given or os.environ.get("BNSTUDY_RESULTS") or "results")
 
 
 def reports_root(given: str | os.PathLike | None = None) -> Path:
     """Return the folder of reports: the argument, else BNSTUDY_REPORTS, else ./reports."""
-    return Path(given or os.environ.get("BNSTUDY_REPORTS") or "reports")
+    return expanded(given or os.environ.get("BNSTUDY_REPORTS") or "reports")
 
 
 def data_root(given: str | os.PathLike | None = None) -> Path:
     """Return the folder of data sets: the argument, else BNSTUDY_DATA, else the platform's cache folder."""
     chosen = given or os.environ.get("BNSTUDY_DATA")
     if chosen:
-        return Path(chosen)
+        return expanded(chosen)
     home = Path(os.environ.get("HOME") or ".")
     if sys.platform == "darwin":
         return home / "Library" / "Caches" / "bnstudy"

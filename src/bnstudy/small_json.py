@@ -4,11 +4,13 @@ A value is returned only if it has the expected type and neither an object with 
 JSON (NaN). Everything else is one error, ValueError, whatever the parser raises. Stdlib only.
 """
 
+import contextlib
 import json
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 MOST = 1 << 20
 """Bytes of the largest small file; ours have a few thousand."""
@@ -37,13 +39,20 @@ def read(path: Path, kind: type[Kind], most: int = MOST) -> Kind:
 def content(path: Path, most: int = MOST) -> bytes:
     """Return the content of a regular file. Raises OSError, also if it is a pipe or a device; ValueError if it has more
     than `most` bytes."""
-    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(0, "not a regular file", str(path))
+    with regular(path) as file:
         found = file.read(most + 1)
     if len(found) > most:
         raise ValueError(f"larger than {most:,} bytes")
     return found
+
+
+@contextlib.contextmanager
+def regular(path: Path) -> Iterator[BinaryIO]:
+    """Open a file for reading. Raises OSError, also if it is a pipe or a device, which could be read forever."""
+    with open(os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(0, "not a regular file", str(path))
+        yield file
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

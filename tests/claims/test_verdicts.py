@@ -263,6 +263,26 @@ def test_a_verdict_does_not_depend_on_what_else_was_run():
     assert shares[0] == shares[1]
 
 
+def test_the_place_that_decides_is_named():
+    """Batch norm leads by 2 points, but on CIFAR10."""
+    values = seeds(flat(gap=2), -0.2, 0, 0.2)
+    values |= {c: [v + 2 for v in values[c]] for c in values if (c.dataset, c.norm) == ("cifar10", "none")}
+    (part,) = (p for p in verdict(REGISTRY["M07"], Measured(runs(values))).parts if p.kind == "accuracy")
+    assert part.weakest is not None
+    (place, share), others = part.weakest, [s for at, s in part.alone.items() if at != ("mlp", "cifar10")]
+    assert (place, share, others) == (("mlp", "cifar10"), part.true_in["redraws"], [1.0] * 3)
+    assert true_in(part).endswith(f", on mlp cifar10 alone in {100 * share:.1f} %")
+
+
+def test_a_mean_over_places_is_decided_by_none_of_them():
+    """M37: the mean advantage is smaller with weight decay."""
+    study = cells(settings=("relu", "weight_decay"))
+    gains = {"mnist": (0, 1), "svhn": (3, 0), "cifar10": (3, 0), "cifar100": (3, 0)}  # without and with weight decay
+    levels = {c: 50.0 + gains[c.dataset][c.penalty == "l2"] * (c.norm == "batch") for c in study}
+    (part,) = verdict(REGISTRY["M37"], Measured(runs(seeds(levels, -0.2, 0, 0.2)))).parts
+    assert (part.verdict, part.weakest) == ("holds", None)
+
+
 STUDIES = 40
 
 
@@ -301,3 +321,12 @@ def test_false_verdicts_on_four_comparisons():
 
 def test_one_seed_never_decides():
     assert rates("M07", 5, ONE, seeds_each=1) == {"holds": 0, "undecided": 100, "fails": 0}
+
+
+if __name__ == "__main__":  # the table of docs/claims.md
+    STUDIES = 1000
+    print("| true effect | one data set: holds | undecided | fails | four: hold | undecided | fail |")
+    print("|---" * 7 + "|")
+    for effect in (-2, 0, 0.5, 1, 2, 3, 4, 5):
+        shares = [f"{share:.1f}" for of in (ONE, BASE) for share in rates("M07", effect, of).values()]
+        print(f"| {effect} | " + " | ".join(shares) + " |", flush=True)

@@ -172,7 +172,7 @@ def test_what_are_no_seeds(text):
         (["report", "--formats", "svq"], "no such format (nearest: svg)"),
         (["table", "B.9"], "B.9: no such table"),
         (["figure", "7.99"], "7.99: no such figure"),
-        (["show", "toy-mlp"], "toy-mlp: no such cell"),
+        (["show", "toy-mlpp"], "toy-mlpp: no such cell"),
         (["data", "check", "minst"], "no such data set (nearest: mnist)"),
         (["data", "fetch", "minst"], "no such data set (nearest: mnist)"),
         (["train"], "train: name cells, or give --study, or --cells"),
@@ -182,7 +182,13 @@ def test_what_are_no_seeds(text):
         (["train", TOY.key, "--engine", "packd"], "--engine packd: no such engine (nearest: packed)"),
         (["train", TOY.key, "--device", "gpu"], "--device gpu: no such device"),
         (["train", TOY.key, "--device", "cuda:99"], "--device cuda:99"),
-        (["try", "model=mlp", "dataset=toy", "norm=batch", "learning_rate=1"], "learning_rate: no such field"),
+        (["try", "model=mlp", "dataset=toy", "norm=batch", "learning_rate=1"], "no such field (nearest: lr)"),
+        (["try", "model=mlp", "dataset=toy", "norm=batch", "bs=32"], "bs: no such field (nearest: batch_size)"),
+        (["try", "model=mlp", "dataset=toy", "norm=batch", "weight_decay=0.1"], "(here: penalty=l2 penalty_strength)"),
+        (["try", "model=mlp", "dataset=toy", "norm=batch", "seed=1"], "seed: no such field (here: --seeds)"),
+        (["try", "model=mlp", "dataset=cifar-10", "norm=batch"], "underscores, such as cifar10."),
+        (["cells", "--where", "learning_rate=0.1"], "no such key (nearest: lr)"),
+        (["train", "mnist-mlp", "--config", f"{ROOT}/config.yaml"], "cells match"),
         (["try", "model=mlp", "dataset=toy", "norm=batch", "batchsize=1"], "(nearest: batch_size)"),
         (["try", "model=mlp", "dataset=toy", "norm=btch"], "(nearest: batch)"),
         (["try", "model=mlp", "dataset=toy", "norm=batch", "lr=fast"], "lr: 'fast' is not a number"),
@@ -262,6 +268,15 @@ def test_a_background_figure_needs_no_study(bnstudy, tmp_path):
 def test_a_report_needs_frames(bnstudy):
     assert fails(bnstudy("report"), 65, "no frames of study thesis", "bnstudy aggregate --study thesis")
     assert fails(bnstudy("figure", "7.1"), 65, "figure 7.1")
+
+
+@pytest.mark.parametrize("verb", ["cells", "status"])
+def test_a_verb_of_a_study_takes_its_name_without_the_option(bnstudy, verb):
+    config = ["--config", ROOT / "config.yaml"]
+    short, long = bnstudy(verb, "demo", *config), bnstudy(verb, "--study", "demo", *config)
+    assert short.code == long.code == 0
+    assert short.out == long.out
+    assert fails(bnstudy(verb, "demos", *config), 2, "demos: no such study", "demo")
 
 
 def test_an_estimate_trains_nothing(bnstudy, folder):
@@ -496,7 +511,7 @@ def test_an_interrupt_is_exit_75(bnstudy, monkeypatch):
 def test_a_signal_while_training_is_exit_75_and_the_rest_goes_on(tmp_path, number):
     words = ["try", "model=mlp", "dataset=toy", "norm=none", "width=0.05", "epochs=100000", "stop_patience=0"]
     process = subprocess.Popen(
-        [sys.executable, "-m", "bnstudy.cli", *words],
+        [sys.executable, "-m", "bnstudy", *words],
         cwd=tmp_path,
         env=environment(tmp_path),
         stderr=subprocess.PIPE,
@@ -518,7 +533,7 @@ def test_a_signal_while_training_is_exit_75_and_the_rest_goes_on(tmp_path, numbe
 
 @pytest.mark.parametrize("words", [["cells", "--json"], ["cells"], ["figures"]])
 def test_a_reader_that_goes_away(tmp_path, words):
-    command = [sys.executable, "-m", "bnstudy.cli", *words, "--config", str(ROOT / "config.yaml")]
+    command = [sys.executable, "-m", "bnstudy", *words, "--config", str(ROOT / "config.yaml")]
     process = subprocess.Popen(
         command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0
     )
@@ -531,7 +546,7 @@ def test_a_reader_that_goes_away(tmp_path, words):
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
 def test_a_full_disk_under_stdout(tmp_path):
-    command = [sys.executable, "-m", "bnstudy.cli", "cells", "--config", str(ROOT / "config.yaml")]
+    command = [sys.executable, "-m", "bnstudy", "cells", "--config", str(ROOT / "config.yaml")]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
             command,
@@ -554,3 +569,14 @@ def test_a_fault_of_the_program_is_exit_70(bnstudy, monkeypatch):
     monkeypatch.setattr(console, "put_json", faulty)
     assert fails(bnstudy("cells", "--json"), 70, "ZeroDivisionError: seven", "BNSTUDY_TRACEBACK=1")
     assert os.environ.get("BNSTUDY_TRACEBACK") is None
+
+
+def test_a_study_of_very_many_runs_is_announced_before_they_are_looked_at(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("bnstudy.cli.options.MANY", 3)
+    monkeypatch.setattr(
+        "bnstudy.workflow.progress.status.Look", lambda *_: (_ for _ in ()).throw(UsageError("seen", "x"))
+    )
+    (tmp_path / "c.yaml").write_text(CONFIG)
+    ended = call(capsys, "status", "--config", str(tmp_path / "c.yaml"))
+    assert ended.err.splitlines()[:2] == ["thesis: looking at 6 runs, about 0 s", "bnstudy: seen"]
+    assert "looking" not in call(capsys, "status", "--config", str(tmp_path / "c.yaml"), "--seeds", "1").err

@@ -72,7 +72,7 @@ class Study(Front):
         for name in ("BNSTUDY_RESULTS", "BNSTUDY_REPORTS"):
             environment.pop(name, None)
         where = ["--profile", str(self.profile)] if self.cluster else ["--cores", "2"]
-        command = [sys.executable, "-m", "bnstudy.cli", "run", "--study", "tiny", *where, *words]
+        command = [sys.executable, "-m", "bnstudy", "run", "--study", "tiny", *where, *words]
         with (self.folder / "words").open("ab") as file:
             return subprocess.Popen(
                 command, cwd=self.folder, env=environment, stdin=subprocess.DEVNULL, stdout=file, stderr=file,

@@ -11,12 +11,12 @@ import bnstudy
 
 SOURCE = Path(bnstudy.__file__).parent
 
-GROUND = ("errors", "small_json", "lazy", "optional", "paths", "extensions", "lock", "disk", "console")
+GROUND = ("errors", "small_json", "lazy", "paths", "extensions", "lock", "disk", "console")
 """Single files that know nothing of the subject; any folder may import them."""
 
 ORDER = (
     "design", "datasets", "networks", "results", "studies", "training", "printed", "verdicts", "figures", "tables",
-    "claims", "illustrations", "report", "exports", "workflow", "extend", "bench", "cli",
+    "claims", "illustrations", "report", "exports", "workflow", "extend", "bench", "cli", "__main__",
 )  # fmt: skip
 """A folder may import those before it."""
 

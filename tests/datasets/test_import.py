@@ -1,10 +1,17 @@
 """Array files of users: what is taken, what is refused and with which words."""
 
+import io
+import os
+import tracemalloc
+import zipfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from bnstudy import datasets
 from bnstudy.errors import DataError, UsageError
+from datasets.conftest import arrays
 
 pytestmark = pytest.mark.usefixtures("small_sets")
 
@@ -93,6 +100,12 @@ grey, colour = np.zeros((40, 28, 28), np.uint8), np.zeros((40, 32, 32, 3), np.ui
         ("mnist", {"train_images": grey[:0], "train_labels": np.arange(0)}, "expected 36 to 40 images, found 0"),
         ("mnist", {"test_images": None, "test_labels": None}, "missing test_images, test_labels, found train_im"),
         ("mnist", {"train_labels": np.array([{}] * 40)}, "train_labels: found a pickled object"),
+        ("mnist", {"train_labels": (np.arange(40) % 10).astype("m8[s]")}, "whole numbers .*found timedelta64"),
+        ("mnist", {"train_labels": np.arange(40) % 10 > 4}, "whole numbers .*found bool"),
+        ("mnist", {"train_images": grey}, "train_images: expected images, found 0 in every pixel"),
+        ("mnist", {"test_images": grey[:20] + 7}, "test_images: expected images, found 7 in every pixel"),
+        ("mnist", {"test_images": arrays()["train_images"][:20]}, "test_images: all of them are among train_images"),
+        ("mnist", {"train_images": np.zeros((40, 400, 400), np.uint8)}, "at most .* bytes, found uint8"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_named_and_nothing_is_written(name, changes, message, user_file, tmp_path):
@@ -137,3 +150,78 @@ def test_absent_file_and_embedded_set(tmp_path):
         datasets.import_npz("mnist", tmp_path / "none.npz", tmp_path)
     with pytest.raises(UsageError, match="digits: is embedded"):
         datasets.import_npz("digits", tmp_path / "none.npz", tmp_path)
+
+
+def zipped(file: Path, **members: bytes | None) -> Path:
+    """Add members to a user's file; with None, one of no bytes; without `.npy` in the name, as they are."""
+    with zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED) as stored:
+        for name, content in members.items():
+            stored.writestr(f"{name}.npy", content or b"")
+    return file
+
+
+def header(shape: tuple[int, ...], kind: str = "|u1") -> bytes:
+    out = io.BytesIO()
+    np.lib.format.write_array_header_1_0(out, {"descr": kind, "fortran_order": False, "shape": shape})
+    return out.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(
+    ("left_out", "content", "message"),
+    [
+        ("", arrays()["train_labels"].tobytes(), "train_labels: one member of this name is allowed, found 2"),
+        ("train_labels", None, "found ValueError"),
+        ("train_labels", b"\x93NUMPY\x01\x00\xff\xff", "found ValueError"),
+        ("train_labels", header((40,)), "train_labels: needs 40 bytes of uint8 .*, found 0"),
+        ("train_labels", header((40,)) + bytes(41), "train_labels: needs 40 bytes of uint8 .*, found 41"),
+        ("train_labels", header((1 << 40,)), "train_labels: at most 320 bytes, found uint8"),
+        ("train_labels", header((1 << 40, 1 << 40, 0)), "cannot reshape"),
+        ("train_labels", header((-1,)), "train_labels"),
+        ("train_labels", header((40,), "|O") + b"\x80\x04.", "train_labels: found a pickled object"),
+    ],
+)  # fmt: skip
+def test_a_member_is_looked_at_before_it_is_unpacked(left_out, content, message, user_file, tmp_path):
+    file = zipped(user_file(**{left_out: None} if left_out else {}), train_labels=content)
+    with pytest.raises(DataError, match=message):
+        datasets.import_npz("mnist", file, tmp_path / "data")
+
+
+def test_gigabytes_of_zeros_are_refused_at_once(user_file, tmp_path):
+    file = user_file(train_images=None)
+    zeros = bytes(1 << 20)
+    with (
+        zipfile.ZipFile(file, "a", zipfile.ZIP_DEFLATED, compresslevel=1) as stored,
+        stored.open("train_images.npy", "w", force_zip64=True) as member,
+    ):
+        member.write(header((200 << 20,)))
+        for _ in range(200):
+            member.write(zeros)
+    tracemalloc.start()
+    with pytest.raises(DataError, match=r"train_images: at most .* bytes, found uint8"):
+        datasets.import_npz("mnist", file, tmp_path / "data")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 10 << 20
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"name": "a\x1b[31m\\nb", "source": "imported", "digest": "00"}', "\udcff", ""]
+)
+def test_facts_are_not_trusted(text, user_file, tmp_path):
+    """A file that states hostile facts is taken as a user's file that states none."""
+    row = datasets.import_npz("mnist", user_file(facts=np.array(text)), tmp_path / "data")
+    assert (row["source"], row["state"]) == ("imported", "present")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device", "folder", "link to itself"])
+def test_what_is_no_file_is_refused_at_once(kind, tmp_path):
+    file, data = tmp_path / "mine.npz", tmp_path / "data" / "mnist.npz"
+    data.parent.mkdir()
+    for path in (file, data):
+        {"pipe": os.mkfifo, "folder": os.mkdir, "device": lambda p: p.symlink_to("/dev/zero"),
+         "link to itself": lambda p: p.symlink_to(p)}[kind](path)  # fmt: skip
+    with pytest.raises(DataError) as error:
+        datasets.import_npz("mnist", file, tmp_path / "other")
+    assert str(file) in error.value.cause
+    assert datasets.check("mnist", data.parent)["state"] in ("damaged", "absent")

@@ -134,7 +134,7 @@ def test_tensorboard_reads_the_curves_back(folder, results, tmp_path):
 
 def test_without_tensorboard_it_says_how_to_get_it(export, monkeypatch, tmp_path):
     real = importlib.util.find_spec
-    monkeypatch.setattr("bnstudy.optional.find_spec", lambda name: None if name == "tensorboard" else real(name))
+    monkeypatch.setattr("bnstudy.lazy.find_spec", lambda name: None if name == "tensorboard" else real(name))
     ended = export("--format", "tensorboard", "--to", tmp_path)
     assert ended.code == 2
     assert two_lines(ended)

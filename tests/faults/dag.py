@@ -30,6 +30,7 @@ studies:
         train_size: 200
         epochs: 8
 """
+MODULE = (sys.executable, "-m", "bnstudy")
 OUTPUTS = ("*.csv", "*.md", "*.tex")
 
 
@@ -47,7 +48,9 @@ class Front:
     def runs(self) -> list[Run]:
         return config.load(self.folder / "config.yaml").studies["tiny"].runs()
 
-    def start(self, *words: str, without: Sequence[str] = (), **options) -> subprocess.Popen:
+    def start(
+        self, *words: str, without: Sequence[str] = (), program: Sequence[str] = MODULE, **options
+    ) -> subprocess.Popen:
         """Start it; `options` are those of Popen, `without` names variables that its environment lacks."""
         environment = os.environ | {
             "PYTHONPATH": str(ROOT / "src"), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
@@ -55,7 +58,7 @@ class Front:
         }  # fmt: skip
         for name in ("BNSTUDY_RESULTS", "BNSTUDY_REPORTS", *without):
             environment.pop(name, None)
-        command = [sys.executable, "-m", "bnstudy.cli", "run", "--study", "tiny", "--cores", "2", *words]
+        command = [*program, "run", "--study", "tiny", "--cores", "2", *words]
         with (self.folder / "words").open("ab") as words_file:
             streams = {"stdin": subprocess.DEVNULL, "stdout": words_file, "stderr": words_file}
             options = streams | {"cwd": self.folder, "env": environment, "start_new_session": True} | options

@@ -69,7 +69,7 @@ def test_the_front_is_killed_and_the_scheduler_lives_on(front, calm):
     """Its lock is free at once: a second scheduler works beside the first, and no run is trained twice."""
     process = front.start()
     front.until(lambda: training(front))
-    front.until(lambda: front.kill("bnstudy.cli run") > 0)
+    front.until(lambda: front.kill("bnstudy run") > 0)
     process.wait()
     ends_calm(front, calm)
     front.until(lambda: not front.processes())
@@ -212,7 +212,7 @@ def test_ten_kills_at_random(front, calm):
     for _ in range(10):
         process = front.start()
         time.sleep(dice.uniform(0, 20))
-        front.kill(dice.choice(["", "-m snakemake", "bnstudy train", "bnstudy.cli run"]))
+        front.kill(dice.choice(["", "-m snakemake", "bnstudy train", "bnstudy run"]))
         front.kill()
         process.wait()
         invariants.whole_records(front.results)

@@ -118,8 +118,8 @@ def test_nobody_reads(one, calm):
 
 
 def test_a_real_start_gives_the_same_records(one, calm):
-    """Not a warm process: `python -m bnstudy.cli` as it starts for a user, with stdout and stderr closed."""
-    command = f"exec {sys.executable} -m bnstudy.cli train --cells {one.file} --results {one.results} >&- 2>&-"
+    """Not a warm process: `python -m bnstudy` as it starts for a user, with stdout and stderr closed."""
+    command = f"exec {sys.executable} -m bnstudy train --cells {one.file} --results {one.results} >&- 2>&-"
     environment = {"PYTHONPATH": str(ROOT / "src"), "PATH": "/usr/bin:/bin"}  # HOME is unset too
     done = subprocess.run(["bash", "-c", command], env=environment, cwd=one.folder, timeout=120, check=False)
     assert done.returncode == 0

@@ -1,8 +1,8 @@
-"""The page in a real browser: no console error, no request beyond its folder, nothing wider than the window."""
+"""The page in a real browser: no console error, no request beyond its folder, nothing wider than the window, links that
+land, and no violation that axe finds."""
 
 import json
-import shutil
-import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -13,13 +13,16 @@ from bnstudy.design.labels import SETTINGS
 from bnstudy.design.study import Study
 from bnstudy.printed import practicals
 from bnstudy.results import frames
+from browser import CHROMIUM, Browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
-FLAGS = (
-    "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update", "--hide-scrollbars", "--enable-logging=stderr",
-)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    found = Browser(tmp_path_factory.mktemp("browser"))
+    yield found
+    found.close()
 
 
 @pytest.fixture(scope="module")
@@ -38,88 +41,110 @@ def course_page(tmp_path_factory):
     return report.write(study, built, None, {"default": 1.0}, tmp_path_factory.mktemp("course"))
 
 
-def browse(address, folder, *more):
-    """Open an address in a fresh headless browser; what it logged, and what it wrote to stdout."""
-    command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={folder / 'profile'}", *more, address]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
-    return done.stderr, done.stdout
+def test_no_console_error_and_no_request_beyond_the_folder(browser, page):
+    browser.open(page.as_uri(), height=20_000)  # so tall that every picture is loaded
+    browser.ask("Promise.all([...document.images].map(i => i.decode()))")
+    assert browser.console == []
+    own = page.parent.as_uri()
+    assert len(browser.asked) > 5
+    assert [u for u in browser.asked if not u.startswith((own, "data:", "about:"))] == []
 
 
-def test_no_console_error_and_no_request(page, tmp_path):
-    log, shot = tmp_path / "net.json", tmp_path / "page.png"
-    told, _ = browse(page.as_uri(), tmp_path, f"--log-net-log={log}", "--window-size=1400,9000", f"--screenshot={shot}")
-    assert shot.stat().st_size > 50_000
-    assert [line for line in told.splitlines() if "CONSOLE" in line] == []
-    assert requested(log) == set()
-
-
-def requested(log):
-    """Hosts that the page's requests went to; the browser's own services have no page as initiator."""
-    text = log.read_text()
-    events = json.loads(text if text.rstrip().endswith("}") else text.rstrip().rstrip(",") + "]}")["events"]
-    urls = {e["params"]["url"] for e in events if isinstance(e.get("params"), dict) and "url" in e["params"]}
-    return {u for u in urls if u.startswith(("http:", "https:", "ws:")) and not any(o in u for o in BROWSERS_OWN)}
-
-
-BROWSERS_OWN = ("google.com", "googleapis.com", "gvt1.com", "gstatic.com")
-
-
-def test_a_request_would_be_seen(page, tmp_path):
+def test_a_request_would_be_seen(browser, page, tmp_path):
     text = page.read_text().replace("default-src 'none'", "default-src *").replace("img-src 'self'", "img-src *")
     other = tmp_path / "other.html"
     other.write_text(text.replace("<main>", '<main><img src="http://127.0.0.1:9/beacon.png">'))
-    log = tmp_path / "net.json"
-    browse(other.as_uri(), tmp_path, f"--log-net-log={log}", "--screenshot=" + str(tmp_path / "x.png"))
-    assert any("beacon" in u for u in requested(log))
+    browser.open(other.as_uri())
+    assert any("beacon" in u for u in browser.asked)
+    assert browser.console
 
 
 @pytest.mark.parametrize(("width", "which"), [(400, "page"), (1400, "page"), (400, "course_page")])
-def test_nothing_is_wider_than_the_window(request, tmp_path, width, which):
-    page = request.getfixturevalue(which)
-    probe = page.with_name("probe.html")  # a frame of the given width: a window cannot be narrower than 500 pixels
-    probe.write_text(
-        f'<body><iframe id="f" src="{page.name}" style="width:{width}px;height:900px;border:0"></iframe><script>'
-        "onload = () => setTimeout(() => { const d = f.contentDocument.documentElement;"
-        "document.title = d.scrollWidth + ' of ' + d.clientWidth; }, 300)</script>"
-    )
-    _, dom = browse(
-        probe.as_uri(), tmp_path, "--allow-file-access-from-files", "--virtual-time-budget=4000", "--dump-dom"
-    )
-    probe.unlink()
-    wide, room = dom.split("<title>")[1].split("</title>")[0].split(" of ")
-    assert int(wide) <= int(room) == width
+def test_nothing_is_wider_than_the_window(request, browser, width, which):
+    browser.open(request.getfixturevalue(which).as_uri(), width=width)
+    wide, room = browser.ask("(d => [d.scrollWidth, d.clientWidth])(document.documentElement)")
+    assert wide <= room == width
 
 
-def probed(page, folder, script):
-    """What `script` gives of the page's document `d`, as text; the page's own policy allows no script in it."""
-    probe = page.with_name("probe.html")
-    probe.write_text(
-        f'<body><iframe id="f" src="{page.name}" style="width:1200px;height:900px"></iframe><script>'
-        f"onload = () => setTimeout(() => {{ const d = f.contentDocument; document.title = {script}; }}, 300)</script>"
+LANDING = """(async (number) => {
+  const link = [...document.querySelectorAll('main a[href^="#"], nav a[href^="#"]')][number];
+  for (let d = link.closest('details'); d; d = d.parentElement.closest('details')) d.open = true;
+  link.scrollIntoView({block: 'center'});
+  await new Promise(r => setTimeout(r, 60));
+  link.click();
+  for (let last = -1, still = 0; still < 4; last = scrollY) {
+    await new Promise(r => setTimeout(r, 40));
+    const inView = box => box.bottom > 0 && box.top < innerHeight;
+    await Promise.all([...document.images].filter(i => inView(i.getBoundingClientRect())).map(i => i.decode()));
+    still = scrollY === last ? still + 1 : 0;
+  }
+  const target = document.getElementById(link.hash.slice(1)).getBoundingClientRect();
+  const left = document.documentElement.scrollHeight - scrollY - innerHeight;
+  return [link.hash, Math.round(target.top), Math.round(left)];
+})"""
+
+
+def test_links_land_where_they_lead(browser, page):
+    """Of twenty links spread over the page, each clicked where a reader finds it on a page just opened."""
+    browser.open(page.as_uri())
+    count = browser.ask('document.querySelectorAll(\'main a[href^="#"], nav a[href^="#"]\').length')
+    assert count > 40
+    missed = []
+    for i in range(20):
+        browser.open(page.as_uri())
+        where, top, left = browser.ask(f"{LANDING}({i * count // 20})")
+        if not (0 <= top < 60 or (left < 2 and 0 <= top < 900)):  # the last sections cannot reach the top
+            missed.append((where, top, left))
+    assert missed == []
+
+
+def test_nothing_moves_when_pictures_load(browser, page):
+    """The page is as tall with all its pictures as without."""
+    tall = "document.documentElement.scrollHeight"
+    browser.open(page.as_uri(), height=900)
+    before = browser.ask(tall)
+    browser.ask("Promise.all([...document.images].map(i => (i.loading = 'eager', i.decode())))")
+    assert abs(browser.ask(tall) - before) < 5  # sides are whole pixels
+
+
+AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]}}
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("which", ["page", "course_page"])
+def test_axe_finds_no_violation(request, browser, which, dark):
+    axe = pytest.importorskip("axe_core_python")
+    (source,) = Path(axe.__file__).parent.rglob("axe.min.js")
+    browser.open(request.getfixturevalue(which).as_uri(), dark=dark)
+    browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true })")
+    browser.ask(f"{source.read_text()}; 0")
+    result = browser.ask(
+        f"axe.run({json.dumps(AXE)}).then(r => ({{violations: r.violations, passes: r.passes.length}}))"
     )
-    flags = ("--allow-file-access-from-files", "--virtual-time-budget=4000", "--dump-dom")
-    _, dom = browse(probe.as_uri(), folder, *flags)
-    probe.unlink()
-    return dom.split("<title>")[1].split("</title>")[0]
+    found = [(v["id"], v["help"], [node["html"] for node in v["nodes"][:5]]) for v in result["violations"]]
+    assert result["passes"] > 20
+    assert found == []
 
 
 @pytest.mark.parametrize(("choice", "kind"), [("only-verdict-holds", "w-holds"), ("only-priority-3", "p-3")])
-def test_a_filter_leaves_the_claims_of_its_kind(page, tmp_path, choice, kind):
-    seen = "[...d.querySelectorAll('article.claim')].filter(c => c.offsetParent).map(c => c.classList.contains('{}'))"
-    script = f"(d.getElementById('{choice}').checked = true, {seen.format(kind)}.join(' '))"
-    left = probed(page, tmp_path, script).split()
+def test_a_filter_leaves_the_claims_of_its_kind(browser, page, choice, kind):
+    browser.open(page.as_uri())
+    browser.ask(f"document.getElementById('{choice}').checked = true")
+    seen = "[...document.querySelectorAll('article.claim')].filter(c => c.offsetParent)"
+    left = browser.ask(f"{seen}.map(c => c.classList.contains('{kind}'))")
     assert left
-    assert set(left) == {"true"}
+    assert all(left)
     assert len(left) < page.read_text().count('<article class="claim ')
 
 
-def test_a_link_to_a_cell_opens_the_list_it_stands_in(page, tmp_path):
+def test_a_link_to_a_cell_opens_the_list_it_stands_in(browser, page):
     text = page.read_text()
     key = text.split('href="#cell-')[1].split('"')[0]
-    closed = text.replace("<details open>", "<details>")
-    other = page.with_name("closed.html")
-    other.write_text(closed)
-    _, dom = browse(f"{other.as_uri()}#cell-{key}", tmp_path, "--virtual-time-budget=3000", "--dump-dom")
-    other.unlink()
-    assert closed.count("<details open") == 0
-    assert dom.count("<details open") == 1
+    closed = page.with_name("closed.html")
+    closed.write_text(text.replace("<details open>", "<details>"))
+    opened = "document.querySelectorAll('details[open]').length"
+    browser.open(closed.as_uri())
+    assert browser.ask(opened) == 0
+    browser.open(f"{closed.as_uri()}#cell-{key}")
+    closed.unlink()
+    assert browser.ask(opened) == 1

@@ -287,6 +287,17 @@ def test_mixed_data_are_told():
     assert told[0]["digests"] == ["a", "b"]
 
 
+def test_seeds_of_several_engines_or_processors_are_named():
+    built = frames_of(study_of(cells_of("mnist", ("relu",)), (0, 1, 2)))
+    alike = built.runs.assign(engine="packed", cpu="AMD EPYC", gpu="")
+    assert report.run_lists.mixed(alike) == []
+    other = alike.assign(cpu=["AMD EPYC", "AMD EPYC", "Intel Xeon"] * 2, gpu=["", "", ""] * 2)
+    other.loc[other["norm"] == "none", "cpu"] = "AMD EPYC"
+    (cell,) = report.run_lists.mixed(other)
+    assert "batch" in cell["name"]
+    assert cell["kinds"] == ["2 by packed on AMD EPYC", "1 by packed on Intel Xeon"]
+
+
 def test_pairs_compare_cells_of_one_size():
     cells = [c for w in (0.5, 0.25) for c in cells_of(settings=("relu", "lr_high", "dropout"), width=w)]
     (row,) = report.run_lists.pairs(frames_of(study_of(cells)).runs)

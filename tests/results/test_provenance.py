@@ -1,6 +1,7 @@
 """The source digest of a record is of every module that training can reach."""
 
 import ast
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -8,8 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from bnstudy.design.cell import Run
 from bnstudy.results import provenance
 from bnstudy.results.provenance import PACKAGE
+from bnstudy.training.checkpoints import fingerprint
+from faults import small
 
 
 def files_of(module: str) -> list[Path]:
@@ -132,3 +136,58 @@ def test_where_there_is_no_repository_the_commit_may_be_named(package, monkeypat
     monkeypatch.setenv(provenance.COMMIT, "f" * 40)
     stated = provenance.tree_digest(package)
     assert provenance.commit() == {"commit": "f" * 40, "dirty": False, "stated": stated}
+
+
+def anew() -> dict:
+    provenance.commit.cache_clear()
+    return provenance.commit()
+
+
+def test_variables_of_git_name_no_other_commit(package, tmp_path, monkeypatch):
+    right, other = provenance.commit(), tmp_path / "other"
+    other.mkdir()
+    for words in (
+        ["init", "-q"],
+        ["-c", "user.name=x", "-c", "user.email=x", "commit", "-q", "--allow-empty", "-m", "x"],
+    ):
+        subprocess.run(["git", "-C", str(other), *words], check=True)
+    for name, value in {"GIT_DIR": other / ".git", "GIT_WORK_TREE": other, "GIT_INDEX_FILE": other / "none"}.items():
+        monkeypatch.setenv(name, str(value))
+    assert right["dirty"] is False
+    assert anew() == right
+
+
+@pytest.mark.parametrize("hidden", ["status.showUntrackedFiles=no", "core.excludesFile", "update-index"])
+def test_a_changed_module_makes_the_commit_dirty_whatever_git_is_set_to(package, tmp_path, hidden):
+    git = ["git", "-C", str(package)]
+    if hidden == "update-index":
+        subprocess.run([*git, "update-index", "--assume-unchanged", "cell.py"], check=True)
+        (package / "cell.py").write_text("another\n")
+    else:
+        (tmp_path / "ignored").write_text("mine.py\n")
+        key, _, value = hidden.partition("=")
+        subprocess.run([*git, "config", key, value or str(tmp_path / "ignored")], check=True)
+        (package / "mine.py").write_text("one\n")
+    assert anew()["dirty"] is True
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_a_checkout_of_another_user_has_no_commit_and_a_line_says_so(package, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert provenance.unknown_commit() is None
+    for path in (package.parents[1], package.parents[1] / ".git"):
+        os.chown(path, 65534, 65534)
+    assert anew() == {"commit": None, "dirty": None}
+    assert "records will not name one" in str(provenance.unknown_commit())
+
+
+def test_what_chooses_instructions_is_recorded_and_must_match_for_a_checkpoint(monkeypatch):
+    for name in provenance.STEERING:
+        monkeypatch.delenv(name, raising=False)
+    run = Run(small.cell(), 0)
+    plain = provenance.of_run(1, "reference", "cpu", "default", "d", "embedded")
+    assert "environment" not in plain
+    monkeypatch.setenv("MKL_CBWR", "COMPATIBLE")
+    steered = provenance.of_run(1, "reference", "cpu", "default", "d", "embedded")
+    assert steered["environment"] == "MKL_CBWR=COMPATIBLE"
+    assert fingerprint(run, steered) != fingerprint(run, plain)

@@ -115,7 +115,7 @@ def test_what_stands_already_is_said_to_have_no_weights(capsys, results, tmp_pat
 
 
 def test_without_safetensors_nothing_is_trained(capsys, monkeypatch, tmp_path):
-    monkeypatch.setattr("bnstudy.optional.find_spec", lambda name: None)
+    monkeypatch.setattr("bnstudy.lazy.find_spec", lambda name: None)
     file = put(tmp_path / "one.json", [PACKED], [0])
     ended = call(capsys, "train", "--cells", str(file), "--results", str(tmp_path / "results"), "--weights")
     assert ended.code == 2

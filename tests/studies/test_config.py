@@ -266,9 +266,9 @@ REFUSED = [
     ("epochs: 3", "init: normal", 7, f"{GRID}.init_std: missing, init is normal"),
     ("epochs: 3", "penalty: l2", 7, f"{GRID}.penalty_strength: missing, penalty is l2"),
     # what YAML understands otherwise
-    ("- 0.1", "- 1e-3", 12, f"{GRID}.lr[1]: `1e-3` is text in YAML 1.1, or no finite number; Write 1.0e-3 or 0.001."),
+    ("- 0.1", "- 1e-3", 12, f"{GRID}.lr[1]: `1e-3` is text in YAML 1.1; Write 1.0e-3 or 0.001."),
     ("- 0.1", "- 1.0e3", 12, "Write 1.0e+3 or 1000.0."),
-    ("- 0.1", "- 1.0e+999", 12, f"{GRID}.lr[1]: `1.0e+999` is text in YAML 1.1, or no finite number"),
+    ("- 0.1", "- 1.0e+999", 12, f"{GRID}.lr[1]: `1.0e+999` is beyond the largest number"),
     ("- 0.1", "- .nan", 12, f"{GRID}.lr[1]: `.nan` is not a finite number"),
     ("- 0.1", "- -.INF", 12, f"{GRID}.lr[1]: `-.INF` is not a finite number"),
     ("- 0.1", "- nan", 12, f"{GRID}.lr[1]: 'nan' is not a number"),
@@ -317,10 +317,16 @@ REFUSED = [
     ("epochs: 3", "setting: relu_norm_after", 13, f"{GRID}.setting: relu_norm_after: norm_placement has no effect here"),
     ("epochs: 3", f"epochs: [{', '.join(map(str, range(1, 5002)))}]", 7, f"{GRID}: this grid has 20,004 cells"),
     # more of each kind
-    ('seeds: 2', 'seeds: 1e3', 1, 'seeds: `1e3` is text in YAML 1.1, or no finite number; Write 1.0e+3 or'),
+    ('seeds: 2', 'seeds: 1e3', 1, 'seeds: `1e3` is text in YAML 1.1; Write 1.0e+3 or'),
     ('seeds: 2', 'seeds: 0b11', 1, 'seeds: `0b11` is octal, hexadecimal or binary; Write it without the le'),
     ('seeds: 2', 'seeds: [0, 1.5]', 1, 'seeds: [0, 1.5] is not allowed; Give a count from 1 to 1000, or a list'),
     ('seeds: 2', 'seeds: [0, no]', 1, 'seeds[1]: `no` is false in YAML 1.1; Did you mean none? For a switch w'),
+    ('Does it train?', '"w\\ud800 x"', 5, "studies.one.question: the character '\\ud800' is not allowed; Write printable text."),
+    ('Does it train?', '"w \\e[31m x"', 5, "studies.one.question: the character '\\x1b' is not allowed; Write printable text."),
+    ('Does it train?', '"w \\0 x"', 5, "studies.one.question: the character '\\x00' is not allowed; Write printable text."),
+    ('Does it train?', '"w \\N x"', 5, "studies.one.question: the character '\\x85' is not allowed; Write printable text."),
+    ('one:', '"o\\Lne":', 4, "the character '\\u2028' is not allowed; Write printable text."),
+    ('          - 0.01', '          - 1.0e+400', 11, 'lr[0]: `1.0e+400` is beyond the largest number, about 1.8e+308; Write a smaller one.'),
     ('seeds: 2', 'seeds: .inf', 1, 'seeds: `.inf` is not a finite number; Give a finite one.'),
     ('seeds: 2', 'seeds: [[0]]', 1, 'seeds: [[0]] is not allowed; Give a count from 1 to 1000, or a list of'),
     ('mnist: 0.3', 'mnist: .nan', 2, 'margins.mnist: `.nan` is not a finite number; Give a finite one.'),
@@ -330,7 +336,7 @@ REFUSED = [
     ('mnist: 0.3', 'mnist: 0.3, mnist: 0.4', 2, 'margins.mnist: given twice, first on line 2; Keep one.'),
     ('epochs: 3', 'epochs: 100001', 13, f'{GRID}.epochs: 100001 is out of range; epochs must be at least 1 and a'),
     ('epochs: 3', 'epochs: -1', 13, f'{GRID}.epochs: -1 is out of range; epochs must be at least 1 and at mo'),
-    ('epochs: 3', 'epochs: 3e0', 13, f'{GRID}.epochs: `3e0` is text in YAML 1.1, or no finite number; Write 3'),
+    ('epochs: 3', 'epochs: 3e0', 13, f'{GRID}.epochs: `3e0` is text in YAML 1.1; Write 3'),
     ('epochs: 3', 'epochs: +3', 13, f'{GRID}.epochs: `+3` is not written plainly; Write digits as in 1000 or'),
     ('epochs: 3', 'epochs: 3 # x\n        epochs : 3', 14, f'{GRID}.epochs: given twice, first on line 13; Keep one.'),
     ('epochs: 3', 'dropout: 1.0', 13, f'{GRID}.dropout: 1.0 is out of range; dropout must be at least 0 and at'),
@@ -594,7 +600,7 @@ def test_the_study_of_readings():
     found = {labels(c)[1] for c in study.cells}
     cnn_only = {"fan_channels", "dense_1", "dropout_pairs", "dropout_every", "dropout_maps"}
     assert found == set(READINGS) - cnn_only - {"svhn_digit"}
-    assert len({c.key for c in study.cells}) == len(study.cells) == 214
+    assert len({c.key for c in study.cells}) == len(study.cells) == 238
     assert sum(c.model == "cnn" for c in study.cells) == 6
     defaults = {(c.model, c.dataset, c.norm, labels(c)[0]) for c in study.cells if labels(c)[1] == "default"}
     assert {(c.model, c.dataset, c.norm, labels(c)[0]) for c in study.cells} == defaults

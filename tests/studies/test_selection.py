@@ -2,6 +2,7 @@
 
 import pytest
 
+from bnstudy.design import labels
 from bnstudy.design.cell import Cell
 from bnstudy.design.study import Study
 from bnstudy.errors import UsageError
@@ -11,6 +12,32 @@ CELLS = tuple(
     Cell(dataset="toy", model=model, norm="none", activation=activation)
     for model, activation in (("mlp", "relu"), ("mlp", "elu"), ("cnn", "relu"))
 )
+
+
+ALIKE = (
+    Cell(dataset="toy", model="mlp", norm="batch"),
+    Cell(dataset="toy", model="mlp", norm="batch", gamma_init="ones"),
+    Cell(dataset="toy", model="mlp", norm="batch", lr=0.1, gamma_init="ones"),
+    Cell(dataset="toy", model="mlp", norm="batch", lr=0.1, norm_bias=False),
+)
+"""Baseline in two readings, the high rate in two that are not the default."""
+
+
+def test_a_name_without_its_key_is_the_default_reading():
+    assert selection.find(ALIKE * 2, "toy-mlp-batch-relu") == ALIKE[0]
+    with pytest.raises(UsageError, match="toy-mlp-batch-lr_high: 2 cells match") as refused:
+        selection.find(ALIKE, "toy-mlp-batch-lr_high")
+    assert all(labels.name(cell) in refused.value.remedy for cell in ALIKE[2:])
+
+
+def test_the_start_of_a_key_or_name_is_enough_if_no_other_cell_has_it():
+    for cell in ALIKE:
+        assert selection.find(ALIKE, cell.key[:5]) == cell
+        assert selection.find(ALIKE, labels.name(cell)[:-4]) == cell
+    with pytest.raises(UsageError, match="no such cell"):
+        selection.find(ALIKE, ALIKE[0].key[:3])  # too short
+    with pytest.raises(UsageError, match="toy-mlp: 4 cells match"):
+        selection.find(ALIKE, "toy-mlp")
 
 
 def test_conditions_that_no_cell_meets_together_are_refused_with_what_each_leaves():

@@ -22,7 +22,7 @@ from bnstudy.results.store import get_record
 from bnstudy.studies.config import load
 from bnstudy.studies.config.blocks import RULES
 from bnstudy.workflow import run_study
-from bnstudy.workflow.dag import Dag, device
+from bnstudy.workflow.dag import Dag, device, looks_only
 from bnstudy.workflow.snakemake_process import Place, _failure
 from command_line import ROOT, Ended, environment, process, two_lines
 
@@ -267,7 +267,7 @@ def test_a_failing_job_gives_its_own_cause_and_exit_code(folder, tmp_path):
 
 def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
     (tmp_path / "small.yaml").write_text(CONFIG)
-    command = [sys.executable, "-m", "bnstudy.cli", "run", "--config", "small.yaml", "--study", "long"]
+    command = [sys.executable, "-m", "bnstudy", "run", "--config", "small.yaml", "--study", "long"]
     running = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 500
     while not any("epoch 3/" in log.read_text() for log in (tmp_path / "results" / "logs" / "train").glob("*.log")):
@@ -410,7 +410,22 @@ def test_every_run_is_in_one_pack_and_packs_are_named_by_their_runs(folder):
     assert not ids & {p.id for p in one.packs["tiny"]}
 
 
-def test_gaps_are_cleared_by_stat_alone(tmp_path, monkeypatch):
+def state_of(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize(
+    ("words", "dry", "looks"),
+    [("tiny --cores 1", False, False), ("tiny", True, True), ("--summary", False, True), ("tiny -D", False, True),
+     ("--rulegraph=mermaid-js", False, True), ("--list-target-rules", False, True), ("--touch", False, False),
+     ("--keep-going --list-untracked", False, True)],
+)  # fmt: skip
+def test_a_command_that_only_shows_something_is_known(monkeypatch, words, dry, looks):
+    monkeypatch.setattr(sys, "argv", ["snakemake", *words.split()])
+    assert looks_only(SimpleNamespace(output_settings=SimpleNamespace(dryrun=dry))) is looks
+
+
+def test_gaps_are_cleared_by_stat_alone_and_reported_without_a_change(tmp_path, monkeypatch, capsys):
     (tmp_path / "small.yaml").write_text(CONFIG)
     monkeypatch.setenv("BNSTUDY_RESULTS", str(tmp_path / "results"))
     dag = plan(tmp_path)
@@ -426,6 +441,13 @@ def test_gaps_are_cleared_by_stat_alone(tmp_path, monkeypatch):
     notes.mkdir()
     (notes / "mnist.json").write_text('{"state": "absent"}')
     (notes / "toy.json").write_text('{"state": "present"}')
+    before = state_of(tmp_path)
+    dag.report_gaps()
+    told = capsys.readouterr().err
+    assert state_of(tmp_path) == before
+    assert [line.partition(":")[0] for line in told.splitlines()] == [
+        str(tmp_path / "results" / "packs" / f"{gap.id}.json"), str(notes / "mnist.json"),
+    ]  # fmt: skip
     dag.clear_gaps()
     assert [f.stem for f in (tmp_path / "results" / "packs").iterdir()] == [whole.id]
     assert [f.name for f in notes.iterdir()] == ["toy.json"]

@@ -74,7 +74,7 @@ def _start_up(at: Path, environment: dict[str, str]) -> Row:
 
     (at / "tiny.yaml").write_text(TINY_CONFIG)
     cell = load(at / "tiny.yaml").study("tiny").cells[0]
-    command = [sys.executable, "-m", "bnstudy.cli", "train", f"{cell.key}:0", "--config", str(at / "tiny.yaml")]
+    command = [sys.executable, "-m", "bnstudy", "train", f"{cell.key}:0", "--config", str(at / "tiny.yaml")]
     command += ["--wait", "--manifest", str(at / "results" / "packs" / "000000000000.json")]
     return timed("start-up of one job", lambda: _call(command, environment))
 

@@ -13,6 +13,7 @@ from bnstudy.claims.verdicts import (
     ENOUGH_SEEDS,
     NOT_RUN,
     OTHER_HARDWARE,
+    SURE,
     UNDECIDED,
     ClaimVerdict,
     PartVerdict,
@@ -39,7 +40,7 @@ def rows(
     `state` is complete, partial (some data set, seed or part is missing) or not run; `verdict` holds, fails, undecided,
     other hardware or not run; `printed`, whether tables B.1 to B.4 support it: yes, no, not in tables. `evidence` has
     `text`, `places` (judged model and data set pairs), `datasets_present` and `parts` (kind, check, verdict, true_in,
-    numbers).
+    alone, numbers).
     """
     return [row(claim, found, printed_support(claim)) for claim, found in judged(measure(frames, timings, reading))]
 
@@ -91,6 +92,7 @@ def evidence(found: ClaimVerdict) -> dict[str, Any]:
                 "verdict": part.verdict,
                 "places": [" ".join(place) for place in part.places],
                 "true_in": dict(part.true_in),
+                "alone": {" ".join(place): share for place, share in part.alone.items()},
                 "numbers": {_label(at): _plain(value) for at, value in part.numbers.items()},
             }
             for part in found.parts
@@ -114,7 +116,7 @@ def true_in(part: PartVerdict) -> str:
             return f"{'true' if share > 0.5 else 'false'} of our seconds, on other hardware"
         if part.verdict != decide(share):
             return f"{'true' if share > 0.5 else 'false'} of these runs, whose spread is not known"
-        return f"true in {100 * share:.1f} % of redraws"
+        return f"true in {100 * share:.1f} % of redraws{_decided_by(part)}"
     if part.kind in PER_SEED:
         true, asked = sum(part.true_in.values()), len(part.true_in)
         against = ", but false where fewer seeds are" if part.verdict == UNDECIDED and true == asked else ""
@@ -123,6 +125,13 @@ def true_in(part: PartVerdict) -> str:
         few = ", too few to decide" if asked < ENOUGH_SEEDS else against
         return f"true for {true} of {asked} seeds{few}"
     return part.verdict
+
+
+def _decided_by(part: PartVerdict) -> str:
+    if part.weakest is None or part.weakest[1] >= SURE:
+        return ""
+    place, share = part.weakest
+    return f", on {' '.join(place)} alone in {100 * share:.1f} %"
 
 
 def numbers(part: PartVerdict) -> list[str]:

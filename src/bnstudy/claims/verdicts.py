@@ -32,6 +32,7 @@ class PartVerdict:
     places    the models and data sets it was judged on
     true_in   judged on redraws: {"redraws": share in which it is true}; per seed: {seed: True or False}
     numbers   what the predicate read: cell means, or one value per seed
+    alone     of a part that asks the same of several places: the share of redraws in which it is true of each alone
     """
 
     kind: str
@@ -40,6 +41,12 @@ class PartVerdict:
     places: tuple[Place, ...] = ()
     true_in: Mapping[str, Any] = field(default_factory=dict)
     numbers: Mapping[tuple[Any, ...], Any] = field(default_factory=dict)
+    alone: Mapping[Place, float] = field(default_factory=dict)
+
+    @property
+    def weakest(self) -> tuple[Place, float] | None:
+        """The place that decides, and its share of redraws: the one with the lowest. None if one place is asked."""
+        return min(self.alone.items(), key=lambda item: item[1]) if self.alone else None
 
 
 @dataclass(frozen=True)
@@ -135,7 +142,22 @@ def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     if part.kind == TIMING and not measured.on_thesis_gpu:
         decided = OTHER_HARDWARE
     numbers = {at: means[at].value for at in ev.used}
-    return PartVerdict(part.kind, part.check, decided, ev.places, {"redraws": share}, numbers)
+    alone = _alone(part, ev.places, measured, share)
+    return PartVerdict(part.kind, part.check, decided, ev.places, {"redraws": share}, numbers, alone)
+
+
+def _alone(part: Part, places: Collection[Place], measured: Measured, share: float) -> dict[Place, float]:
+    """Return the share of redraws in which a part is true of each place alone, if it is true in `share` of all.
+
+    {} if it is of one place, or is more than the sum of its places: if it compares them or takes a mean over them.
+    """
+    if len(places) < 2:
+        return {}
+    try:
+        found = {at: float(np.mean(part.predicate(measured.evidence(part.kind, [at])))) for at in places}
+    except NotGiven:
+        return {}
+    return found if share <= min(found.values()) else {}
 
 
 def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:

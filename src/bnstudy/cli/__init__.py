@@ -7,14 +7,14 @@ pandas.
 import contextlib
 import json
 import os
+import re
 import signal
 import sys
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from bnstudy import __version__, console
+from bnstudy import __version__, console, paths
 from bnstudy.cli import (
     bench,
     best,
@@ -23,6 +23,7 @@ from bnstudy.cli import (
     export,
     extensions,
     model,
+    process,
     progress,
     publish,
     report,
@@ -30,7 +31,18 @@ from bnstudy.cli import (
     study,
     train,
 )
-from bnstudy.errors import CANNOT_WRITE, DONE, FAILURES, FULL_OR_FORBIDDEN, INTERNAL, TRY_AGAIN, StudyError
+from bnstudy.errors import (
+    CANNOT_BE_WRITTEN,
+    CANNOT_WRITE,
+    DONE,
+    FAILURES,
+    INTERNAL,
+    TRY_AGAIN,
+    OutOfMemory,
+    StudyError,
+    is_out_of_memory,
+    remedy_for,
+)
 from bnstudy.studies import selection
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -59,11 +71,13 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main(words: list[str] | None = None) -> None:
     """Run the command line and exit; an error that a user can mend takes two lines, never a traceback."""
+    process.prepare()
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
         command = extensions.everywhere(typer.main.get_command(app))
-        command(args=selection.spread_where(sys.argv[1:] if words is None else words), prog_name="bnstudy")
+        typed = map(_from_home, sys.argv[1:] if words is None else words)
+        command(args=selection.spread_where(_with_study(command, list(typed))), prog_name="bnstudy")
     except SystemExit as done:
         code = done.code
         if code == INTERRUPTED:
@@ -79,21 +93,41 @@ def main(words: list[str] | None = None) -> None:
     sys.exit(code or DONE)
 
 
+def _with_study(command: Any, words: list[str]) -> list[str]:
+    """Return `run demo` as `run --study demo`, for every verb that takes a study and no argument."""
+    verb = command.commands.get(words[0]) if len(words) > 1 and not words[1].startswith("-") else None
+    taken = {param.name: param.param_type_name for param in verb.params} if verb else {}
+    return [words[0], "--study", *words[1:]] if "study" in taken and "argument" not in taken.values() else words
+
+
+def _from_home(word: str) -> str:
+    """Return a word with the `~` of a path replaced: a shell leaves `--results=~/r` as it is."""
+    option, sign, path = word.partition("=") if re.match("--[a-z-]+=~", word) else ("", "", word)
+    return f"{option}{sign}{paths.expanded(path)}" if path.startswith("~") else word
+
+
+def _at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)  # a pipe without reader would hold the process up
+
+
 def _interrupt(_number: int, _frame: object) -> None:
     raise KeyboardInterrupt
 
 
 def _system(error: OSError) -> int:
     """A full disk or a folder without permission is no fault of the program."""
-    if error.errno not in FULL_OR_FORBIDDEN:
+    if error.errno not in CANNOT_BE_WRITTEN:
         return _fault(error)
     cause = f"{error.filename or 'output'}: {error.strerror}"
-    return _tell(cause, "Free space or make the folder writable, then run the same command again.", CANNOT_WRITE)
+    return _tell(cause, remedy_for(error.errno), CANNOT_WRITE)
 
 
 def _fault(error: Exception) -> int:
     if os.environ.get("BNSTUDY_TRACEBACK"):
         raise error
+    if is_out_of_memory(error):
+        lack = OutOfMemory()
+        return _tell(lack.cause, lack.remedy, lack.exit_code)
     cause = f"{type(error).__name__}: {error}".splitlines()[0]
     remedy = "This is a fault of the program; BNSTUDY_TRACEBACK=1 in front of the command shows where."
     return _tell(cause, remedy, INTERNAL)
@@ -104,6 +138,6 @@ def _tell(cause: str, remedy: str, code: int) -> int:
     console.say(f"bnstudy: {cause}")
     console.say(f"  {remedy}")
     if file := os.environ.get(FAILURES):
-        with contextlib.suppress(OSError), Path(file).open("a") as failures:
+        with contextlib.suppress(OSError, ValueError), open(file, "a", opener=_at_once) as failures:
             failures.write(json.dumps({"cause": cause, "remedy": remedy, "code": code}) + "\n")
     return code

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from bnstudy import console, paths
-from bnstudy.cli import options, process
+from bnstudy.cli import options
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -42,7 +42,6 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Time a step of every engine and of the usual loops, in alternated rounds."""
-    process.prepare()
     from bnstudy.bench import train as bench
 
     rows = bench.rows(model, dataset, tuple(norm or bench.NORMS), width, device, rounds, console.say)
@@ -57,7 +56,6 @@ def convolutions(
     as_json: JsonOption = False,
 ) -> None:
     """Time the CNN's convolutions and their gradients, by torch and by each form of the Winograd engine."""
-    process.prepare()
     from bnstudy.bench import convolutions as bench
 
     _put(bench.rows(width, batch, rounds, console.say), as_json)
@@ -106,7 +104,6 @@ def time_(
     job: Annotated[bool, typer.Option("--job", hidden=True)] = False,
 ) -> None:
     """Time epochs with and without batch norm for tables B.3 and B.4; leave the machine alone meanwhile."""
-    process.prepare()
     from bnstudy.results.timings import record
     from bnstudy.training.timing import run
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import typer
 
 from bnstudy import console
-from bnstudy.cli import process
 from bnstudy.cli.options import JsonOption
 from bnstudy.studies import selection
 
@@ -22,7 +21,6 @@ def model(
     as_json: JsonOption = False,
 ) -> None:
     """List the layers of a network: output shapes, parameters, multiply-adds per image."""
-    process.prepare()
     from bnstudy.networks import model_summary
 
     cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from bnstudy import paths
+from bnstudy import console, paths
 from bnstudy.design.study import Study
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import selection
@@ -52,6 +52,7 @@ ProfileOption = Annotated[
 ]
 FormatsOption = Annotated[str, typer.Option("--formats", help="Of figures: svg, pdf, png; several by commas.")]
 DEFAULT_CONFIG = Path("config.yaml")
+MANY, LOOK = 200_000, 5e-5  # runs that are announced before they are looked at; seconds for one
 FORMATS = ("svg", "pdf", "png")
 
 
@@ -122,6 +123,13 @@ def studies(config: Path) -> dict[str, Study]:
     from bnstudy.studies.config import load
 
     return dict(load(config).studies)
+
+
+def announce(studies: Iterable[Study]) -> None:
+    """Print a line if there are so many runs that looking at each takes long."""
+    for study in studies:
+        if (runs := len(study.trained) * len(study.seeds)) > MANY:
+            console.say(f"{study.name}: looking at {runs:,} runs, about {console.hours(runs * LOOK / 3600)}")
 
 
 def processes(cores: str) -> int:

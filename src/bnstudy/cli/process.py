@@ -1,13 +1,41 @@
-"""What a process of ours is like before anything else is imported."""
+"""What a process of ours, and every child of it, takes from its surroundings: set before anything else is imported."""
 
+import io
 import os
+import resource
 import sys
+
+PINNED = dict.fromkeys(
+    (
+        "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "BLIS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",  # more threads add in another order: other bits
+) | {
+    "MPLBACKEND": "agg",  # figures are files; a notebook's backend cannot be imported here
+    "PYTHONSAFEPATH": "1",  # `python -m` would import numpy.py of the working folder
+}  # fmt: skip
+"""Environment variables that have one value, whatever they were set to."""
+
+DROPPED = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
+"""Environment variables that would put escape codes into pipes."""
+
+FILES = 65536  # open files at most; a run in training holds one
 
 
 def prepare() -> None:
-    """One thread per process, set before torch is imported; and a place for words where a standard stream is closed."""
-    for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        os.environ.setdefault(variable, "1")
+    """Pin and drop environment variables, allow as many open files as the system does, and make standard streams that
+    take any text; a closed one leads nowhere."""
+    os.environ.update(PINNED)
+    for variable in DROPPED:
+        os.environ.pop(variable, None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(hard, FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
     for stream, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, stream) is None:  # its number would go to the next file opened, and a library's warning into it
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115, PTH123
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bnstudy import console, paths
-from bnstudy.cli import options, process
+from bnstudy.cli import options
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -52,6 +52,7 @@ def status(
     if watch and as_json:
         raise UsageError("status: --watch and --json", "Take one of them.")
     folder, chosen = paths.results_root(results), narrowing.those(None if study is None else [study])
+    options.announce(chosen)
     look = progress.Look(chosen, folder, _count if estimate else None)
     if as_json:
         return console.put_json(look().rows)
@@ -131,7 +132,6 @@ def why(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a cell, and for each of its runs whether it would be trained again and why."""
-    process.prepare()
     from bnstudy.workflow.progress.why import explain
 
     folder, studies = paths.results_root(results), list(options.studies(config).values())

@@ -18,7 +18,7 @@ from bnstudy.cli.options import (
     ResultsOption,
     StudyOption,
 )
-from bnstudy.errors import DataError, UsageError, nearest
+from bnstudy.errors import DataError, listed
 
 if TYPE_CHECKING:
     from bnstudy.report.findings import Findings
@@ -114,11 +114,10 @@ def table(
     from bnstudy.tables import write
 
     found = _findings(study, config, results)
-    listed = {one.id: one for one in (*found.tables, *found.course_tables)}
-    if which not in listed:
-        raise UsageError(f"{which}: no such table{nearest(which, listed)}", f"Tables: {', '.join(listed)}.")
+    known = {one.id: one for one in (*found.tables, *found.course_tables)}
+    chosen = known[listed(which, known, "table", f"Tables: {', '.join(known)}.")]
     folder = paths.report(paths.reports_root(reports), study).parent / "tables"
-    _put_paths(write([listed[which]], folder))
+    _put_paths(write([chosen], folder))
 
 
 def figures(
@@ -170,6 +169,6 @@ def claims(
     from bnstudy.printed.practicals import holds_any
 
     found = _findings(study, config, results)
-    listed = rows(found.frames, found.timings, reading_of(found.plan))
-    listed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
-    _put_rows(listed, as_json, ("id", "state", "verdict", "title"))
+    claimed = rows(found.frames, found.timings, reading_of(found.plan))
+    claimed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
+    _put_rows(claimed, as_json, ("id", "state", "verdict", "title"))

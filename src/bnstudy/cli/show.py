@@ -30,12 +30,15 @@ def show(
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
     records = [r for r in valid.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
-    cell = None if records else find((c for s in options.studies(config).values() for c in s.cells), word)
+    cell = None
+    if not records:  # a short name, or a cell without a record
+        cell = find((c for s in options.studies(config).values() for c in s.cells), word)
+        records = [r for r in valid.records_of(folder, cell.key, console.say) if not seed or str(r.seed) == seed]
     if as_json:
         return console.put_json([small_json.parse(r.to_text(), dict) for r in records])
     for record in records:
         put_record(record, folder)
-    if cell is not None:
+    if cell is not None and not records:
         _put_cell(cell)
         console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
 

@@ -66,9 +66,10 @@ def run(
         raise UsageError("run: --cores and --profile", "A profile sets how many jobs run at a time.")
     count = options.processes("all" if cores is None else cores)
     folder = paths.results_root(results)
+    options.announce(chosen)
     if estimate:
         runs, timings = outlook.asked(chosen, times)
-        return outlook.put(outlook.glance(runs, folder, fresh, timings), folder, "auto", count)
+        return outlook.put(outlook.glance(runs, folder, fresh, timings, page=True), folder, "auto", count)
     place = run_study.Place(narrowing.config, folder, paths.data_root(data), paths.reports_root(reports))
     narrowed = {"only_where": " ".join(narrowing.where or []), "only_seeds": narrowing.seeds or ""}
     run_study.run(place, chosen, narrowed, count, yes, fresh, profile, times)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from bnstudy import console, paths
-from bnstudy.cli import options, process
+from bnstudy.cli import options
 from bnstudy.cli.options import DataOption, EstimateOption, Narrowing, ResultsOption, SeedsOption, Training
 from bnstudy.cli.show import put_record, record_of
 from bnstudy.design.cell import Run
@@ -41,7 +41,6 @@ def train(
     manifest: Annotated[Path | None, typer.Option("--manifest", hidden=True)] = None,
 ) -> None:
     """Train cells in this process, without the DAG: by name, by study, or from a file."""
-    process.prepare()
     runs = list(dict.fromkeys(_runs_to_train(names or [], study, cells_file, narrowing)))
     folder = paths.results_root(results)
     if estimate:
@@ -98,6 +97,7 @@ def _runs_to_train(names: list[str], study: str | None, file: Path | None, narro
             raise UsageError(
                 f"{study}: times epochs instead of training", f"bnstudy run --study {study}, or bnstudy bench time."
             )
+        options.announce([chosen])
         return chosen.runs()
     runs = selection.named_runs(names, narrowing.studies().values(), narrowing.seeds)
     return selection.meeting(runs, narrowing.where)
@@ -121,7 +121,6 @@ def try_(
     training: Training,
 ) -> None:
     """Train one cell that no study needs to hold, and show it."""
-    process.prepare()
     cell = selection.cell_of(values)
     runs = [Run(cell, seed) for seed in selection.parse_seeds(seeds)]
     folder = paths.results_root(results)

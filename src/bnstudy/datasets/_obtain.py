@@ -157,7 +157,7 @@ def import_npz(name: str, file: str | os.PathLike, root: Root = None) -> dict[st
     path = paths.dataset(paths.data_root(root), name)
     try:
         arrays = {k: (_labels if k.endswith("labels") else _images)(spec, k, v) for k, v in members.items()}
-        if fault := fault_of(spec, arrays, official=False) or _suspect(arrays):
+        if fault := fault_of(spec, arrays, official=False) or _suspect(spec, arrays):
             raise ValueError(fault)
         write_npz(path, spec, arrays, "imported")
     except (ValueError, DataError) as error:
@@ -166,11 +166,13 @@ def import_npz(name: str, file: str | os.PathLike, root: Root = None) -> dict[st
     return _row(spec, path, load(name, root))
 
 
-def _suspect(arrays: Mapping[str, np.ndarray]) -> str:
+def _suspect(spec: DatasetSpec, arrays: Mapping[str, np.ndarray]) -> str:
     """Return why images of legal form cannot be those of a data set, or an empty string."""
+    border = (SIDE - spec.native) // 2
     for member in ("train_images", "test_images"):
-        if arrays[member].size and arrays[member].min() == arrays[member].max():
-            return f"{member}: expected images, found {arrays[member].max()} in every pixel"
+        pixels = arrays[member][..., border : SIDE - border, border : SIDE - border]
+        if pixels.size and pixels.min() == pixels.max():
+            return f"{member}: expected images, found {pixels.max()} in every pixel"
     train, test = ({image.tobytes() for image in arrays[m]} for m in ("train_images", "test_images"))
     return "test_images: all of them are among train_images" if test and test <= train else ""
 

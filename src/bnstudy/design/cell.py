@@ -4,14 +4,15 @@ A cell's key is a hash of its non-default fields. So a field added later, with a
 invalidates no result; a change of training semantics bumps `recipe`, which invalidates all of them.
 """
 
+import functools
 import hashlib
 import json
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from bnstudy.design.fields import FIELDS, Fields, checked
+from bnstudy.design.fields import FIELDS, Fields, checked, hint
 from bnstudy.design.rules import check, inert
-from bnstudy.errors import UsageError, nearest
+from bnstudy.errors import UsageError
 
 
 class Cell(Fields):
@@ -39,8 +40,13 @@ class Cell(Fields):
     @property
     def key(self) -> str:
         """12 hex digits of SHA-256 over the canonical JSON of the non-default fields."""
-        text = json.dumps(self.non_default(), sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return _key(self)
+
+
+@functools.lru_cache(1 << 15)
+def _key(cell: Cell) -> str:
+    text = json.dumps(cell.non_default(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 class Run(NamedTuple):
@@ -61,7 +67,7 @@ def make_cell(values: dict[str, Any], switches: dict[str, Any] | None = None) ->
     """
     for name in (*values, *(switches or {})):
         if name not in FIELDS:
-            raise UsageError(f"{name}: no such field{nearest(name, FIELDS)}", f"Fields: {', '.join(FIELDS)}.")
+            raise UsageError(f"{name}: no such field{hint(name, FIELDS)}", f"Fields: {', '.join(FIELDS)}.")
     for name in ("dataset", "model", "norm"):
         if name not in values:
             raise UsageError(f"{name}: missing", f"Give {name}=..., for instance model=mlp dataset=mnist norm=batch.")

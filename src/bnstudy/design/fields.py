@@ -5,6 +5,7 @@ A new hyperparameter is one line of `Fields`. Stdlib only.
 
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -221,6 +222,25 @@ FIELDS = {spec.name: spec for spec in fields(Fields)}
 FORMS = {name: _form(hint) for name, hint in HINTS.items()}
 
 
+OTHER_WORDS = {
+    "learning_rate": "lr", "bs": "batch_size", "batchsize": "batch_size", "weight_decay": "penalty=l2 penalty_strength",
+    "max_epochs": "epochs", "num_epochs": "epochs", "n_epochs": "epochs", "optim": "optimizer", "opt": "optimizer",
+    "scheduler": "schedule", "lr_scheduler": "schedule", "dropout_rate": "dropout", "augmentation": "augment",
+    "seed": "--seeds", "network": "model", "arch": "model", "architecture": "model", "data": "dataset",
+    "normalization": "norm", "patience": "stop_patience", "initializer": "init", "criterion": "loss",
+}  # fmt: skip
+"""What Keras, Lightning, Hydra and PyTorch call what is a field here."""
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return ` (here: lr)` if other programs call something so that is `known` here, else the nearest known name."""
+    known = list(known)
+    word = OTHER_WORDS.get(name.lower().replace("-", "_"), "")
+    if not word or word.removeprefix("--") in known:
+        return nearest(word.removeprefix("--") or name, known)
+    return f" (here: {word})"
+
+
 def checked(name: str, value: Any) -> Any:
     """Return `value` as field `name` holds it (1 becomes 1.0 in a float field). Raises UsageError if it is illegal."""
     hint, form = HINTS[name], FORMS[name]
@@ -256,7 +276,9 @@ def _checked_value(name: str, value: Any, kind: type) -> Any:
     if type(value) is not kind:
         raise UsageError(f"{name}: {value!r} is not {TYPE_WORDS[kind]}", f"{name} is {meta['doc']}.")
     if kind is str and not re.fullmatch(r"[a-z0-9_]{1,40}", value):
-        raise UsageError(f"{name}: {value!r} is not a name", "Names have lower-case letters, digits and underscores.")
+        bare = re.sub("[^a-z0-9_]", "", value.lower())[:40]
+        remedy = f"Names have lower-case letters, digits and underscores{f', such as {bare}' if bare else ''}."
+        raise UsageError(f"{name}: {value!r} is not a name", remedy)
     if kind in (int, float) and not (
         abs(value) < math.inf and meta["low"] <= value <= meta["high"] and value > meta["above"]
     ):

@@ -5,9 +5,10 @@ nonlinearity (7.1.1). `READINGS` are the ways to understand a sentence of the so
 of the default reading, and two bundles follow the text and the author's code throughout.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-from bnstudy.design.cell import Cell, Run
+from bnstudy.design.cell import Cell, Run, make_cell
 from bnstudy.design.fields import FIELDS
 from bnstudy.design.rules import inert
 
@@ -31,6 +32,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 ALL_SETTINGS = tuple(name for name in SETTINGS if name != "relu_norm_after")
 """The settings of `setting: all`; it does not include those of extensions."""
+
+CODE = {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"}
 
 READINGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -70,7 +73,9 @@ READINGS: dict[str, dict[str, Any]] = {
     "nan_stop": {"on_nan": "stop"},
     # bundles last: if only one of their switches has an effect in a cell, the cell belongs to that switch's reading
     "text": {"standardization": "dimension", "gamma_init": "ones", "lr_min": 0.0, "last_batch": "keep"},
-    "code": {"split": "last", "kaiming_gain": 1, "dense_layers": 1, "penalty_factor": 0.5, "penalty_on": "all"},
+    "code": CODE,
+    # the program decays all weights unless told otherwise; without another penalty this is the row weight decay of code
+    "code_decay": {**CODE, "penalty": "l2", "penalty_strength": 5e-4},
 }
 
 THESIS_DATASETS = ("mnist", "svhn", "cifar10", "cifar100")
@@ -85,8 +90,24 @@ SIZE = ("width", "epochs", "train_size")
 
 
 def switches() -> set[str]:
-    """Return the fields that a reading changes, of this package or of an extension."""
-    return {field for flips in READINGS.values() for field in flips}
+    """Return the fields that a reading changes and no setting, of this package or of an extension."""
+    return {field for flips in READINGS.values() for field in flips} - {f for want in SETTINGS.values() for f in want}
+
+
+def _parts(flipped: set[str]) -> Iterator[tuple[str, tuple[dict[str, Any], dict[str, Any]]]]:
+    """Yield each reading with the fields that it adds to every setting, and with its switches."""
+    for reading, want in READINGS.items():
+        added = {n: v for n, v in want.items() if n not in flipped}
+        yield reading, (added, {n: v for n, v in want.items() if n in flipped})
+
+
+def cell_of(values: dict[str, Any], setting: str = "relu", reading: str = "default") -> Cell:
+    """Return the cell with the fields of a setting, those of a reading that have an effect in it, and `values`.
+
+    Raises UsageError as `make_cell` does.
+    """
+    added, flips = dict(_parts(switches()))[reading]
+    return make_cell(SETTINGS[setting] | added | values, {n: v for n, v in flips.items() if n not in values})
 
 
 def axes() -> tuple[str, ...]:
@@ -104,9 +125,13 @@ def labels(cell: Cell) -> tuple[str, str]:
     changed, flipped = cell.non_default(), switches()
     apart = {*IDENTITY, *SIZE, *flipped}
     varied = {n: v for n, v in changed.items() if n not in apart}
-    setting = next((s for s, want in SETTINGS.items() if want == varied), "adhoc")
     read = {n: v for n, v in changed.items() if n in flipped}
-    reading = next((r for r, want in READINGS.items() if acting(cell, want) == read), "adhoc")
+    setting = next((s for s, want in SETTINGS.items() if want == varied), "adhoc")
+    fitting = {r: added for r, (added, flips) in _parts(flipped) if acting(cell, flips) == read}
+    reading = next((r for r, added in fitting.items() if not added), "adhoc")
+    if setting == "adhoc":
+        both = ((s, r) for r, added in fitting.items() for s, want in SETTINGS.items() if want | added == varied)
+        setting, reading = next(both, (setting, reading))
     if any(n in changed for n in SIZE):
         reading = "reduced" if reading == "default" else "adhoc"
     return setting, reading

@@ -39,7 +39,12 @@ class ModelFacts:
     runs_per_pack: int = 3
     """Runs that one process trains: few enough to fill all cores, many enough to outweigh a start-up of 4 s."""
     efficiency: Mapping[str, float] = field(default_factory=dict)
-    """Share of the rate of a matrix product that training reaches, on `cpu` and `cuda`; not given: not measured."""
+    """Share of the rate of a large matrix product that its products reach, on `cpu` and `cuda`; above 1 where an engine
+    needs fewer multiplications; not given: not measured."""
+
+    value_cost: Mapping[str, float] = field(default_factory=dict)
+    """Operations of a matrix product that take as long as everything else that training does with one activation, on
+    `cpu` and `cuda`: what a narrow network costs."""
 
     def inert(self, name: Field) -> str:
         """Return why this field, or this value of it, has no effect in the network; an empty string if it acts."""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import disk, optional
+from bnstudy import disk, lazy
 from bnstudy.design.fields import FIELDS
 from bnstudy.results.collect import Results
 
@@ -26,7 +26,7 @@ def write(results: Results, folder: Path) -> list[Path]:
 
     Steps are epochs, wall times those of training. Raises UsageError if tensorboard is not installed.
     """
-    optional.need("tensorboard", "tensorboard", "--format tensorboard")
+    lazy.need("tensorboard", "tensorboard", "--format tensorboard")
     from torch.utils.tensorboard import SummaryWriter
 
     epochs, layers = _by_run(results.epochs), _by_run(results.layers)

@@ -52,13 +52,23 @@ def plotted(selection: Selection) -> pd.DataFrame:
     return table.sort_values(["dataset", "norm", "batch_size"], ignore_index=True)
 
 
+def lacks(selection: Selection, here: pd.DataFrame) -> str:
+    sizes = here["batch_size"].unique()
+    return f"batch size {sizes[0]:,} alone" if len(sizes) == 1 else ""
+
+
 def legend(selection: Selection) -> list[Line2D]:
-    return panels.norm_legend(selection.figure.norms, marker=True)
+    given = Line2D([], [], color=style.INK, marker="_", linestyle="", markersize=13, label="printed, at 64")
+    return [
+        *panels.norm_legend(selection.figure.norms, marker=True),
+        *([given] if len(kinds.printed_of(selection)) else []),
+    ]
 
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
     """Draw one data set. Returns notes to write."""
-    notes = []
+    notes, given = [], kinds.printed_of(selection)
+    given = given[given["dataset"] == here["dataset"].iloc[0]]
     for side, norm in zip(np.linspace(-0.06, 0.06, len(selection.figure.norms)), selection.figure.norms, strict=True):
         mine, look = here[here["norm"] == norm], style.norm(norm)
         if mine.empty:
@@ -70,9 +80,11 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
         ax.plot(
             np.log2(runs["batch_size"]) + side, runs["test_accuracy"], ".", color=look.color, markersize=4, alpha=0.6
         )
+        for row in given[given["norm"] == norm].itertuples(index=False):
+            ax.plot(np.log2(_size(row.setting)) + side, row.printed, "_", color=look.color, markersize=13, zorder=6)
         if sizes := [_broken(row) for row in mine.itertuples(index=False) if row.broken]:
             notes.append(f"{look.label} broken at {', '.join(sizes)}")
-    _axes(ax, here, sorted(selection.runs["batch_size"].unique()))
+    _axes(ax, pd.concat([here["low"], here["high"], given["printed"]]), sorted(selection.runs["batch_size"].unique()))
     panels.name_axis(ax, "test accuracy (%)" if edges[0] else "")
     return notes
 
@@ -82,11 +94,11 @@ def _broken(row: Any) -> str:
     return f"{row.batch_size:,}" + (f" ({row.broken} of {row.seeds} seeds)" if row.broken < row.seeds else "")
 
 
-def _axes(ax: Axes, here: pd.DataFrame, sizes: list[int]) -> None:
+def _axes(ax: Axes, values: pd.Series, sizes: list[int]) -> None:
     ax.set_xticks([np.log2(s) for s in sizes], [str(s) for s in sizes])
     ax.set_xlim(np.log2(sizes[0]) - 0.4, np.log2(sizes[-1]) + 0.4)
     ax.set_xlabel("batch size")
-    low, high = here["low"].min(), here["high"].max()
+    low, high = values.min(), values.max()
     room = max(0.08 * (high - low), (LEAST_SPAN - (high - low)) / 2)
     ax.set_ylim(max(-1.0, low - room), min(100.0, high + room) if high < 100 else 100.5)
     ax.grid(axis="y", color="#E4E4E4", linewidth=0.7)

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import Any
 
 from bnstudy.design.labels import NORMS
-from bnstudy.errors import UsageError, nearest
+from bnstudy.errors import listed
 
 SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
 
@@ -89,9 +89,8 @@ class Figure:
 
     @property
     def caption(self) -> str:
-        """The title, what the axes are, and what the thesis reads from its own figure."""
-        seen = f" The thesis ({self.section}) sees: {self.observation}" if self.observation else ""
-        return f"{self.title}. {self.drawn_by.explained}{seen}"
+        """The title, and what the axes are."""
+        return f"{self.title}. {self.drawn_by.explained}"
 
     @property
     def stem(self) -> str:
@@ -231,6 +230,4 @@ REGISTRY: dict[str, Figure] = {figure.id: figure for figure in _ALL}
 
 def find(id: str) -> Figure:
     """The figure with this number. Raises UsageError naming the nearest."""
-    if id not in REGISTRY:
-        raise UsageError(f"{id}: no such figure{nearest(id, REGISTRY)}", "List the figures with `bnstudy figures`.")
-    return REGISTRY[id]
+    return REGISTRY[listed(id, REGISTRY, "figure", "List the figures with `bnstudy figures`.")]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-import matplotlib
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
@@ -42,7 +41,7 @@ def draw(a: Sequence[Record], b: Sequence[Record], subtitle: str, narrow: bool =
     looks = {
         cell.key: Look(f"{letter}: {name(cell)}", *look) for letter, cell, look in zip("AB", cells, LOOKS, strict=True)
     }
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         legend = [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks.values()]
         words = panels.Words(
             "Two cells compared", subtitle, "Means over the seeds that both have; band: lowest to highest."

@@ -4,10 +4,11 @@ A panel shows a model's pairs in which both networks learn, whose effects are a 
 where one network does not learn, the effect is up to ninety points.
 """
 
+import textwrap
 from dataclasses import dataclass
 from functools import partial
 
-import matplotlib
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
@@ -39,11 +40,11 @@ FIGURE = EffectFigure(
     "Test accuracy with batch norm less that without, in points, of each pair of numbers in tables B.1 and B.2; ours "
     "is of means over seeds. On the line both are the same.",
 )
-BARS = "Bars: where one more pair of runs would lie, with probability 95 %."
+BARS = "Bars: 95 % of one more pair of runs; named if they miss the line."
 LONGEST = 3.0
 """Times the median bar."""
 LONG = "The longest is cut."
-INSET = "Inset: all pairs; hollow where a network answers one class."
+INSET = "Inset: all pairs, hollow: a network answers one class."
 
 WIDE = panels.Layout(2, (4.5, 4.5), (0.8, 0.8), 0.76, 0.3, 0.98, 1.0)
 NARROW = panels.Layout(1, (3.1, 3.1), (0, 0.72), 0.72, 0.28, 1.1, 1.2)
@@ -72,7 +73,7 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     footer = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
     footer += [INSET] * (not table["learns"].all())
     words = panels.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(footer))
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         titles = [style.model(model) for model in models]
         page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
         for ax, model in zip(axes, models, strict=True):
@@ -89,6 +90,7 @@ def _panel(ax: Axes, here: pd.DataFrame) -> None:
         inset = ax.inset_axes(panels.emptiest(CORNERS, panels.drawn(ax)), zorder=5)
         _points(inset, here, 4)
         inset.tick_params(labelsize=8.5, length=2, pad=1.5)
+    _names(ax, alive[alive["h"].notna() & ~alive["within"].astype(bool)])
 
 
 def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
@@ -110,6 +112,25 @@ def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
         axis.set_major_formatter(FuncFormatter(_signed))
     ax.grid(color="#ECECEC", linewidth=0.7)
     ax.set_axisbelow(True)
+
+
+def _names(ax: Axes, outside: pd.DataFrame) -> None:
+    """Name the setting of each pair whose printed effect is outside our interval, where it covers the fewest points."""
+    taken = panels.drawn(ax)
+    for pair in each(outside):
+        look, label = style.data(pair.dataset), textwrap.fill(style.setting(pair.setting).label, 14)
+        text = ax.text(0, 0, label, size=8.5, color=look.color, transform=ax.transAxes, zorder=6, va="bottom",
+                       linespacing=1.05)  # fmt: skip
+        width, height = text.get_window_extent().transformed(ax.transAxes.inverted()).size
+        x, y = ax.transAxes.inverted().transform(ax.transData.transform((pair.printed, pair.own)))
+        heights = [y + up * height for up in (-0.5, -1.1, 0.1, -1.8, 0.8)]
+        beside = [(at, top) for at in (x + 0.025, x - 0.025 - width) for top in heights]
+        within = [spot for spot in beside if spot[0] > 0.01 and spot[0] + width < 0.99]
+        box = panels.emptiest([(*spot, width, height) for spot in within or beside], taken)
+        text.set_position((box[0], box[1] + 0.2 * height))
+        taken = np.concatenate(
+            [taken, [(box[0] + part * width, box[1] + height / 2) for part in np.linspace(0, 1, 40)]]
+        )
 
 
 def _signed(points: float, _: int) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 
 import pandas as pd
 
+from bnstudy import printed
 from bnstudy.figures import style
 from bnstudy.figures.catalogue import Figure
-from bnstudy.figures.series import Selection, seeds, span
+from bnstudy.figures.series import BY, Selection, seeds, span
 
 
 def subject(figure: Figure) -> str:
@@ -39,6 +40,20 @@ def curve_notes(label: str, runs: pd.DataFrame) -> Iterator[str]:
     stuck = (runs["broken"] & ~diverged).sum()
     if stuck and not runs["broken"].all():
         yield f"{label}: {stuck} of {len(runs)} seeds answer one class"
+
+
+def lacks(selection: Selection, here: pd.DataFrame) -> str:
+    """What a panel with the plotted data `here` lacks, if it has nothing to draw; else an empty string."""
+    return ""
+
+
+def printed_of(selection: Selection) -> pd.DataFrame:
+    """BY and printed (percent): what the thesis prints for the curves; nothing for another reading than the default."""
+    rows = printed.accuracy()
+    figure = selection.figure
+    drawn = rows["setting"].isin(figure.settings) & rows["norm"].isin(figure.norms) & (rows["model"] == figure.model)
+    there = drawn & rows["dataset"].isin(list(selection.datasets)) & (selection.reading == "default")
+    return rows.loc[there, [*BY, "printed"]]
 
 
 def footer(selection: Selection) -> str:

@@ -66,6 +66,10 @@ def _steps(selection: Selection) -> dict[str, int]:
     }
 
 
+def lacks(selection: Selection, here: pd.DataFrame) -> str:
+    return "" if np.isfinite(here["mean"].to_numpy(float)).any() else "no finite gradient"
+
+
 def legend(selection: Selection) -> list[Line2D]:
     return panels.norm_legend(selection.figure.norms)
 

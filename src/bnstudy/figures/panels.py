@@ -108,14 +108,14 @@ def page(
     return fig, axes
 
 
-def empty(ax: Axes, reasons: Sequence[str]) -> None:
-    """A panel of a data set that was not run: the reason, and no axes to read values from."""
+def empty(ax: Axes, reasons: Sequence[str], what: str = "not run") -> None:
+    """A panel without curves: what it lacks, the reason, and no axes to read values from."""
     ax.set_facecolor(style.PALE)
     ax.set(xticks=[], yticks=[])
     for spine in ax.spines.values():
         spine.set_visible(False)
-    ax.text(0.5, 0.56, "not run", transform=ax.transAxes, ha="center", size=14, color=style.GREY, weight="bold")
-    reason = textwrap.fill("; ".join(r for r in reasons if r != "not run yet"), 26)
+    ax.text(0.5, 0.56, what, transform=ax.transAxes, ha="center", size=14, color=style.GREY, weight="bold")
+    reason = "\n".join(textwrap.fill(r, 26) for r in reasons if r != "not run yet")
     ax.text(0.5, 0.48, reason, transform=ax.transAxes, ha="center", va="top", size=9.5, color=style.GREY)
 
 
@@ -152,8 +152,18 @@ def write_notes(ax: Axes, lines: Sequence[str]) -> None:
     )
     text.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
     extent = text.get_window_extent().transformed(ax.transAxes.inverted())
+    if extent.width > 0.92:
+        letters = int(max(map(len, lines)) * 0.92 / extent.width)
+        text.set_text("\n".join(_balanced(line, letters) for line in lines))
+        extent = text.get_window_extent().transformed(ax.transAxes.inverted())
     spots = [(x, y) for y in np.arange(0.03, 0.97 - extent.height, 0.06) for x in (0.97 - extent.width, 0.05)]
     text.set_position(emptiest([(*spot, extent.width, extent.height) for spot in spots], drawn(ax))[:2])
+
+
+def _balanced(text: str, most: int) -> str:
+    """The text on lines of at most so many letters, all about equally long."""
+    count = len(textwrap.wrap(text, most))
+    return textwrap.fill(text, min(most, -(-len(text) // count) + 4))
 
 
 def layers(ax: Axes) -> list[Axes]:
@@ -197,7 +207,7 @@ def epochs_axis(ax: Axes, last: int) -> None:
 def name_axis(ax: Axes, label: str) -> None:
     """Label the left axis at a fixed distance in inches, so that the labels of all panels align."""
     ax.set_ylabel(label)
-    ax.yaxis.set_label_coords(-0.47 * ax.figure.dpi / ax.get_window_extent().width, 0.5)
+    ax.yaxis.set_label_coords(-0.52 * ax.figure.dpi / ax.get_window_extent().width, 0.5)
 
 
 def accuracy_axis(ax: Axes) -> None:
@@ -206,6 +216,16 @@ def accuracy_axis(ax: Axes) -> None:
     ax.set_yticks([0, 25, 50, 75, 100])
     ax.grid(axis="y", color="#E4E4E4", linewidth=0.7)
     ax.set_axisbelow(True)
+
+
+PRINTED = Line2D([], [], color=style.INK, marker="<", linestyle="", markersize=6, label="printed test accuracy")
+
+
+def printed_ticks(ax: Axes, values: Sequence[tuple[float, Look]]) -> None:
+    """Mark printed accuracies (percent) at the right edge of a panel, in the colours of their curves."""
+    for value, look in values:
+        ax.plot([1.012], [value], "<", color=look.color, markersize=6, markeredgecolor="white", markeredgewidth=0.5,
+                transform=ax.get_yaxis_transform(), clip_on=False, zorder=8)  # fmt: skip
 
 
 CROWDED_ABOVE, CROWDED_WITHIN, LEAST_EPOCHS = 70.0, 12.0, 6

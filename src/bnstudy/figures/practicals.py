@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
@@ -90,7 +89,9 @@ REGISTRY: dict[str, ReportFigure] = {
             "P.1", "Knigge",
             (
                 _panel("One hidden layer, or five", K1="K1 numpy", K2="K2 PyTorch", K4="K4 Adam", K5="K5 five layers"),
-                _panel("Other rates of SGD", K2="K2 rate 0.002", K3a="K3a rate 0.02", K3b="K3b rate 0.0002"),
+                Panel("Other rates of SGD", (
+                    ("K2", "K2 rate 0.002", 1), ("K3a", "K3a rate 0.02", 2), ("K3b", "K3b rate 0.0002", 3),
+                )),  # K2 has the colour that it has in the first panel
                 _panel("50,000 steps", K6="K6 steps alone", K7="K7 all changes"),
                 _panel("VGG-like CNN", K10="K10"),
             ),
@@ -155,7 +156,7 @@ def homes_of(rows: Iterable[str]) -> dict[str, str]:
 
 def draw(figure: ReportFigure, table: pd.DataFrame, narrow: bool = False) -> Page:
     """The figure on a page; narrow: panels one below the other, for a phone's width."""
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         legend = [
             Line2D([], [], color=style.INK, label="ours, watched on the test images"),
             Line2D([], [], color=style.INK, linestyle=PRINTED, linewidth=1.2, label="printed"),

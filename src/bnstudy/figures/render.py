@@ -3,11 +3,10 @@
 from collections.abc import Iterator
 from functools import partial
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy.figures import panels, series, style
+from bnstudy.figures import kinds, panels, series, style
 from bnstudy.figures.series import Selection
 from bnstudy.figures.writer import Drawing, of_table
 
@@ -31,19 +30,22 @@ def drawing(selection: Selection) -> Drawing:
     titles = [style.dataset(dataset) for dataset in selection.datasets]
     points = selection.runs[["name", "seed", "test_accuracy"]].to_csv(index=False)
     page = partial(_page, selection, table, noted)
-    return of_table(stem, table, page, selection.figure, _words(selection), noted, selection.datasets, titles, points)
+    given = kinds.printed_of(selection).to_csv(index=False)
+    facts = (selection.figure, _words(selection), noted, selection.datasets, titles, points, given)
+    return of_table(stem, table, page, *facts)
 
 
 def _page(selection: Selection, table: pd.DataFrame, noted: Notes, narrow: bool) -> Page:
     kind, datasets = selection.figure.drawn_by, selection.datasets
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow)
         per_row = 1 if narrow else min(4, len(datasets))
-        drawn = [i for i, dataset in enumerate(datasets) if (table["dataset"] == dataset).any()]
-        for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
-            here = table[table["dataset"] == dataset]
-            if here.empty:
-                panels.empty(ax, noted[dataset])
+        parts = [table[table["dataset"] == dataset] for dataset in datasets]
+        lacks = [kind.function("lacks")(selection, here) if len(here) else "not run" for here in parts]
+        drawn = [i for i, lack in enumerate(lacks) if not lack]
+        for i, (ax, dataset, here, lack) in enumerate(zip(axes, datasets, parts, lacks, strict=True)):
+            if lack:
+                panels.empty(ax, noted[dataset], lack)
                 continue
             row = [j for j in drawn if j // per_row == i // per_row]  # an empty panel has no axis to name
             edges = i == row[0], i == row[-1]

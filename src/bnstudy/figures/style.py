@@ -4,6 +4,8 @@ Colours differ in lightness as well as in hue, and in line or marker, for print 
 Okabe and Ito).
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from bnstudy import datasets
@@ -53,6 +55,12 @@ DATA = {"mnist": ("#222222", "o"), "svhn": ("#3D9BD9", "s"), "cifar10": ("#D55E0
 
 INK, GREY, PALE, WARNING = "#222222", "#6B6B6B", "#F1F1F1", "#A03000"
 
+DARK = {
+    "#ffffff": "#1A1F26", "#000000": "#E6E9EE", INK: "#E6E9EE", GREY: "#A9B3C0", PALE: "#262D36", WARNING: "#F0825A",
+    "#1B4F9C": "#7FB0F5", "#7A3E9D": "#C79AE6", "#E4E4E4": "#333B46", "#ECECEC": "#333B46",
+}  # fmt: skip
+"""Colours that an SVG replaces where the reader prefers a dark scheme; the page's own dark ground is the first."""
+
 RC = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; an SVG names any sans-serif after it
@@ -81,9 +89,20 @@ RC = {
 NARROW_RC = {"axes.labelsize": 10.0, "xtick.labelsize": 9.5, "ytick.labelsize": 9.5, "axes.titlesize": 11.5}
 
 
-def rc(narrow: bool) -> dict[Any, Any]:
-    """matplotlib's settings for a page; `narrow`: for a phone's width."""
-    return RC | (NARROW_RC if narrow else {})
+@contextlib.contextmanager
+def look(narrow: bool = False, salt: str | None = None) -> Iterator[None]:
+    """Draw by our settings on matplotlib's own, whatever a matplotlibrc of the user or of the working folder sets.
+
+    narrow   for a phone's width
+    salt     makes the ids of an SVG; without one they are random
+    """
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        settings: dict[Any, Any] = RC | (NARROW_RC if narrow else {}) | {"svg.hashsalt": salt}
+        matplotlib.rcParams.update(settings)
+        yield
 
 
 def norm(value: str) -> Look:

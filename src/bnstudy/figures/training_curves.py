@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from bnstudy.figures import panels, style
+from bnstudy.figures import kinds, panels, style
 from bnstudy.figures.series import BY, Selection, over_seeds
 
 EXPLODED = 3.0
@@ -32,6 +32,7 @@ def legend(selection: Selection) -> list[Line2D]:
         *panels.norm_legend(selection.figure.norms),
         Line2D([], [], color=style.INK, label="validation accuracy"),
         Line2D([], [], color=style.INK, linestyle=style.LOSS_DASH, label="loss + penalty"),
+        *([panels.PRINTED] if len(kinds.printed_of(selection)) else []),
     ]
 
 
@@ -53,9 +54,12 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
             curves.append((accuracy[accuracy["norm"] == norm], look))
             panels.line(right, curves[-1][0], look, "solid", clip_on=False)
     panels.magnify(right, curves)
+    given = kinds.printed_of(selection)
+    given = given[given["dataset"] == here["dataset"].iloc[0]]
+    panels.printed_ticks(right, [(row.printed, style.norm(row.norm)) for row in given.itertuples(index=False)])
     panels.name_axis(ax, "loss (nats)" if edges[0] else "")
     right.set_ylabel("validation accuracy (%)" if edges[1] else "")
-    right.tick_params(labelright=edges[1], length=3 if edges[1] else 0)
+    right.tick_params(labelright=edges[1], length=3 if edges[1] else 0, pad=8)
     return notes
 
 

@@ -31,7 +31,8 @@ def plotted(selection: Selection) -> pd.DataFrame:
 
 def legend(selection: Selection) -> list[Line2D]:
     looks = [style.setting(s) for s in selection.figure.settings]
-    return [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks]
+    lines = [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks]
+    return [*lines, *([panels.PRINTED] if len(kinds.printed_of(selection)) else [])]
 
 
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
@@ -43,5 +44,8 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
     for curve, look in curves:
         panels.line(ax, curve, look, clip_on=False)
     panels.magnify(ax, curves)
+    given = kinds.printed_of(selection)
+    given = given[given["dataset"] == here["dataset"].iloc[0]]
+    panels.printed_ticks(ax, [(row.printed, style.setting(row.setting)) for row in given.itertuples(index=False)])
     panels.name_axis(ax, "validation accuracy (%)" if edges[0] else "")
     return []

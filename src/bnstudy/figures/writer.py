@@ -128,7 +128,17 @@ def csv(table: pd.DataFrame) -> str:
 def content(page: Page, format: str, salt: str) -> bytes:
     """The file of a page, free of dates; `salt` makes the ids of an SVG."""
     file = io.BytesIO()
-    look: dict[Any, Any] = style.RC | {"svg.hashsalt": salt}
-    with matplotlib.rc_context(rc=look):
+    with style.look(salt=salt):
         page.savefig(file, format=format, metadata=FORMATS[format])
-    return file.getvalue()
+    found = file.getvalue()
+    return found.replace(b"<defs>", b"<defs>" + _dark().encode(), 1) if format == "svg" else found
+
+
+def _dark() -> str:
+    """A style that an SVG follows where the reader prefers a dark scheme: the colours of style.DARK."""
+    rules = [
+        f'[style*="{part}: {light.lower()}"]{{{part}:{dark}!important}}'
+        for light, dark in style.DARK.items()
+        for part in ("fill", "stroke")
+    ]
+    return f"<style>@media (prefers-color-scheme:dark){{text{{fill:{style.DARK[style.INK]}}}{''.join(rules)}}}</style>"

@@ -41,7 +41,7 @@ def shapes(model: str) -> list[tuple[str, tuple[int, ...]]]:
 
 
 def convolutional(one: Background, narrow: bool) -> Page:
-    fig, (ax,) = page(one, ["input to output: the higher, the larger the maps; the wider, the more of them"], narrow)
+    fig, (ax,) = page(one, ["input to output: height is size of maps, width their number"], narrow)
     x, colors = 0.0, {"input": style.GREY, "pool": ORANGE, "conv": BLUE, "dens": GREEN, "outp": "#222222"}
     for name, shape in shapes("cnn"):
         side, maps = (shape[1], shape[0]) if len(shape) == 3 else (1, shape[0])

@@ -6,7 +6,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import matplotlib
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
@@ -19,7 +18,7 @@ from bnstudy.results.provenance import tree_digest
 
 def draw(one: Background, narrow: bool = False) -> Page:
     """Draw the figure on a page. With `narrow`, panels are stacked to fit the width of a phone."""
-    with matplotlib.rc_context(rc=style.rc(narrow)):
+    with style.look(narrow):
         return getattr(_topic(one), one.function)(one, narrow)
 
 

@@ -105,6 +105,7 @@ def context(found: Findings) -> dict[str, Any]:
         "seconds": float(runs["seconds"].sum()),
         "gaps": run_lists.gaps(missing),
         "diverged": run_lists.diverged(runs),
+        "mixed": run_lists.mixed(runs),
         "data": run_lists.data(runs),
         "environment": run_lists.environment(runs),
     }

@@ -4,19 +4,21 @@ The verbs `figures` and `figure` and the page loop over it. Each entry knows whi
 it a study has run, and draws it.
 """
 
+import re
 import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from bnstudy import figures, illustrations, printed
 from bnstudy.design.labels import THESIS_DATASETS
-from bnstudy.errors import UsageError, nearest
+from bnstudy.errors import listed
 from bnstudy.figures import course_curves, practicals, render, series, style
 from bnstudy.figures import effects as figure_e1
 from bnstudy.figures.writer import Drawing, Target, is_written, write
@@ -153,14 +155,12 @@ def of_study(plan: pd.DataFrame) -> list[Picture]:
 def find(id: str) -> Picture:
     """The figure of this id. Raises UsageError naming the nearest."""
     known = {picture.id: picture for picture in every()}
-    if id not in known:
-        raise UsageError(f"{id}: no such figure{nearest(id, known)}", "List the figures with `bnstudy figures`.")
-    return known[id]
+    return known[listed(id, known, "figure", "List the figures with `bnstudy figures`.")]
 
 
 def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:
     """Draw every figure of a study's page that has been run. Returns the entries of each section of the page: figure,
-    state, files (ending -> address), narrow (address of the SVG for a phone) and the picture's words."""
+    state, files (ending -> address), wide and narrow (see `_image`; narrow is for a phone) and the picture's words."""
     shown = [picture for picture in of_study(found.plan) if picture.is_on_page(found.plan)]
     computed = [picture for picture in shown if isinstance(picture, ComputedPicture)]
     with _beside(computed, target):
@@ -176,9 +176,20 @@ def _entry(picture: Picture, found: Findings, target: Target) -> dict[str, Any]:
     state = picture.state(found)
     made = [] if state == NOT_RUN else write(picture.drawing(found), target)
     stem = picture.figure.stem
-    files = {path.name.removeprefix(stem).lstrip("."): f"figures/{path.name}" for path in made}
-    address = {"narrow": files.pop("_narrow.svg", ""), "files": files}
-    return {"figure": picture.figure, "state": state, **address, **picture.words(found)}
+    files = {path.name.removeprefix(stem).lstrip("."): path for path in made}
+    narrow = files.pop("_narrow.svg", None)
+    addresses = {ending: f"figures/{path.name}" for ending, path in files.items()}
+    images = {"wide": _image(files["svg"]), "narrow": _image(narrow)} if narrow else {}
+    return {"figure": picture.figure, "state": state, "files": addresses, **images, **picture.words(found)}
+
+
+def _image(svg: Path) -> dict[str, Any]:
+    """Address, width and height (pixels) of an SVG: with them a page keeps its place free before it is loaded."""
+    with svg.open(encoding="utf-8") as file:
+        found = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', file.read(1_000))
+    assert found, svg
+    width, height = (round(float(side)) for side in found.groups())
+    return {"src": f"figures/{svg.name}", "width": width, "height": height}
 
 
 def _beside(pictures: Sequence[ComputedPicture], target: Target) -> AbstractContextManager[Any]:

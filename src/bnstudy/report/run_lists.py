@@ -107,6 +107,17 @@ def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
     return out
 
 
+def mixed(runs: pd.DataFrame) -> list[dict[str, Any]]:
+    """Cells whose seeds were trained by different engines or processors, with the number of runs of each kind."""
+    by = runs["engine"] + " on " + runs["gpu"].where(runs["gpu"].fillna("") != "", runs["cpu"])
+    out = []
+    for name, kinds in by.groupby(runs["name"], sort=False, observed=True):
+        counts = kinds.value_counts()
+        if len(counts) > 1:
+            out.append({"name": name, "kinds": [f"{n} by {kind}" for kind, n in counts.items()]})
+    return out
+
+
 def data(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Each data set used: digest, origin, terms; `mixed` if runs saw different versions of it."""
     out = []

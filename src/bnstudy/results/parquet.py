@@ -62,7 +62,7 @@ def read(folder: Path, name: str, form: Form, remedy: str, columns: list[str] | 
     for column in form.columns if columns is None else ():
         if column.name not in table.column_names:
             table = table.append_column(column, pa.nulls(len(table), column.type))
-    return table
+    return table.replace_schema_metadata(form.columns.metadata)  # pandas parses that of the file as JSON
 
 
 def _repeats(table: pa.Table, unique: tuple[str, ...]) -> bool:

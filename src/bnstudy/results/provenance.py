@@ -8,9 +8,8 @@ import platform
 import re
 import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from bnstudy import __version__, extensions
@@ -42,15 +41,19 @@ def _own_digest() -> str:
 
 
 def _digest(folder: Path, files: Iterable[Path]) -> str:
+    return _total((file.relative_to(folder).as_posix(), file.read_bytes()) for file in files)
+
+
+def _total(contents: Iterable[tuple[str, bytes]]) -> str:
     total = hashlib.sha256()
-    for file in files:
-        total.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes() + b"\0")
+    for name, content in contents:
+        total.update(name.encode() + b"\0" + content + b"\0")
     return total.hexdigest()[:12]
 
 
 def tree_digest(folder: Path) -> str:
     """Return 12 hex of SHA-256 over all Python files of a folder and its subfolders, with their names."""
-    return _digest(folder, sorted(folder.rglob("*.py")))
+    return _digest(folder, sorted(file for file in folder.rglob("*.py") if file.is_file()))
 
 
 @functools.cache
@@ -60,18 +63,19 @@ def digest_at(commit: str) -> str | None:
     if not re.fullmatch("[0-9a-f]{40}", commit):  # git would read other text as an option or a branch
         return None
     try:
-        command = ["git", "-C", str(PACKAGE), "archive", "--format=tar", commit]
-        done = subprocess.run(command, capture_output=True, check=True, timeout=60)
+        archive = _git("archive", "--format=tar", commit)
     except (OSError, subprocess.SubprocessError):
         return None
-    with tempfile.TemporaryDirectory() as folder, tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
-        tar.extractall(folder, filter="data")
-        return tree_digest(Path(folder))
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        files = {PurePosixPath(file.name): file for file in tar if file.isfile() and file.name.endswith(".py")}
+        contents = ((str(path), tar.extractfile(files[path])) for path in sorted(files))
+        return _total((name, file.read()) for name, file in contents if file)
 
 
 @functools.cache
 def commit() -> dict[str, Any]:
-    """Return the git commit of the package's checkout, and as `dirty` whether the package differs from it.
+    """Return the git commit of the package's checkout, and as `dirty` whether the modules of the package differ from
+    it, compared byte for byte: what git calls unchanged depends on its settings.
 
     Without a checkout it is the commit that COMMIT names; `stated` is then the digest of all modules, to be compared
     with that commit.
@@ -82,15 +86,39 @@ def commit() -> dict[str, Any]:
             return {"commit": None, "dirty": None}
         return {"commit": named, "dirty": False, "stated": tree_digest(PACKAGE)}
     try:
-        head = _git("rev-parse", "HEAD")
-        return {"commit": head, "dirty": bool(_git("status", "--porcelain", "--", str(PACKAGE)))}
+        head = _git("rev-parse", "HEAD").decode().strip()
+        return {"commit": head, "dirty": tree_digest(PACKAGE) != digest_at(head)}
     except (OSError, subprocess.SubprocessError):
         return {"commit": None, "dirty": None}
 
 
-def _git(*arguments: str) -> str:
+def unknown_commit() -> str | None:
+    """Return a line to print if these sources are a checkout whose commit git does not give; else None."""
+    if commit()["commit"] or not (PACKAGE.parents[1] / ".git").exists():
+        return None
+    return "git gives no commit of these sources (not installed, or another user's folder): records will not name one"
+
+
+def _git(*arguments: str) -> bytes:
+    """Return what git prints about the package's checkout; GIT_DIR and the like would name another one."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     command = ["git", "-C", str(PACKAGE), *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=20).stdout.strip()
+    return subprocess.run(command, capture_output=True, check=True, timeout=60, env=own).stdout
+
+
+STEERING = (
+    "ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE",
+    "DNNL_DEFAULT_FPMATH_MODE", "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "OPENBLAS_CORETYPE",
+    "NPY_DISABLE_CPU_FEATURES", "NPY_ENABLE_CPU_FEATURES", "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "GLIBC_TUNABLES", "LD_PRELOAD",
+)  # fmt: skip
+"""Environment variables that choose among instructions or libraries, and so can move bits."""
+
+
+def environment() -> dict[str, str]:
+    """Return the variables of STEERING that are set, as one text in `environment`; nothing if none is."""
+    words = [f"{name}={os.environ[name]}" for name in STEERING if os.environ.get(name)]
+    return {"environment": " ".join(words)} if words else {}
 
 
 @functools.cache
@@ -135,5 +163,5 @@ def of_run(recipe: int, engine: str, device: str, precision: str, data_digest: s
         "version": __version__, "recipe": recipe, "source_digest": source_digest(), **commit(),
         "engine": engine, "precision": precision, "data_digest": data_digest, "data_source": data_source,
         "python": platform.python_version(), "os": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(), **machine(device),
+        "cores": os.cpu_count(), **machine(device), **environment(),
     }  # fmt: skip

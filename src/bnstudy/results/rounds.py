@@ -6,24 +6,33 @@ start count, and no published run counts. The old record of a run is kept until 
 interruption loses nothing.
 """
 
+import contextlib
 import json
+import math
 import os
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
-from bnstudy import disk, paths
+from bnstudy import disk, paths, small_json
 from bnstudy.design.study import Study
+from bnstudy.errors import UsageError
 from bnstudy.results import provenance
 
 SINCE = "BNSTUDY_FRESH_SINCE"
 """Environment variable: the start of the round, in seconds since 1970. Unset outside a round."""
 
+LARGEST = 1 << 26
+"""Bytes of the largest note; a run takes about 20."""
+
 
 def under_way(results: Path, studies: Sequence[Study]) -> float | None:
     """Return the start of the unfinished round of the same studies; None if there is none."""
     note = _note(results, studies)
-    return note.stat().st_mtime if note.exists() and note.read_bytes() == _asked(studies) else None
+    with contextlib.suppress(OSError, ValueError):
+        if small_json.content(note, LARGEST) == _asked(studies):
+            return note.stat().st_mtime
+    return None
 
 
 def begin(results: Path, studies: Sequence[Study]) -> float:
@@ -47,9 +56,13 @@ def _asked(studies: Sequence[Study]) -> bytes:
 
 
 def since() -> float | None:
-    """Return the start of the round that this process works for; None outside a round."""
-    start = os.environ.get(SINCE)
-    return float(start) if start else None
+    """Return the start of the round that this process works for; None outside a round. Raises UsageError."""
+    if not (given := os.environ.get(SINCE)):
+        return None
+    with contextlib.suppress(ValueError):
+        if 0 <= (start := float(given)) < math.inf:
+            return start
+    raise UsageError(f"{SINCE}: {given[:40]!a} is not a time", "Unset it: `bnstudy run --fresh` sets it for its jobs.")
 
 
 def written(file: Path, since: float | None = None) -> float | None:

@@ -151,7 +151,7 @@ def glance(results: Path, run: Run) -> list[dict[str, Any]]:
     """Return the headers of the existing checkpoints, newest first, each with its `path`; nothing is verified."""
     found = []
     for path in paths.checkpoints(results, run.cell.key, run.seed):
-        with contextlib.suppress(OSError), path.open("rb") as file:
+        with contextlib.suppress(OSError), small_json.regular(path) as file:
             found.append(_parsed(file.readline(HEADER)) | {"path": str(path)})
     return found
 

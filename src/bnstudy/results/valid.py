@@ -56,6 +56,16 @@ def _record(results: Path, run: Run) -> Path:
     return paths.record(results, run.cell.key, run.seed)
 
 
+def _each(
+    runs: Iterable[Run], results: Path, look: Callable[[Path], Own | DataError | None]
+) -> Iterator[tuple[Run, Own | DataError | None]]:
+    """Yield each run with what `look` finds at the path of its record; cells without a folder of records are not looked
+    at, since a study may have millions of runs to come."""
+    begun = disk.names(results / "records")
+    for run in runs:
+        yield run, look(_record(results, run)) if run.cell.key in begun else None
+
+
 class _Published:
     """The published runs, if they count. Files are read once, when a run first needs them."""
 
@@ -103,7 +113,7 @@ def _verifies(published: "Published", say: Say) -> bool:
 
 def by_stat(runs: Iterable[Run], results: Path, since: float | None = None) -> dict[Run, float | Row | None]:
     """Return when each run's own record was written, else its row in the index of published runs, else None."""
-    own = ((run, rounds.written(_record(results, run), since)) for run in runs)
+    own = _each(runs, results, lambda path: rounds.written(path, since))
     return dict(_own_else_published(own, _Published(results, since).listed))
 
 
@@ -138,7 +148,7 @@ Cache = dict[Path, tuple[tuple[int, int], Digested | DataError]]
 def by_digest(runs: Iterable[Run], results: Path, cache: Cache, damaged: Damaged) -> dict[Run, Digested | Row | None]:
     """Return each run's own record, else its row in the index of published runs, else None. A record that is unchanged
     since it entered `cache` is not read again. Raises DataError if the published files cannot be read."""
-    own = ((run, _cached(_record(results, run), cache)) for run in runs)
+    own = _each(runs, results, lambda path: _cached(path, cache))
     return dict(_own_else_published(own, _Published(results).listed, damaged))
 
 
@@ -147,7 +157,7 @@ def _cached(path: Path, cache: Cache) -> Digested | DataError | None:
         stat = path.stat()
         stamp = (stat.st_mtime_ns, stat.st_size)
         if path not in cache or cache[path][0] != stamp:
-            cache[path] = (stamp, _digested(path.read_text(encoding="utf-8"), str(path)))
+            cache[path] = (stamp, _digested(disk.read(path).decode(), str(path)))
         return cache[path][1]
     except (FileNotFoundError, NotADirectoryError):
         return None

@@ -9,8 +9,9 @@ from typing import Any
 
 from bnstudy import small_json
 from bnstudy.design.cell import Cell, Run, make_cell
-from bnstudy.design.fields import FIELDS, FORMS
-from bnstudy.design.labels import READINGS, SETTINGS, name
+from bnstudy.design.fields import FIELDS, FORMS, hint
+from bnstudy.design.labels import READINGS, SETTINGS, labels, name
+from bnstudy.design.labels import cell_of as labelled_cell
 from bnstudy.design.study import MAX_SEED, MAX_SEEDS, Study, describe
 from bnstudy.design.words import as_word, fields_of
 from bnstudy.errors import UsageError, nearest
@@ -20,6 +21,8 @@ SEED = "[0-9]{1,9}"  # ASCII digits only, and below 2^31
 SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
 DERIVED = ("name", "key", "setting", "reading", "seeds")
 """Members of a row of `bnstudy cells --json` that are no fields."""
+SHORTEST = 4  # characters of a name or key that may stand for all of it
+LISTED = 4  # cells that an error lists
 MOST_CELLS = 1 << 26  # bytes of the largest file of cells; a row has about a thousand
 
 
@@ -36,7 +39,7 @@ def where(cells: Sequence[Cell], conditions: Iterable[str]) -> tuple[Cell, ...]:
         if not sign:
             raise UsageError(f"--where {condition}: not of the form key=value", "Write for instance --where model=mlp.")
         if key not in SELECTABLE:
-            raise UsageError(f"--where {key}: no such key{nearest(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
+            raise UsageError(f"--where {key}: no such key{hint(key, SELECTABLE)}", f"Keys: {', '.join(SELECTABLE)}.")
         wanted.setdefault(key, set()).update(_asked(key, each) for each in value.split(","))
     rows = [(cell, {k: as_word(v) for k, v in describe(cell).items()}) for cell in cells]
     for key, values in wanted.items():
@@ -66,13 +69,27 @@ def _asked(key: str, typed: str) -> str:
 
 
 def find(cells: Iterable[Cell], wanted: str) -> Cell:
-    """Return the cell with this name or key. Raises UsageError naming the nearest match."""
-    cells = list(cells)
-    for cell in cells:
-        if wanted in (cell.key, name(cell)):
-            return cell
-    known = [k for cell in cells for k in (name(cell), cell.key)]
+    """Return the cell with this name or key, or what is short for it.
+
+    A name without its key is the cell of that name in the default reading; the first characters of a key or name are
+    enough if no other cell has them. Raises UsageError on none, naming the nearest, and on several, listing them.
+    """
+    cells = list(dict.fromkeys(cells))
+    names = {cell: name(cell) for cell in cells}
+    ways = (
+        lambda cell: wanted in (cell.key, names[cell]),
+        lambda cell: wanted == names[cell].rpartition("-")[0] and labels(cell)[1] == "default",
+        lambda cell: wanted == names[cell].rpartition("-")[0],
+        lambda cell: len(wanted) >= SHORTEST and (cell.key.startswith(wanted) or names[cell].startswith(wanted)),
+    )
+    found = next((found for way in ways if (found := [cell for cell in cells if way(cell)])), [])
+    if len(found) == 1:
+        return found[0]
     shown = wanted if wanted.isprintable() else ascii(wanted)
+    if found:
+        listed = ", ".join(names[cell] for cell in found[:LISTED]) + ", ..." * (len(found) > LISTED)
+        raise UsageError(f"{shown}: {len(found)} cells match", f"Add more of the name or key: {listed}.")
+    known = [k for cell in cells for k in (names[cell], cell.key)]
     raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", "List the cells with `bnstudy cells`.")
 
 
@@ -156,16 +173,14 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
 
 def cell_of(words: list[str]) -> Cell:
     """Return the cell that `key=value` words describe; `setting` and `reading` are short for their fields."""
-    given = fields_of(words)
-    fields: dict[str, Any] = {}
-    switches: dict[str, Any] = {}
-    for key, names, into in (("setting", SETTINGS, fields), ("reading", READINGS, switches)):
-        chosen = given.pop(key, None)
-        if chosen is not None and chosen not in names:
-            raise UsageError(f"{key}={chosen}: no such {key}{nearest(chosen, names)}", f"Known: {', '.join(names)}.")
-        into.update({} if chosen is None else names[chosen])
-    fields |= given
-    return choices.check(make_cell(fields, {k: v for k, v in switches.items() if k not in fields}))
+    fields = fields_of(words)
+    chosen = {}
+    for key, names in (("setting", SETTINGS), ("reading", READINGS)):
+        if (word := fields.pop(key, None)) is not None:
+            if word not in names:
+                raise UsageError(f"{key}={word}: no such {key}{nearest(word, names)}", f"Known: {', '.join(names)}.")
+            chosen[key] = word
+    return choices.check(labelled_cell(fields, **chosen))
 
 
 def spread_where(words: list[str]) -> list[str]:

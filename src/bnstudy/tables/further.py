@@ -43,7 +43,7 @@ def tables_of(plan: pd.DataFrame) -> list[tuple[Table, pd.DataFrame]]:
 
 
 def content(cells: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    """ACCURACY_COLUMNS for each cell of `tables_of`; `setting` is the row's text, and no number is printed."""
+    """ACCURACY_COLUMNS for each cell of `tables_of`; `setting` is the row's text, `printed` is NaN."""
     means = accuracies.cell_means(runs)[["key", "n", "mean", "std", "diverged", "broken_seeds", "broken"]]
     found = cells.assign(seeds=cells["seeds"].map(len), setting=cells["row"]).merge(means, how="left", on="key")
     counts = {c: pd.to_numeric(found[c]).fillna(0).astype("int64") for c in ("n", "diverged", "broken_seeds")}

@@ -26,7 +26,7 @@ from bnstudy.training.output import OnEpoch
 CHECKPOINT_SECONDS = 30.0  # between two checkpoints of a run; a kill costs at most this and one epoch
 
 _SOURCES, _MACHINE = ("recipe", "source_digest", "data_digest", "engine"), ("torch", "cpu", "instruction_set", "gpu")
-MATCHING = (*_SOURCES, *_MACHINE, "threads", "precision")
+MATCHING = (*_SOURCES, *_MACHINE, "threads", "precision", "environment")
 """Fields of a run's provenance that must match for its checkpoint to be resumed."""
 
 

@@ -1,22 +1,26 @@
-"""Estimate how long a training takes on this machine before it starts: multiplications times the machine's rate.
+"""Estimate how long a training takes on this machine before it starts: operations divided by the machine's rate.
 
-Multiplications are counted on torch's meta device (shapes without values); the rate is that of a matrix product,
-timed briefly. The hours are approximate: an early stop more than halves most runs.
+Operations are counted on torch's meta device (shapes without values); the rate is that of a matrix product, timed
+briefly, so a busy machine counts as a slow one. The hours are approximate: an early stop more than halves most runs.
 """
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 
 from bnstudy import datasets
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.model_facts import facts_of
+from bnstudy.design.study import plan
 from bnstudy.design.timing import Timing
 from bnstudy.lazy import torch
 from bnstudy.networks import model_summary
 
 TYPICAL_SHARE = 0.5  # the published MLPs stopped on average after 55 (MNIST) and 43 (CIFAR10) of 100 epochs
 TYPICAL_EFFICIENCY = 0.3  # of a network that declares no efficiency
+REPORT = 6  # start-ups that take as long as the rest: Snakemake, frames, tables, figures, page
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,15 @@ class Estimate:
     runs: int
     hours: float
     typical_hours: float
+
+
+def operations_per_image(cell: Cell, kind: str) -> float:
+    """Return the operations that training on one image costs on a `cpu` or `cuda`, in those of a large matrix product:
+    products at the network's efficiency, and what is done with its activations besides."""
+    facts = facts_of(cell.model)
+    values = sum(math.prod(layer.output) for layer in model_summary.layers(cell) if layer.multiply_adds)
+    products = flops_per_image(cell) / facts.efficiency.get(kind, TYPICAL_EFFICIENCY)
+    return products + facts.value_cost.get(kind, 0.0) * values
 
 
 def flops_per_image(cell: Cell) -> float:
@@ -43,20 +56,28 @@ def matmul_rate(device: str) -> float:
 
     numerics.settle(device, "default")
     a = torch.randn(1024, 1024, device=device)
-    best = float("inf")
-    for _ in range(5):
+    products, taken = 4, []
+    for _ in range(6):
         began = time.perf_counter()
-        for _ in range(4):
+        for _ in range(products):
             torch.mm(a, a)
         if device != "cpu":
             torch.cuda.synchronize(device)
-        best = min(best, (time.perf_counter() - began) / 4)
-    return 2 * 1024**3 / best
+        taken.append(time.perf_counter() - began)
+    return products * 2 * 1024**3 / mean(taken[1:])  # the first is a warm-up
 
 
 def typical_share(cell: Cell) -> float:
     """Return the share of a full training that remains with a typical early stop."""
     return TYPICAL_SHARE if cell.stops_early and cell.epochs >= 50 else 1.0
+
+
+def beside_training(runs: Sequence[Run], processes: int) -> float:
+    """Return the hours that a study takes besides training: a start-up per pack, then tables, figures and the page.
+
+    The processor time of this process so far, which is mostly imports, is taken as that of one start-up.
+    """
+    return time.process_time() * (len(plan(runs)) / processes + REPORT) / 3600
 
 
 def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]:
@@ -69,11 +90,10 @@ def estimate(runs: Sequence[Run], device: str, processes: int) -> list[Estimate]
         cell = run.cell
         size = (cell.model, cell.dataset, cell.width, cell.hidden, cell.dense_layers, cell.mnist_size)
         if size not in per_image:
-            per_image[size] = flops_per_image(cell)
+            per_image[size] = operations_per_image(cell, kind)
         images = min(cell.train_size or 10**9, datasets.REGISTRY[cell.dataset].train)
-        share = facts_of(cell.model).efficiency.get(kind, TYPICAL_EFFICIENCY)
         trained = images * cell.epochs if cell.steps is None else cell.steps * cell.batch_size
-        seconds = per_image[size] * trained / (rate * share)
+        seconds = per_image[size] * trained / rate
         row = totals.setdefault((cell.model, cell.dataset), [0, 0.0, 0.0])
         row[0] += 1
         row[1] += seconds

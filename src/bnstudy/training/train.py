@@ -4,6 +4,7 @@ torch is imported only if something is left to train, so a job without work ends
 """
 
 import contextlib
+import resource
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bnstudy import console, datasets, lock, optional, paths
+from bnstudy import console, datasets, lazy, lock, paths
 from bnstudy.console import Say
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import run_name
 from bnstudy.errors import DataError, TryAgain, WriteError
 from bnstudy.networks import models
-from bnstudy.results import rounds, store, valid
+from bnstudy.results import provenance, rounds, store, valid
 from bnstudy.results.record import Record
 from bnstudy.studies import choices
 from bnstudy.training import devices
@@ -72,7 +73,7 @@ def train(
     for run in runs:
         choices.check(run.cell)
     if weights:
-        optional.need("safetensors", "weights", "--weights")
+        lazy.need("safetensors", "weights", "--weights")
     store.open_results(results)
     report = Report()
     since = rounds.since() or (0.0 if fresh else None)  # 0.0: own records are checked, published runs are not
@@ -80,6 +81,8 @@ def train(
     if not left:
         return report
     store.check_locks(results)
+    if unknown := provenance.unknown_commit():
+        say(unknown)
     with _signals() as asked, devices.on_device(device, say, asked) as device:
         calls = Callbacks(asked, say, on_epoch)
         for arrays, chosen, members in _ready(left, data_root, engine, device, report):
@@ -143,7 +146,14 @@ def _ready(
             report.absent[dataset] = error
             continue
         for chosen, members in _by_engine(_with_weights(data_runs, report), engine, device):
-            yield arrays, chosen, members
+            for start in range(0, len(members), size := _at_once()):
+                yield arrays, chosen, members[start : start + size]
+
+
+def _at_once() -> int:
+    """Return how many runs may be locked at once: each lock is an open file, and half of those allowed are left."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return 65536 if soft == resource.RLIM_INFINITY else max(1, soft // 2)
 
 
 def _by_dataset(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -175,10 +185,8 @@ def _by_engine(runs: Sequence[Run], engine: str, device: str) -> list[tuple["Eng
 
 def _made_by(engine: "Engine", runs: Iterable[Run], arrays: "Arrays", device: str) -> dict[str, dict[str, Any]]:
     """Return the provenance of each run, by its id."""
-    from bnstudy.results.provenance import of_run
-
     data = arrays.digest, arrays.source
-    return {run.id: of_run(run.cell.recipe, engine.name, device, run.cell.precision, *data) for run in runs}
+    return {run.id: provenance.of_run(run.cell.recipe, engine.name, device, run.cell.precision, *data) for run in runs}
 
 
 def _trained(engine: "Engine", runs: list[Run], arrays: "Arrays", keeper: DiskKeeper, device: str) -> Iterator[Record]:

@@ -6,14 +6,15 @@ declared outputs before a job and after a failure.
 
 import contextlib
 import os
+import re
 import sys
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnstudy import datasets, paths, small_json
+from bnstudy import console, datasets, disk, paths, small_json
 from bnstudy.design.study import Pack, Study, plan, wants_gpu
 from bnstudy.design.timing import Timing, of_study, shown
 from bnstudy.errors import UsageError
@@ -68,34 +69,42 @@ class Dag:
         - each note on a data set, unless it reports that the data are present.
 
         In a round of `--fresh`, only results since its start count for the studies asked for. One stat per record.
+        Raises WriteError.
         """
-        since, renewed = rounds.since(), set()
-        for name in self.asked if since is not None else ():
-            renewed.update(self.studies[name].runs(), self.timings[name])
-        self._clear_timings(renewed, since)
-        self._clear_packs(renewed, since)
-        for name in datasets.REGISTRY:
-            note = paths.data_state(self.results, name)
-            with contextlib.suppress(OSError):
-                if not _present(note):
-                    note.unlink()
+        for path in self._gaps():
+            disk.remove(path)
         self._age_notes()
         self._clear_future()
 
-    def _clear_timings(self, renewed: Set[Any], since: float | None) -> None:
+    def report_gaps(self) -> None:
+        """Report what `clear_gaps` would remove; change nothing."""
+        for path in self._gaps():
+            console.say(f"{path}: would be removed first, since its job has work to do")
+
+    def _gaps(self) -> Iterator[Path]:
+        since, renewed = rounds.since(), set()
+        for name in self.asked if since is not None else ():
+            renewed.update(self.studies[name].runs(), self.timings[name])
+        yield from self._timings_with_work(renewed, since)
+        yield from self._packs_with_work(renewed, since)
+        for name in datasets.REGISTRY:
+            if not _present(note := paths.data_state(self.results, name)):
+                yield note
+
+    def _timings_with_work(self, renewed: Set[Any], since: float | None) -> Iterator[Path]:
         for timing in self._timing_by_id().values():
             manifest = paths.timed(self.results, timing.id)
             if manifest.exists() and not is_made(self.results, timing, since if timing in renewed else None):
-                manifest.unlink(missing_ok=True)
+                yield manifest
 
-    def _clear_packs(self, renewed: Set[Any], since: float | None) -> None:
+    def _packs_with_work(self, renewed: Set[Any], since: float | None) -> Iterator[Path]:
         manifests = {paths.manifest(self.results, pack.id): pack.runs for pack in self._by_id().values()}
         made = {manifest: time_made for manifest in manifests if (time_made := rounds.written(manifest)) is not None}
         runs = {run for manifest in made for run in manifests[manifest]}
         found = valid.by_stat(runs - renewed, self.results) | valid.by_stat(runs & renewed, self.results, since)
         for manifest, time_made in made.items():
             if any(_outdates(found[run], time_made) for run in manifests[manifest]):
-                manifest.unlink(missing_ok=True)
+                yield manifest
 
     def _age_notes(self) -> None:
         """Backdate notes on data sets that are newer than a manifest (as in a copied folder): Snakemake would rerun
@@ -224,6 +233,15 @@ def beside(workflow: Any, path: str) -> Any:
     if hasattr(type(found), "ref"):
         found.path = found.path.lstrip("/")
     return found
+
+
+LOOKING = re.compile("--(summary|detailed-summary|lint|list.*|dag|rulegraph|filegraph|d3dag|l[tcipu])|-[SDl]")
+"""Options of `snakemake` that show something and run nothing, besides `--dry-run`."""
+
+
+def looks_only(workflow: Any) -> bool:
+    """Return True if this `snakemake` only shows what it would do."""
+    return workflow.output_settings.dryrun or any(LOOKING.fullmatch(word.partition("=")[0]) for word in sys.argv[1:])
 
 
 def find_commands() -> None:

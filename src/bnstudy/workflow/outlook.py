@@ -18,12 +18,14 @@ COLUMNS = ("model", "data set", "runs", "own", "published", "to do", "hours with
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What studies ask for, and what of it is left: runs to train, and timings to measure."""
+    """What studies ask for, and what of it is left: runs to train, and timings to measure; `page`, whether tables,
+    figures and a page follow."""
 
     runs: Sequence[Run]
     to_train: Sequence[Run]
     timings: Sequence[Timing] = ()
     to_time: Sequence[Timing] = ()
+    page: bool = False
 
 
 def asked(studies: Sequence[Study], times: bool) -> tuple[list[Run], list[Timing]]:
@@ -32,11 +34,11 @@ def asked(studies: Sequence[Study], times: bool) -> tuple[list[Run], list[Timing
     return list(runs), list(dict.fromkeys(timing for study in studies for timing in of_study(study, times)))
 
 
-def glance(runs: Sequence[Run], results: Path, fresh: bool, timings: Sequence[Timing] = ()) -> Work:
+def glance(runs: Sequence[Run], results: Path, fresh: bool, timings: Sequence[Timing] = (), page: bool = False) -> Work:
     """Return what is left by stat, changing no file; with `fresh` everything is."""
     if fresh:
-        return Work(runs, runs, timings, timings)
-    return Work(runs, valid.missing(runs, results), timings, [t for t in timings if not is_made(results, t)])
+        return Work(runs, runs, timings, timings, page)
+    return Work(runs, valid.missing(runs, results), timings, [t for t in timings if not is_made(results, t)], page)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ class Outlook:
 
 def outlook(work: Work, results: Path, device: str, at_a_time: int) -> Outlook:
     """Return what `work` means on this device, `at_a_time` processes training at once. Imports torch."""
-    from bnstudy.training.estimate import estimate, timing_hours
+    from bnstudy.training.estimate import beside_training, estimate, timing_hours
 
     hours = {(e.model, e.dataset): e for e in estimate(work.to_train, device, at_a_time)} if work.to_train else {}
     done = valid.by_digest(set(work.runs).difference(work.to_train), results, {}, lambda run, error: None)
@@ -70,7 +72,11 @@ def outlook(work: Work, results: Path, device: str, at_a_time: int) -> Outlook:
         left = len(work.to_time)
         rows.append(["timings", "", count, count - left, 0, left, *[console.hours(timing)] * 2])
         typical, full = typical + timing, full + timing
-    sums = [sum(row[i] for row in rows) for i in range(2, 6)]
+    if work.page:
+        beside = beside_training(work.to_train, at_a_time)
+        rows.append(["start-ups, report", "", *[""] * 4, *[console.hours(beside)] * 2])
+        typical, full = typical + beside, full + beside
+    sums = [sum(row[i] or 0 for row in rows) for i in range(2, 6)]
     rows.append(["all", "", *sums, console.hours(typical), console.hours(full)])
     longest = max(hours.values(), key=lambda e: e.typical_hours, default=None)
     most = (longest.model, longest.dataset, longest.typical_hours) if longest else ("timings", "", typical)

@@ -72,10 +72,10 @@ def work_of(
     """
     runs, timings = asked(studies, times)
     if fresh and since is None:
-        return Work(runs, runs, timings, timings), {}
+        return Work(runs, runs, timings, timings, page=True), {}
     outcomes = outcomes_of(runs, results, since)
     to_time = [timing for timing in timings if not is_made(results, timing, since)]
-    return Work(runs, [run for run in runs if run not in outcomes], timings, to_time), outcomes
+    return Work(runs, [run for run in runs if run not in outcomes], timings, to_time, page=True), outcomes
 
 
 def outcomes_of(runs: Sequence[Run], results: Path, since: float | None = None) -> dict[Run, str]:

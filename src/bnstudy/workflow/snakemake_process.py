@@ -21,14 +21,15 @@ from bnstudy import console, disk, lock, paths, small_json
 from bnstudy.design.cell import Run
 from bnstudy.design.study import Study
 from bnstudy.errors import (
+    CANNOT_BE_WRITTEN,
     FAILURES,
-    FULL_OR_FORBIDDEN,
     INTERNAL,
     TRY_AGAIN,
     StudyError,
     TryAgain,
     UsageError,
     WriteError,
+    remedy_for,
 )
 from bnstudy.results import rounds, valid
 from bnstudy.results.record import Record
@@ -65,7 +66,8 @@ def workflow_file(config: Path) -> Path:
 def scheduling(processes: int, profile: Path | None) -> list[str]:
     """Return Snakemake's arguments for where and how to run jobs. Raises UsageError if there is no such profile."""
     if profile is None:
-        return ["--cores", str(processes), "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input"]
+        how = ["--cores", str(processes), "--rerun-incomplete", "--keep-going", "--rerun-triggers", "mtime", "input"]
+        return [*how, "--profile", "none", "--workflow-profile", "none"]  # also if the user has a profile for all work
     folder = paths.profile(profile)
     if not any(folder.glob("config*.yaml")):
         raise UsageError(f"--profile {profile}: holds no config.yaml", "Name a folder, for instance profiles/slurm.")
@@ -98,7 +100,7 @@ def snakemake(
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     disk.write(failures, b"")
     environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})
-    ask = signal.SIGINT if "--workflow-profile" in how else signal.SIGTERM
+    ask = signal.SIGTERM if "--cores" in how else signal.SIGINT
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
         status = _follow(process, place, todo, outcomes, since or 0.0)
     if asked():
@@ -108,14 +110,20 @@ def snakemake(
 
 
 def _environment(place: Place, failures: Path) -> dict[str, str]:
-    """Return the environment of the jobs: variables name the study's folders and the file for reporting failures."""
-    return os.environ | {
+    """Return the environment of the jobs: variables name the study's folders, the file for reporting failures,
+    and a cache for Snakemake, which does not start without one, if the home folder cannot be written."""
+    own = {
         "BNSTUDY_RESULTS": str(place.results),
         "BNSTUDY_DATA": str(place.data),
         "BNSTUDY_REPORTS": str(place.reports),
         FAILURES: str(failures.resolve()),
         lock.FRONT: socket.gethostname(),
     }
+    try:
+        (Path.home() / ".cache").mkdir(exist_ok=True)
+    except OSError:
+        own["XDG_CACHE_HOME"] = str((place.results / "cache").resolve())
+    return os.environ | own
 
 
 @contextlib.contextmanager
@@ -184,10 +192,13 @@ def _follow(
 
 def _reported(failures: Path) -> Iterator[dict[str, Any]]:
     """Yield the cause, remedy and code that each failed job reported. Skips torn lines (two machines wrote at once)."""
-    for line in failures.read_text(errors="replace").splitlines():
+    lines: list[str] = []
+    with contextlib.suppress(OSError, ValueError):
+        lines = small_json.content(failures).decode(errors="replace").splitlines()
+    for line in lines:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            told = small_json.parse(line, dict)
-            yield {"cause": str(told["cause"]), "remedy": str(told["remedy"]), "code": int(told["code"])}
+            failure = small_json.parse(line, dict)
+            yield {"cause": str(failure["cause"]), "remedy": str(failure["remedy"]), "code": int(failure["code"])}
 
 
 def _failure(what: str, failures: Path, log: Path, killed: bool) -> StudyError:
@@ -208,9 +219,8 @@ def _failure(what: str, failures: Path, log: Path, killed: bool) -> StudyError:
         )
     last = next((line for line in reversed(words) if not line.startswith("Complete log")), "no output")
     wall = re.search(r"\[Errno (\d+)\] ([^:]+)(: .+)?", last)
-    if wall and int(wall[1]) in FULL_OR_FORBIDDEN:  # Snakemake itself creates the output folders
-        remedy = "Free space or make the folder writable, then run the same command again; nothing finished is lost."
-        return WriteError(f"{what}: {wall[2]}{wall[3] or ''}", remedy)
+    if wall and int(wall[1]) in CANNOT_BE_WRITTEN:  # Snakemake itself creates the output folders
+        return WriteError(f"{what}: {wall[2]}{wall[3] or ''}", remedy_for(int(wall[1])))
     error = StudyError(f"{what}: Snakemake ended with: {last}", f"Full log: {log}")
     error.exit_code = INTERNAL
     return error

@@ -76,6 +76,7 @@ def test_no_tf32_means_none_whatever_torch_prefers_overall():
 @pytest.mark.parametrize("half", [("matmul", "tf32"), ("conv", "ieee")], ids="-".join)
 def test_the_reading_would_see_a_switch_set_by_halves(half):
     """One interface alone, as any program may have set it before."""
+    numerics.set_tf32(products=False, convolutions=True)
     owner = {"matmul": torch.backends.cuda.matmul, "conv": torch.backends.cudnn.conv}[half[0]]
     owner.fp32_precision = half[1]
     with pytest.raises(RuntimeError, match="mix of the legacy and new APIs"):

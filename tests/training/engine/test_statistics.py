@@ -47,7 +47,7 @@ def test_over_steps_extremes_stay_extremes_and_the_rest_is_averaged():
     sampled = Sampled(cells=2, layers=1)
     for step in draws:
         sampled.add("weight", 0, torch.from_numpy(step))
-    found = sampled.columns(torch.full((2, 1), torch.nan), saturating=False)
+    found = sampled.columns(torch.full((2, 1), torch.nan))
     each = np.stack([expected(step) for step in draws])
     want = each.mean(0)
     want[3], want[4] = each[:, 3].min(0), each[:, 4].max(0)
@@ -57,10 +57,10 @@ def test_over_steps_extremes_stay_extremes_and_the_rest_is_averaged():
 
 
 def test_shares_of_zeros_and_of_saturated_sigmoids():
-    sampled = Sampled(cells=1, layers=1)
+    sampled = Sampled(cells=1, layers=1, saturating=True)
     sampled.add("activation", 0, torch.tensor([[0.0, 0.0, 0.04, 0.5]]))
     sampled.add("activation", 0, torch.tensor([[0.0, 0.97, 0.06, 0.94]]))
-    found = sampled.columns(torch.tensor([[0.25]]), saturating=True)
+    found = sampled.columns(torch.tensor([[0.25]]))
     assert found["zero_share"].item() == pytest.approx((2 / 4 + 1 / 4) / 2)
     assert found["saturated_share"].item() == pytest.approx((3 / 4 + 2 / 4) / 2)
     assert found["dead_share"].item() == 0.25

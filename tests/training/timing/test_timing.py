@@ -185,7 +185,7 @@ def test_the_parts_of_an_epoch_are_what_the_engine_does(engine, tmp_path):
         subject.parts()[part]()
         state = [m.point for m in subject.members] if engine == "packed" else list(subject.model.parameters())
         weights.append(torch.cat([tensor.detach().flatten().clone() for tensor in state]))
-        taken = statistics_of(subject).columns(torch.zeros(1, 4), False)["weight.l2"]
+        taken = statistics_of(subject).columns(torch.zeros(1, 4))["weight.l2"]
         assert bool(taken.isnan().all()) == (part == "training")
         subject.parts()["probe"]()
         subject.parts()["validation"]()

@@ -172,7 +172,7 @@ def test_published_runs_are_done_and_said_to_be_published(capsys, monkeypatch):
 @pytest.fixture
 def trainer(folder):
     """A process in training that keeps a checkpoint of every epoch."""
-    command = [sys.executable, "-m", "bnstudy.cli", "train", "--study", "long"]
+    command = [sys.executable, "-m", "bnstudy", "train", "--study", "long"]
     environs = environment(folder, BNSTUDY_CHECKPOINT_SECONDS="0")
     with subprocess.Popen(command, cwd=folder, env=environs, stderr=subprocess.DEVNULL) as process:
         yield process
@@ -203,7 +203,7 @@ def test_a_run_in_training_is_told_with_its_epoch_and_owner(capsys, trainer):
 
 def test_on_a_terminal_it_follows_until_ctrl_c(folder):
     leader, follower = pty.openpty()
-    command = [sys.executable, "-m", "bnstudy.cli", "status", "--watch"]
+    command = [sys.executable, "-m", "bnstudy", "status", "--watch"]
     environs = environment(folder, TERM="xterm", COLUMNS="120", LINES="40")
     with subprocess.Popen(command, cwd=folder, env=environs, stdout=follower, stderr=follower) as process:
         os.close(follower)

@@ -148,7 +148,7 @@ def test_what_is_no_cell_is_two_lines_and_exit_2(capsys):
 
 def test_in_training_and_then_with_a_checkpoint(capsys, folder):
     """A process in training, stopped; then its checkpoint fits, until it says to come from another torch."""
-    command = [sys.executable, "-m", "bnstudy.cli", "train", LONG.key]
+    command = [sys.executable, "-m", "bnstudy", "train", LONG.key]
     environs = environment(folder, BNSTUDY_CHECKPOINT_SECONDS="0")
     newest, older = paths.checkpoints(folder / "results", LONG.key, 0)
     with subprocess.Popen(command, cwd=folder, env=environs, stderr=subprocess.DEVNULL) as process:

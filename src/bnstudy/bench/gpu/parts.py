@@ -224,7 +224,7 @@ def determinism(device: str) -> dict[str, Any]:
 
 def _warned_of(device: str) -> list[str]:
     training = start(make("cnn", "batch", dropout=0.5), device)
-    with warnings.catch_warnings(record=True) as told, called():
+    with warnings.catch_warnings(record=True) as caught, called():
         warnings.simplefilter("always")
         torch.use_deterministic_algorithms(True, warn_only=True)
         try:
@@ -233,7 +233,7 @@ def _warned_of(device: str) -> list[str]:
             torch.cuda.synchronize()
         finally:
             torch.use_deterministic_algorithms(False)
-    return sorted({str(w.message).partition(".")[0][:200] for w in told if "determin" in str(w.message)})
+    return sorted({str(w.message).partition(".")[0][:200] for w in caught if "determin" in str(w.message)})
 
 
 def side_by_side(device: str) -> dict[str, Any]:

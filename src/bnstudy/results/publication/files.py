@@ -28,7 +28,8 @@ LATER = ("early", "confusion")
 FORMS = {
     "runs": Form(
         pa.schema([*RUNS, pa.field("digest", pa.string())]), ("key", "seed"),
-        later=frozenset({*FIELDS, "diverged_step", "peak_memory"} - {"dataset", "model", "norm"}), more=True,
+        later=frozenset({*FIELDS, "diverged_step", "peak_memory", "environment"} - {"dataset", "model", "norm"}),
+        more=True,
     ),
     "epochs": Form(SCHEMAS["epochs"], ("key", "seed", "epoch"), more=True),
     "layers": Form(SCHEMAS["layers"], ("key", "seed", "position", "epoch"), more=True),

@@ -27,6 +27,7 @@ PROVENANCE = {
     "version": _TEXT, "source_digest": _TEXT, "commit": _TEXT, "dirty": _TRUTH, "engine": _TEXT, "data_digest": _TEXT,
     "data_source": _TEXT, "python": _TEXT, "os": _TEXT, "cores": _INT, "torch": _TEXT, "device": _TEXT, "cpu": _TEXT,
     "instruction_set": _TEXT, "threads": _INT, "gpu": _TEXT, "cuda": _TEXT, "cudnn": _INT, "driver": _TEXT,
+    "environment": _TEXT,
 }  # fmt: skip
 """The published part of a record's provenance, by the same names; recipe and precision are fields of the cell."""
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from bnstudy import extensions
+from bnstudy.design.fields import hint
 from bnstudy.design.study import Study
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies.config.blocks import Top
@@ -79,7 +80,7 @@ def _tell(tree: Tree, error: ValidationError) -> None:
         at = tuple(part for part in each["loc"] if part != "[key]")
         if each["type"] == "extra_forbidden":
             known = Top.keys_at(at)
-            tree.error(at, f"no such key{nearest(str(at[-1]), known)}; Allowed: {', '.join(known)}.", at_key=True)
+            tree.error(at, f"no such key{hint(str(at[-1]), known)}; Allowed: {', '.join(known)}.", at_key=True)
         elif each["type"] == "refused":
             names = {str(part) for part in at[-2:]}
             head, _, tail = each["msg"].partition(": ")

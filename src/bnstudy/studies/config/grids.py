@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from bnstudy.design.cell import Cell, make_cell
-from bnstudy.design.labels import ALL_SETTINGS, READINGS, SETTINGS
+from bnstudy.design.cell import Cell
+from bnstudy.design.labels import ALL_SETTINGS, READINGS, SETTINGS, cell_of
 from bnstudy.design.labels import name as cell_name
 from bnstudy.design.study import Study
 from bnstudy.design.timing import timings
@@ -75,7 +75,7 @@ def _cells(tree: Tree, at: Place, axes: Axes) -> Iterator[Cell]:
         values = dict(zip(axes, combination, strict=True))
         setting, reading = values.pop("setting", "relu"), values.pop("reading", "default")
         try:
-            yield choices.check(make_cell(SETTINGS[setting] | values, READINGS[reading]))
+            yield choices.check(cell_of(values, setting, reading))
         except UsageError as error:
             if len(tree.errors) >= MAX_ERRORS:
                 return

@@ -182,7 +182,7 @@ def _mapping(tree: Tree, at: Place, stream: Iterator[Any]) -> dict[str, Any]:
 
 _INT = re.compile(r"-?(0|[1-9][0-9]{0,17})")
 _FLOAT = re.compile(r"-?(0|[1-9][0-9]{0,17})\.[0-9]{1,40}([eE][-+][0-9]{1,4})?")
-_EXPONENT = re.compile(r"([-+]?)([0-9]*)\.?([0-9]*)[eE]([-+]?)([0-9]+)")
+_EXPONENT = re.compile(r"([-+]?)(?=\.?[0-9])([0-9]*)\.?([0-9]*)[eE]([-+]?)([0-9]+)")
 _NO_TEXT = (  # ambiguous plain scalars: pattern, error
     (r"|~|null", "no value; Give one, or leave the key out."),
     (r"no|off|n", "`{}` is false in YAML 1.1; Did you mean none? For a switch write false, for a text use quotes."),
@@ -202,6 +202,9 @@ _NO_TEXT = (  # ambiguous plain scalars: pattern, error
 def _scalar(tree: Tree, at: Place, event: Any) -> Any:
     """Return a string, int, float or bool; REFUSED, with an error, if YAML 1.1 and 1.2 might differ."""
     text = event.value
+    if odd := _ODD.search(text):  # by an escape in double quotes: a page or a file of UTF-8 cannot have all of them
+        tree.error(at, f"the character {odd[0]!a} is not allowed; Write printable text.")
+        return REFUSED
     if event.style in ("'", '"', "|", ">"):
         return text
     if text in ("true", "false"):
@@ -212,10 +215,13 @@ def _scalar(tree: Tree, at: Place, event: Any) -> Any:
         return float(text)
     shown = text if len(text) <= 40 else text[:37] + "..."
     if number := _EXPONENT.fullmatch(text):
+        if not math.isfinite(float(text)):
+            tree.error(at, f"`{shown}` is beyond the largest number, about 1.8e+308; Write a smaller one.")
+            return REFUSED
         sign, whole, part, power_sign, power = number.groups()
         plain = f"{sign.strip('+')}{int(whole[:18] or '0')}.{part or '0'}e{power_sign or '+'}{power}"
         also = f" or {float(text)!r}" if repr(float(text)) != plain else ""
-        tree.error(at, f"`{shown}` is text in YAML 1.1, or no finite number; Write {plain[:40]}{also}.")
+        tree.error(at, f"`{shown}` is text in YAML 1.1; Write {plain[:40]}{also}.")
         return REFUSED
     for pattern, why in _NO_TEXT:
         if re.fullmatch(pattern, text, re.IGNORECASE):

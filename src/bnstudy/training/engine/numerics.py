@@ -36,8 +36,8 @@ def set_tf32(products: bool, convolutions: bool) -> None:
 
 
 def fix_workspace() -> None:
-    """Give cuBLAS a fixed workspace unless one is set. cuBLAS reads this once, at the first product on a GPU."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", CUBLAS_WORKSPACE)
+    """Give cuBLAS a fixed workspace. cuBLAS reads this once, at the first product on a GPU."""
+    os.environ["CUBLAS_WORKSPACE_CONFIG"] = CUBLAS_WORKSPACE
 
 
 def layout(model: nn.Module) -> torch.memory_format:

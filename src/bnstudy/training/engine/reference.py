@@ -127,7 +127,7 @@ class Training:
             if self.protocol.after_epoch(self.cell, accuracy, finite, loss):
                 self.best = {k: v.detach().clone() for k, v in self.model.state_dict().items()}
             dead = dead_share(self.model, self.validation[0])
-        columns = statistics.columns(dead, self.cell.activation == "sigmoid")
+        columns = statistics.columns(dead)
         self.history.add_layers({name: values[0] for name, values in columns.items()})
         self.history.add_epoch(row, finite, bad_step)
         return row
@@ -140,7 +140,7 @@ class Training:
         """
         self.model.train()
         lost = self._is_lost()
-        statistics = Sampled(1, len(self.model.blocks), self.device)
+        statistics = Sampled(1, len(self.model.blocks), self.device, self.cell.activation == "sigmoid")
         sampled = sampled_steps(self.period)
         early = Early(1, len(self.model.blocks), self.period, self.device) if self.step == 0 else None
         totals = torch.zeros(4, dtype=torch.float64, device=self.device)

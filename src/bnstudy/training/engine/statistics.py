@@ -16,6 +16,7 @@ from torch import Tensor
 from bnstudy.results.record import EARLY_COLUMNS, MEASURED, MOMENTS
 
 SAMPLES = 16
+LOW, HIGH = MOMENTS.index("min"), MOMENTS.index("max")
 SATURATED = 0.45  # |sigmoid - 0.5| above this counts as saturated
 DENSE = 20  # steps at the start that are all sampled
 
@@ -68,43 +69,52 @@ class Sampled:
     nothing on the host, so that a CUDA graph can hold it.
     """
 
-    def __init__(self, cells: int, layers: int, device: str | torch.device = "cpu"):
-        self._sum = torch.empty(len(MEASURED), len(MOMENTS), cells, layers, device=device)
-        self._steps = torch.empty(len(MEASURED), layers, dtype=torch.long, device=device)
-        self._shares = torch.empty(2, cells, layers, device=device)
-        self.tensors = (self._sum, self._steps, self._shares)
+    def __init__(self, cells: int, layers: int, device: str | torch.device = "cpu", saturating: bool = False):
+        self._saturating = saturating  # the share of saturated entries is for sigmoids alone
+        places = len(MEASURED), layers
+        self._sum = torch.empty(*places, len(MOMENTS), cells, device=device)  # rows of extremes are not used
+        self._low, self._high = (torch.empty(*places, cells, device=device) for _ in range(2))
+        self._steps = torch.empty(places, dtype=torch.long, device=device)
+        self._shares = torch.empty(2, layers, cells, device=device)
+        self.tensors = (self._sum, self._low, self._high, self._steps, self._shares)
+        self._places = {
+            (what, layer): (self._sum[i, layer], self._low[i, layer], self._high[i, layer], self._steps[i, layer])
+            for i, what in enumerate(MEASURED)
+            for layer in range(layers)
+        }
         self.reset()
 
     def reset(self) -> None:
         """Begin a new epoch, in place."""
         for tensor in self.tensors:
             tensor.zero_()
-        self._sum[:, MOMENTS.index("min")] = torch.inf
-        self._sum[:, MOMENTS.index("max")] = -torch.inf
+        self._low.fill_(torch.inf)
+        self._high.fill_(-torch.inf)
 
     def add(self, what: str, layer: int, values: Tensor) -> None:
         """Add one step's `values` (cells, entries) of measurement `what` (one of MEASURED) at `layer`."""
-        w, new = MEASURED.index(what), moments(values)
-        total = self._sum[w, :, :, layer]
-        low, high = torch.minimum(total[3], new[3]), torch.maximum(total[4], new[4])
+        new = moments(values)
+        total, low, high, steps = self._places[what, layer]
         total += new
-        total[3], total[4] = low, high
-        self._steps[w, layer] += 1
+        torch.minimum(low, new[LOW], out=low)
+        torch.maximum(high, new[HIGH], out=high)
+        steps += 1
         if what == "activation":
-            self._shares[0, :, layer] += share(torch.eq, values, 0)
-            self._shares[1, :, layer] += share(torch.gt, (values - 0.5).abs_(), SATURATED)
+            self._shares[0, layer] += share(torch.eq, values, 0)
+            if self._saturating:
+                self._shares[1, layer] += share(torch.gt, (values - 0.5).abs_(), SATURATED)
 
-    def columns(self, dead_share: Tensor, saturating: bool) -> dict[str, Tensor]:
+    def columns(self, dead_share: Tensor) -> dict[str, Tensor]:
         """Return LAYER_COLUMNS of the epoch, each (cells, layers); `dead_share` (cells, layers) becomes one of them."""
-        steps = self._steps
-        mean = self._sum / steps.clamp(min=1)[:, None, None, :]
-        mean[:, 3:5] = self._sum[:, 3:5]
-        mean[(steps == 0)[:, None, None, :].expand_as(mean)] = torch.nan
-        out = {f"{w}.{m}": mean[i, j] for i, w in enumerate(MEASURED) for j, m in enumerate(MOMENTS)}
-        shares = self._shares / steps[1].clamp(min=1)
-        out["zero_share"], out["dead_share"] = shares[0], dead_share
-        if saturating:
-            out["saturated_share"] = shares[1]
+        steps = self._steps[:, :, None]
+        mean = self._sum / steps.clamp(min=1)[..., None]
+        mean[:, :, LOW], mean[:, :, HIGH] = self._low, self._high
+        mean[self._steps == 0] = torch.nan
+        out = {f"{w}.{m}": mean[i, :, j].t() for i, w in enumerate(MEASURED) for j, m in enumerate(MOMENTS)}
+        shares = self._shares / steps[MEASURED.index("activation")].clamp(min=1)
+        out["zero_share"], out["dead_share"] = shares[0].t(), dead_share
+        if self._saturating:
+            out["saturated_share"] = shares[1].t()
         return out
 
 

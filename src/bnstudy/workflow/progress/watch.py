@@ -4,11 +4,11 @@ Hundreds of runs must be checked in a moment, so results are read by digest (`va
 its lock is held; its epoch is that of the newest checkpoint.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bnstudy import lock, paths
+from bnstudy import disk, lock, paths
 from bnstudy.design.cell import Run
 from bnstudy.results import store, valid
 
@@ -49,18 +49,22 @@ class Watch:
         """Return the state of each run. Raises DataError if the published files cannot be read."""
         damaged: set[Run] = set()
         found = valid.by_digest(runs, self._results, self._cache, lambda run, _: damaged.add(run))
-        return {run: self._state(run, result, run in damaged) for run, result in found.items()}
+        locks = disk.names(paths.lock(self._results, "run").parent)
+        return {run: self._state(run, result, run in damaged, locks) for run, result in found.items()}
 
-    def _state(self, run: Run, found: valid.Digested | valid.Row | None, damaged: bool) -> RunState:
+    def _state(
+        self, run: Run, found: valid.Digested | valid.Row | None, damaged: bool, locks: Collection[str]
+    ) -> RunState:
         if found is None:
-            return self._unfinished(run, damaged)
+            return self._unfinished(run, damaged, locks)
         if isinstance(found, valid.Digested):
             seconds = found.seconds if found.machine == self._machine else None
             return RunState(phase=DONE, outcome=found.outcome, seconds=seconds)
         return RunState(phase=DONE, outcome=found["outcome"], published=True, damaged=damaged)
 
-    def _unfinished(self, run: Run, damaged: bool) -> RunState:
-        owner = lock.holder(paths.run_lock(self._results, run.cell.key, run.seed))
+    def _unfinished(self, run: Run, damaged: bool, locks: Collection[str]) -> RunState:
+        name = f"{run.cell.key}-{run.seed}.lock"
+        owner = lock.holder(paths.run_lock(self._results, run.cell.key, run.seed)) if name in locks else None
         if owner is None:
             return RunState(phase=WAITING, damaged=damaged)
         newest = next((h["progress"] for h in store.glance(self._results, run) if h.get("progress")), {})

@@ -59,7 +59,7 @@ class Training(reference.Training):
         self._totals = torch.zeros(4, dtype=torch.float64, device=self.device)
         self._loss_now = torch.zeros(1, dtype=torch.float64, device=self.device)
         self._first = torch.zeros((), dtype=torch.float64, device=self.device)
-        self._statistics = Sampled(1, len(self.model.blocks), self.device)
+        self._statistics = Sampled(1, len(self.model.blocks), self.device, self.cell.activation == "sigmoid")
         self._early = Early(1, len(self.model.blocks), self.batches, self.device)
         sampled, n = sampled_steps(self.batches), len(self.train_labels)
         size = self.cell.batch_size

@@ -57,7 +57,7 @@ class Stack:
         seconds = (time.perf_counter() - began) / len(self.members)
         validation = self._validate()
         dead = self.evaluator.dead_share(self.data.validation_images, self.data.validation_labels)
-        columns = statistics.columns(dead, self.cell.activation == "sigmoid")
+        columns = statistics.columns(dead)
         for k, member in enumerate(self.members):
             row = {"epoch": member.protocol.epoch + 1, **tally.means(k), **validation[k], "lr": member.lr}
             row["seconds"] = seconds
@@ -84,7 +84,7 @@ class Stack:
         sampled = sampled_steps(len(self.batches))
         tally = Tally(self.members, self.batches, self.point)
         names = self.members[0].history.names
-        statistics = Sampled(len(self.members), len(names))
+        statistics = Sampled(len(self.members), len(names), saturating=self.cell.activation == "sigmoid")
         early = Early(len(self.members), len(names), len(self.batches))
         new = {k: member for k, member in enumerate(self.members) if member.step == 0}
         updates = self._updates()
