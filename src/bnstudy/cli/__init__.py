@@ -17,6 +17,7 @@ import typer
 from bnstudy import __version__, console, paths
 from bnstudy.cli import (
     bench,
+    best,
     compare,
     data,
     export,
@@ -52,6 +53,7 @@ train.add_to(app)
 show.add_to(app)
 report.add_to(app)
 compare.add_to(app)
+best.add_to(app)
 publish.add_to(app)
 progress.add_to(app)
 export.add_to(app)

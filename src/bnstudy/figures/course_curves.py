@@ -93,11 +93,11 @@ def draw(figure: CurvesFigure, table: pd.DataFrame, narrow: bool = False) -> Pag
         for i, ax in enumerate(axes):
             quantity, panel = list(COLUMNS)[i // len(figure.of.panels)], figure.of.panels[i % len(figure.of.panels)]
             here = table[(table["panel"] == panel.title) & (table["quantity"] == quantity)]
-            _paint(ax, panel, quantity, here, first=narrow or i % 4 == 0)
+            _paint(ax, panel, quantity, here)
     return page
 
 
-def _paint(ax: Axes, panel: Panel, quantity: str, here: pd.DataFrame, first: bool) -> None:
+def _paint(ax: Axes, panel: Panel, quantity: str, here: pd.DataFrame) -> None:
     import seaborn
 
     if here.empty:
@@ -115,7 +115,7 @@ def _paint(ax: Axes, panel: Panel, quantity: str, here: pd.DataFrame, first: boo
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     ax.set_xlabel("step", labelpad=2)
-    panels.name_axis(ax, {"loss": "loss (nats)", "accuracy": "accuracy (%)"}[quantity] if first else "")
+    panels.name_axis(ax, {"loss": "loss (nats)", "accuracy": "accuracy (%)"}[quantity])
     drawn = set(here["row"])
     handles = [
         Line2D([], [], color=colors[row], label=label) for row, label, _ in panel.systems if label and row in drawn

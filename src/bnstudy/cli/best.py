@@ -1,0 +1,50 @@
+"""The verb `best`: what a study would choose, by validation accuracy or as the largest value that does not diverge."""
+
+from typing import Annotated
+
+import typer
+
+from bnstudy import console, paths
+from bnstudy.cli import options
+from bnstudy.cli.options import JsonOption, Narrowing, ResultsOption, StudyOption
+from bnstudy.design.fields import FIELDS, FORMS
+from bnstudy.errors import DataError, UsageError, nearest
+
+SHOWN = ("data set", "model", "norm", "choice", "validation (%)", "test (%)", "cells", "runs", "hours")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command()(options.grouped(best))
+
+
+def best(
+    *,
+    study: StudyOption = "thesis",
+    narrowing: Narrowing,
+    by: Annotated[str, typer.Option("--by", help="validation_accuracy, or a field: lr.")] = "validation_accuracy",
+    results: ResultsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Choose a cell for each data set, model and norm: by validation accuracy, or the largest value of a field at which
+    no seed diverged; with its test accuracy and what choosing cost."""
+    from bnstudy.results import collect
+    from bnstudy.verdicts.best import VALIDATION, choices
+
+    numbers = [name for name in FIELDS if FORMS[name].type in (int, float) and not FORMS[name].is_list]
+    if by != VALIDATION and by not in numbers:
+        known = [VALIDATION, *numbers]
+        raise UsageError(f"--by {by}: nothing to choose by{nearest(by, known)}", f"Known: {', '.join(known)}.")
+    found = choices(collect.collect(narrowing.study(study), paths.results_root(results), console.say).runs, by)
+    if found.empty:
+        raise DataError(f"{study}: no run to choose from", f"Train some: bnstudy run --study {study}.")
+    rows = found.to_dict("records")
+    if as_json:
+        return console.put_json([{k: None if v != v else v for k, v in row.items()} for row in rows])
+    table = [
+        [row["dataset"], row["model"], row["norm"], row["changed"] or row["name"] or "none",
+         *("" if row[part] != row[part] else f"{row[part]:.2f}" for part in ("validation", "test")), row["cells"],
+         row["runs"], f"{row['hours']:.2f}"]
+        for row in rows
+    ]  # fmt: skip
+    what = "the highest validation accuracy" if by == VALIDATION else f"the largest {by} at which no seed diverged"
+    console.put_table(f"chosen by {what}; test accuracy decides nothing", SHOWN, table)
