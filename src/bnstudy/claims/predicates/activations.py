@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnstudy.claims.catalogue import accuracy, curve, statistics, stand_in, validation
+from bnstudy.claims.catalogue import accuracy, curve, stand_in, statistics, validation
 from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
 from bnstudy.claims.predicates.data import SVHN_LABELS
