@@ -186,3 +186,10 @@ def test_the_names_in_a_folder(tmp_path):
     disk.write(tmp_path / "folder" / "file", AFTER)
     assert disk.names(tmp_path / "folder") == {"file"}
     assert disk.names(tmp_path / "none") == disk.names(tmp_path / "folder" / "file") == frozenset()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path):
+    with (tmp_path / "file").open("wb") as file:
+        file.truncate(disk.LARGEST + 1)
+    with pytest.raises(OSError, match="File too large"):
+        disk.read(tmp_path / "file")
