@@ -21,7 +21,8 @@ from bnstudy.claims import practicals as course_claims
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
 from bnstudy.printed.practicals import placed
-from bnstudy.report import many_words
+from bnstudy.report import answer as words
+from bnstudy.report import many_words, run_lists
 from bnstudy.report.readings import of_study
 from bnstudy.results.collect import Results
 from bnstudy.studies.config import load
@@ -92,6 +93,13 @@ def judged(study: str) -> Counter[str]:
     """How many claims have each verdict."""
     found = results(study)
     return Counter(row["verdict"] for row in claims.rows(found, found.timings, claims.reading_of(plan(study))))
+
+
+def answer() -> Lines:
+    """What batch norm gains, and what comes out again: the first sentences of the front page, of the thesis alone."""
+    counts, left = Counter(numbers()["verdict"]), many.still_differ(numbers())["holm"]
+    gained = words.of_gains(run_lists.pairs(results("thesis").runs))
+    yield say(*gained, *words.of_verdicts(counts, left, judged("thesis")))
 
 
 def headline() -> Lines:
@@ -234,6 +242,7 @@ def _listed(words: Iterator[str]) -> str:
 
 
 BLOCKS: dict[str, Callable[[], Lines]] = {
+    "answer": answer,
     "headline": headline, "table_b1": table_b1, "unreproduced": unreproduced, "readings": readings, "further": further,
     "small_cnn": small_cnn, "small_cnn_claims": small_cnn_claims, "courses": courses, "cost": cost,
 }  # fmt: skip

@@ -118,3 +118,8 @@ def frames(results: Path, study: str) -> Path:
 
 def report(reports: Path, study: str) -> Path:
     return reports / study / "index.html"
+
+
+def front(reports: Path) -> Path:
+    """The front page of all reported studies."""
+    return reports / "index.html"

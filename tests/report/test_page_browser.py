@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import synthetic
-from bnstudy import report
+from bnstudy import paths, report
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import SETTINGS
 from bnstudy.design.study import Study
@@ -35,6 +35,11 @@ def page(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
+def front_page(page):
+    return paths.front(page.parents[1])
+
+
+@pytest.fixture(scope="module")
 def course_page(tmp_path_factory):
     study = Study("practicals", "Do they come out again?", practicals.cells(), (0, 1))
     built = frames.build([synthetic.record(r, epochs_run=3) for r in study.runs()[::2]], study.runs())
@@ -59,7 +64,9 @@ def test_a_request_would_be_seen(browser, page, tmp_path):
     assert browser.console
 
 
-@pytest.mark.parametrize(("width", "which"), [(400, "page"), (1400, "page"), (400, "course_page")])
+@pytest.mark.parametrize(
+    ("width", "which"), [(400, "page"), (1400, "page"), (400, "course_page"), (400, "front_page"), (1400, "front_page")]
+)
 def test_nothing_is_wider_than_the_window(request, browser, width, which):
     browser.open(request.getfixturevalue(which).as_uri(), width=width)
     wide, room = browser.ask("(d => [d.scrollWidth, d.clientWidth])(document.documentElement)")
@@ -111,7 +118,7 @@ AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wc
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("which", ["page", "course_page"])
+@pytest.mark.parametrize("which", ["page", "course_page", "front_page"])
 def test_axe_finds_no_violation(request, browser, which, dark):
     axe = pytest.importorskip("axe_core_python")
     (source,) = Path(axe.__file__).parent.rglob("axe.min.js")

@@ -112,11 +112,9 @@ def test_main_claims_that_fail_are_named_first(written):
     assert re.findall(r'href="#claim-(\w+)"', first) == failing
 
 
-def test_a_study_of_other_data_says_that_no_claim_can_be_judged(tmp_path):
+def test_a_study_of_other_data_has_no_claims(tmp_path):
     page, _ = page_of(study_of("digits"), tmp_path)
-    text = pages.read(page)
-    assert "no run they could be judged on" in text
-    assert '<article class="claim' not in text
+    assert 'id="claims"' not in pages.read(page)
 
 
 def test_reduced_cells_are_judged_as_such_and_said_to_be(tmp_path):

@@ -63,6 +63,7 @@ def report(
     built, timings = frames.get(folder, study), timing.get(folder, study)
     path = page.write(chosen, built, timings, _margins(narrowing.config), paths.reports_root(reports), formats=kinds)
     console.say(f"report: {path.resolve()}")
+    console.say(f"front page: {paths.front(path.parents[1]).resolve()}")
 
 
 def _margins(config: Path) -> dict[str, float]:

@@ -11,18 +11,31 @@ import pandas as pd
 from markupsafe import Markup
 
 from bnstudy import __version__, disk, paths, tables
+from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.design.study import Study
 from bnstudy.figures import style
 from bnstudy.figures.writer import Target
-from bnstudy.report import claims, effects, layers, many_words, pictures, practicals, readings, run_lists
+from bnstudy.report import (
+    answer,
+    claims,
+    effects,
+    front,
+    layers,
+    many_words,
+    pictures,
+    practicals,
+    readings,
+    run_lists,
+    summary,
+)
 from bnstudy.report.findings import Findings
 from bnstudy.results.frames import Frames
 from bnstudy.tables import Shown
 from bnstudy.tables.formats import html as table_html
 from bnstudy.tables.formats import templates
 from bnstudy.tables.layout import half_up
-from bnstudy.verdicts import accuracies
+from bnstudy.verdicts import accuracies, many
 
 SECTIONS = {
     "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",
@@ -47,8 +60,8 @@ def write(
     reports_root: Path,
     formats: Sequence[str] = ("svg",),
 ) -> Path:
-    """Write reports/<study>/: tables/, figures/, claims.csv and last index.html, each file whole or not at all. Returns
-    the path of the page.
+    """Write reports/<study>/: tables/, figures/, claims.csv, index.html and summary.json; last the front page of all
+    studies, reports/index.html. Each file is whole or not there. Returns the path of the study's page.
 
     frames   rows of other cells and seeds than the study's are ignored
     timings  timing.TIMING_COLUMNS, or None: not timed
@@ -71,8 +84,42 @@ def write(
         "layers": layers.of_page(target.folder) if drawn["layers"] else {},
     }
     values = context(found) | figure_context(drawn["figures"]) | claim_context(judged, found.tables, drawn["figures"])
-    disk.write(page, html(values | parts).encode())
+    values |= parts
+    values |= {"replicates": replicates(values), "remarks": remarks(found, judged)}
+    values |= {"answer": answers(values)}
+    disk.write(page, html(values).encode())
+    summary.put(summary.of_study(found, values), page.parent)
+    front.write(reports_root)
     return page
+
+
+def replicates(values: Mapping[str, Any]) -> bool:
+    """Return True if the page of a study compares it with printed numbers or claims."""
+    return bool(values["verdicts"]["total"] or values["practicals"] or values["claims"]["judged"])
+
+
+def remarks(found: Findings, claimed: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The judged claims that no table or figure of the thesis shows, of a study that is mostly of cells beside them."""
+    beside = sum(len(one.content) for one in found.tables if one.id.startswith("X."))
+    if not claimed["judged"] or beside <= (found.numbers["seeds"] > 0).sum():
+        return []
+    return [claim for claim in claimed["claims"] if not claim["figures"] and claim["verdict"] != NOT_RUN]
+
+
+def answers(values: Mapping[str, Any]) -> list[str]:
+    """The answer to a study's question in a few sentences, from what its page shows."""
+    verdicts, judged = values["verdicts"], values["claims"]
+    if values["readings"]:
+        return [values["readings"]["conclusion"]]
+    if values["practicals"]:
+        return practicals.sentences(values["practicals"])
+    if values["remarks"]:
+        return answer.of_remarks(claim["verdict"] for claim in values["remarks"])
+    counts, claimed = verdicts["counts"], judged["counts"] if judged["judged"] else {}
+    return [
+        *answer.of_gains(values["pairs"]),
+        *answer.of_verdicts(counts, verdicts["after_holm"], claimed, "in this study"),
+    ]
 
 
 def context(found: Findings) -> dict[str, Any]:
@@ -141,7 +188,7 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
     """
     numbers = numbers[numbers["seeds"] > 0]
     if numbers.empty:
-        return {"total": 0, "counts": {}, "rows": [], "differ": [], "many": []}
+        return {"total": 0, "counts": {}, "rows": [], "differ": [], "many": [], "after_holm": 0}
     table = accuracies.counts(numbers)
     rows = [
         {
@@ -152,7 +199,7 @@ def verdict_summary(numbers: pd.DataFrame) -> dict[str, Any]:
     ]  # fmt: skip
     counts = {v: int(n) for v, n in table.sum().items()}
     return {"total": len(numbers), "counts": counts, "rows": rows, "differ": differing(numbers),
-            "many": many_words.of_numbers(numbers)}  # fmt: skip
+            "many": many_words.of_numbers(numbers), "after_holm": many.still_differ(numbers)["holm"]}  # fmt: skip
 
 
 def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:

@@ -27,8 +27,8 @@ from bnstudy.figures import style
 from bnstudy.results.frames import Frames
 
 VERDICTS = {
-    "holds": "true in at least 95 % of redraws, or for every one of at least three seeds",
-    "fails": "true in at most 5 % of redraws, or for no seed: of joined comparisons, not all are there",
+    "holds": "true with at least 95 % probability, as far as our seeds spread, or for each of at least three seeds",
+    "fails": "true with at most 5 % probability, or for no seed; of joined comparisons one suffices",
     "undecided": "between the two, or too few seeds",
     "other hardware": "it is about seconds or percent of the thesis's GPU, and ours were measured elsewhere: the text "
     "gives what ours show, which decides nothing",

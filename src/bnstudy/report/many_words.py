@@ -5,6 +5,7 @@ from typing import Any
 import pandas as pd
 
 from bnstudy.figures import style
+from bnstudy.report.answer import listed
 from bnstudy.tables.catalogue import CATALOGUE
 from bnstudy.verdicts import many
 
@@ -56,12 +57,11 @@ def _verdict(whole: many.Together) -> str:
         f"{says}: differences as large as these, over its {whole.tested} tested numbers, come about by chance in "
         f"{chance} of tables."
     )
-    return text if whole.p > 0.05 else f"{text} Most of that comes from {_listed(whole)}."
+    return text if whole.p > 0.05 else f"{text} Most of that comes from {_drivers(whole)}."
 
 
-def _listed(whole: many.Together) -> str:
-    *most, last = [f"{_name(number)} ({100 * share:.0f} %)" for number, share in whole.drivers]
-    return f"{', '.join(most)} and {last}" if most else last
+def _drivers(whole: many.Together) -> str:
+    return listed(f"{_name(number)} ({100 * share:.0f} %)" for number, share in whole.drivers)
 
 
 def _name(number: Any) -> str:

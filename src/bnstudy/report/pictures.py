@@ -86,8 +86,7 @@ class ThesisPicture(Picture):
 
     def words(self, found: Findings) -> dict[str, Any]:
         reading, datasets = cells_of(self.figure, found.plan)
-        caption = self.figure.caption.removesuffix(self.figure.observation)
-        return {"caption": caption, "reduced": reading == "reduced", "panels": len(datasets)}
+        return {"caption": self.figure.caption, "reduced": reading == "reduced", "panels": len(datasets)}
 
 
 class CoursePicture(Picture):

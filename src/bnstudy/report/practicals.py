@@ -9,6 +9,7 @@ from bnstudy import tables
 from bnstudy.claims import practicals as claims
 from bnstudy.claims.catalogue import Claim
 from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict
+from bnstudy.report.answer import listed
 from bnstudy.report.claims import page_row
 from bnstudy.report.findings import Findings
 from bnstudy.tables import practicals
@@ -35,6 +36,18 @@ def of_page(found: Findings, pictures: Iterable[Mapping[str, Any]]) -> dict[str,
         "run": sum(int((one.content["n"] > 0).sum()) for one in shown), "claims": judged,
         "claim_counts": {v: sum(c["verdict"] == v for c in judged) for v in ("holds", "fails", "undecided", NOT_RUN)},
     }  # fmt: skip
+
+
+def sentences(shown: Mapping[str, Any]) -> list[str]:
+    """What came out, from the values of `of_page`."""
+    counts, claimed = shown["counts"], shown["claim_counts"]
+    numbers = listed(f"{n} {verdict}" for verdict, n in counts.items() if n)
+    verdicts = listed(f"{n} {verdict}" for verdict, n in claimed.items() if n)
+    return [
+        f"{shown['run']} of {shown['rows']} rows of three student reports have been run. Of their "
+        f"{sum(counts.values())} printed test accuracies: {numbers}. Of their {len(shown['claims'])} claims: "
+        f"{verdicts}."
+    ]
 
 
 def _table(one: practicals.Listed, listed: set[str]) -> dict[str, Any]:

@@ -6,11 +6,11 @@ from typing import Any
 import pandas as pd
 
 from bnstudy import datasets
-from bnstudy.design.labels import SIZE
 from bnstudy.design.study import changed
 from bnstudy.figures import style
 from bnstudy.tables.catalogue import in_order
-from bnstudy.verdicts import accuracies
+from bnstudy.tables.layout import half_up, signed
+from bnstudy.verdicts import accuracies, effects
 
 SOURCES = {
     "official": "the official files, checked against their published digests",
@@ -145,37 +145,26 @@ def unofficial(runs: pd.DataFrame) -> list[tuple[str, list[str]]]:
 
 
 def pairs(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Vanilla against batch norm in the settings where both were run, by model, data set and reading.
-
-    pairs, higher (mean test accuracy of batch norm above vanilla's), vanilla_broken and batch_broken (of those pairs),
-    median (points of difference over the pairs where neither is broken; – if there is none). Cells of different sizes
-    are no pair, and neither are several cells of one label (adhoc).
-    """
-    sizes = runs.drop_duplicates("key")[["key", *SIZE]].fillna({"train_size": 0})
-    means = accuracies.cell_means(runs).merge(sizes, on="key")
-    labels = ["model", "dataset", "reading", "setting", *SIZE]
-    means = means[~means.duplicated([*labels, "norm"], keep=False)]
-    both = means[means["norm"] == "none"].merge(
-        means[means["norm"] == "batch"], on=labels, suffixes=("_none", "_batch")
-    )
+    """Vanilla against batch norm, by model, data set and reading: `effects.gains` as the page shows it."""
     order = {name: i for i, name in enumerate(in_order(runs["dataset"]))}
-    out = []
-    for (model, dataset, reading), part in both.groupby(labels[:3], sort=False):
-        gain = part["mean_batch"] - part["mean_none"]
-        alive = gain[~part["broken_none"].astype(bool) & ~part["broken_batch"].astype(bool)]
-        out.append(
-            {
-                "title": f"{style.model(str(model))}, {style.dataset(str(dataset))}",
-                "reading": "" if reading == "default" else str(reading),
-                "order": (str(model) != "mlp", order[str(dataset)], str(reading)),
-                "pairs": len(part),
-                "higher": int((gain > 0).sum()),
-                "vanilla_broken": int(part["broken_none"].sum()),
-                "batch_broken": int(part["broken_batch"].sum()),
-                "median": f"{alive.median():+.2f}".replace("-", "−") if len(alive) else "–",
-            }
-        )
-    return sorted(out, key=lambda row: row["order"])
+    rows = sorted(
+        effects.gains(runs).to_dict("records"),
+        key=lambda row: (row["model"] != "mlp", order[row["dataset"]], row["reading"]),
+    )
+    return [_pair(row) for row in rows]
+
+
+def _pair(row: Mapping[Any, Any]) -> dict[str, Any]:
+    """Counts and names of settings; `gain` and `interval` in points, – where unknown."""
+    reading = row["reading"]
+    return {
+        "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
+        "reading": "" if reading == "default" else reading,
+        **{count: row[count] for count in ("pairs", "higher", "learn")},
+        "gain": signed(row["gain"]) if row["learn"] else "–",
+        "interval": f"± {half_up(row['h'])}" if row["h"] == row["h"] else "",
+        **{who: [style.setting(s).label for s in row[who]] for who in ("only_batch", "only_none", "neither")},
+    }  # fmt: skip
 
 
 ENVIRONMENT = {

@@ -150,7 +150,9 @@ def _accuracy(
 
 def _remark(cells: pd.DataFrame, names: list[str], reading: str) -> str:
     if reading == "reduced":
-        return f"Not the thesis's protocol but a smaller one, {_size(cells)}: not comparable with the printed numbers."
+        return (
+            f"Not the thesis's protocol but a smaller one, {size_of(cells)}: not comparable with the printed numbers."
+        )
     return "" if set(names) & set(THESIS_DATASETS) else "The thesis has no numbers for this data."
 
 
@@ -170,7 +172,8 @@ def _reduced(cells: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
         yield ("" if len(groups) == 1 else f" {i}"), group
 
 
-def _size(cells: pd.DataFrame) -> str:
+def size_of(cells: pd.DataFrame) -> str:
+    """Width, epochs and images of cells of one size, as `width 0.25, at most 15 epochs, 5,000 training images`."""
     first = cells.iloc[0]
     images = "" if pd.isna(first["train_size"]) else f", {int(first['train_size']):,} training images"
     return f"width {first['width']:g}, at most {first['epochs']} epochs{images}"

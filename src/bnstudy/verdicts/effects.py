@@ -1,11 +1,14 @@
 """The effect of batch norm (test accuracy with it minus without), printed and our own. The rule: docs/verdicts.md."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from bnstudy.design.labels import NORMS
+from bnstudy.design.labels import NORMS, SIZE
 from bnstudy.printed import is_chance
-from bnstudy.verdicts.accuracies import EXACT, SLOT, each, tenths
+from bnstudy.verdicts.accuracies import EXACT, LEVEL, SLOT, SPLIT, cell_means, each, spreads, tenths
 
 PAIR = ["model", "dataset", "setting"]
 COLUMNS = [
@@ -41,6 +44,66 @@ def effects(numbers: pd.DataFrame) -> pd.DataFrame:
     shown = (tenths(pairs["mean_batch"]) - tenths(pairs["mean_none"])).round(EXACT)
     pairs["same_sign"] = np.sign(pairs["printed"]) == np.sign(shown)
     return pairs[COLUMNS]
+
+
+PLACE = ["model", "dataset", "reading"]
+
+
+def gains(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return what batch norm gains over vanilla, one row per PLACE for which both have runs in some setting.
+
+    runs   the frame `runs`
+
+    Adds: pairs (settings that have both norms), higher (settings in which batch norm's mean is above vanilla's), learn
+    (settings in which neither is broken), gain (mean over these of batch norm's mean less vanilla's, points; NaN if
+    there are none), h (95 % half-width of that mean over seeds and splits, see `_half_width`), and the settings in
+    which only_batch, only_none or neither learns. Cells of different sizes are no pair, and neither are several cells
+    of one label (adhoc).
+    """
+    labels = [*PLACE, "setting", *SIZE]
+    sizes = runs.drop_duplicates("key")[["key", *SIZE]].fillna({"train_size": 0})
+    cells = cell_means(runs).merge(sizes, on="key")
+    cells = cells[~cells.duplicated([*labels, "norm"], keep=False) & cells["norm"].isin(NORMS)]
+    rows = [_gain(part, labels) for _, part in cells.groupby(PLACE, sort=False)]
+    columns = [*PLACE, "pairs", "higher", "learn", "gain", "h", "only_batch", "only_none", "neither"]
+    return pd.DataFrame([row for row in rows if row["pairs"]], columns=columns)
+
+
+def _gain(cells: pd.DataFrame, labels: list[str]) -> dict[str, Any]:
+    """Return one row of `gains` from the cells of one place."""
+    cells = cells.join(spreads(cells)[0]).astype({"broken": bool})
+    none, batch = (cells[cells["norm"] == norm] for norm in NORMS)
+    both = none.merge(batch, on=labels, suffixes=("_none", "_batch"))
+    difference = both["mean_batch"] - both["mean_none"]
+    learn = ~both["broken_none"] & ~both["broken_batch"]
+    return {
+        **{label: cells[label].iloc[0] for label in PLACE},
+        "pairs": len(both),
+        "higher": int((difference > 0).sum()),
+        "learn": int(learn.sum()),
+        "gain": difference[learn].mean(),
+        "h": _half_width(both[learn]),
+        "only_batch": list(both.loc[both["broken_none"] & ~both["broken_batch"], "setting"]),
+        "only_none": list(both.loc[~both["broken_none"] & both["broken_batch"], "setting"]),
+        "neither": list(both.loc[both["broken_none"] & both["broken_batch"], "setting"]),
+    }
+
+
+def _half_width(pairs: pd.DataFrame) -> float:
+    """Return the 95 % half-width of the mean difference of k pairs of cells: t √Σ s² (1/n + SPLIT) / k over the 2 k
+    cells, with the freedom after Satterthwaite, as outlying cells have their own s. NaN if no spread is known."""
+    ends = ("none", "batch")
+    cells = pd.concat(
+        [pairs[[f"{c}_{end}" for c in ("s", "freedom", "n")]].set_axis(["s", "f", "n"], axis=1) for end in ends]
+    )
+    if cells.empty or cells["s"].isna().any():
+        return float("nan")
+    variances = (cells["s"] ** 2 * (1 / cells["n"] + SPLIT)).groupby([cells["s"], cells["f"]]).sum()
+    total, freedoms = variances.sum(), variances.index.get_level_values("f").to_numpy(float)
+    if not total:
+        return 0.0
+    freedom = total**2 / (variances**2 / freedoms).sum()
+    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(total) / len(pairs))
 
 
 def asked(cells: pd.DataFrame, printed: pd.DataFrame) -> bool:

@@ -1,0 +1,195 @@
+"""The front page: the answer of all studies reported, from their summaries alone."""
+
+import html
+import json
+import re
+
+import pandas as pd
+import pytest
+
+import pages
+import synthetic
+from bnstudy import paths, report
+from bnstudy.design.cell import Cell
+from bnstudy.design.labels import SETTINGS
+from bnstudy.design.study import Study
+from bnstudy.report import answer, front, run_lists, summary
+from bnstudy.results import frames
+from bnstudy.verdicts import effects
+
+MARGINS = {"default": 1.0, "mnist": 0.3}
+
+
+def study_of(name, dataset="mnist", settings=("relu", "lr_high", "elu"), seeds=(0, 1, 2), **more):
+    cells = [
+        Cell(dataset=dataset, model="mlp", norm=n, **SETTINGS[s], **more) for s in settings for n in ("none", "batch")
+    ]
+    return Study(name, f"What does {name} give?", tuple(cells), seeds)
+
+
+def made(study, root, keep=lambda run: True):
+    """The front page after a study's report; `keep`: the runs that have a record."""
+    records = [synthetic.record(run, epochs_run=3) for run in study.runs() if keep(run)]
+    report.write(study, frames.build(records, study.runs()), None, MARGINS, root)
+    return pages.read(paths.front(root))
+
+
+def words(text):
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("reports")
+
+
+@pytest.fixture(scope="module")
+def alone(root):
+    return made(study_of("first"), root)
+
+
+def answer_of(text):
+    return words(text.split('<div class="answer">')[1].split("</div>")[0])
+
+
+def test_one_study_has_a_front_page_with_its_answer(alone):
+    said = answer_of(alone)
+    assert "The MLP needs batch norm to learn at all with learning rate 0.1 (on MNIST)" in said
+    assert "Of 144 printed accuracies of the thesis 6 were run" in said
+    assert re.search(r"where both learn, batch norm adds [+−]\d+\.\d ± \d+\.\d points of test accuracy on MNIST", said)
+    assert "Not tested: 138 printed accuracies" in said
+    assert "Fabian Schilling" in alone
+
+
+def test_every_printed_number_has_an_entry_with_a_sign(alone):
+    entries = re.findall(r'<td class="v-([\w-]+) s\d" title="([^"]*)">(.*?)</td>', alone)
+    assert len(entries) == 144
+    assert sum(verdict == "not-run" for verdict, _, _ in entries) == 138
+    signs = {verdict: re.search(r"<b>(.)</b>", inner)[1] for verdict, _, inner in entries}
+    assert len(set(signs.values())) == len(signs) > 1
+    for verdict, title, inner in entries:
+        if verdict == "not-run":
+            assert title.endswith(f"not run: {front.UNASKED}")
+        else:
+            key = re.search(r'href="first/index.html#cell-(\w+)"', inner)[1]
+            assert any(cell.key == key for cell in study_of("first").cells)
+
+
+def test_a_number_names_printed_and_ours(alone, root):
+    values = json.loads((root / "first" / summary.NAME).read_text())
+    for number in values["numbers"]:
+        (title,) = re.findall(rf'title="([^"]*)"><a href="first/index.html#cell-{number["key"]}"', alone)
+        assert f"printed {number['printed']:.1f}, ours " in title
+        assert title.endswith(number["verdict"])
+
+
+def test_links_of_the_front_page_are_there(alone, root):
+    for address in re.findall(r'(?:href|src|srcset)="([^"#][^"]*)"', alone):
+        if address != "data:,":
+            file, _, part = address.partition("#")
+            assert (root / file).is_file(), address
+            assert not part or f'id="{part}"' in pages.read(root / file), address
+
+
+def test_a_second_study_adds_what_the_first_lacks(tmp_path):
+    half = lambda run: run.cell.activation == "relu"  # noqa: E731
+    before = made(study_of("first"), tmp_path, half)
+    after = made(study_of("second", settings=("elu", "dropout")), tmp_path)
+    assert before.count('href="first/index.html#cell-') == 4
+    assert after.count('href="first/index.html#cell-') == 4
+    assert after.count('href="second/index.html#cell-') == 4
+    assert after.index(">What does first give?<") > 0
+    assert after.index(">What does second give?<") > 0
+
+
+def test_the_verdict_that_counts_is_by_the_full_protocol_on_most_places():
+    def claim(verdict, *places):
+        return {"id": "G01", "title": "", "priority": 1, "verdict": verdict, "places": places}
+
+    def study(name, one, protocol=""):
+        return {"study": name, "seeds": 3, "protocol": protocol, "claims": [one]}
+
+    small = study("small", claim("fails", "cnn mnist", "cnn svhn", "cnn cifar10"), "width 0.25")
+    one, two = study("one", claim("holds", "mlp mnist")), study("two", claim("fails", "mlp mnist", "mlp cifar10"))
+    (found,) = front.merged_claims([small, one, two])
+    assert (found["verdict"], found["study"], found["on"]) == ("fails", "two", "MLP: MNIST, CIFAR10")
+    assert found["verdicts"] == {"small": "fails", "one": "holds", "two": "fails"}
+    (reduced,) = front.merged_claims([small])
+    assert (reduced["verdict"], reduced["study"]) == ("not run", "")
+
+
+def test_a_study_of_ones_own_speaks_of_no_replication(tmp_path):
+    study = study_of("own", dataset="digits")
+    text = made(study, tmp_path)
+    for page in (text, pages.read(paths.report(tmp_path, "own"))):
+        assert "replicat" not in page.lower()
+        assert "Schilling" not in page
+        assert "claim" not in words(page.split("<main>")[1])
+    assert "thesis" not in text
+    assert "The MLP needs batch norm to learn at all with learning rate 0.1 (on Digits)" in answer_of(text)
+
+
+def test_a_torn_summary_is_left_out(tmp_path):
+    made(study_of("first"), tmp_path)
+    (tmp_path / "torn").mkdir()
+    (tmp_path / "torn" / summary.NAME).write_text('{"format": 1, "study": "torn"')
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / summary.NAME).write_text('{"format": 0, "study": "other"}')
+    assert [values["study"] for values in summary.every(tmp_path)] == ["first"]
+
+
+def test_gains_are_means_over_settings_where_both_learn():
+    study = study_of("first", settings=("relu", "lr_high", "elu"))
+    built = frames.build([synthetic.record(run, epochs_run=3) for run in study.runs()], study.runs())
+    (row,) = effects.gains(built.runs).to_dict("records")
+    means = built.runs.groupby(["setting", "norm"])["test_accuracy"].mean().unstack()
+    learned = means.loc[["relu", "elu"]]
+    assert row["gain"] == pytest.approx((learned["batch"] - learned["none"]).mean())
+    assert (row["pairs"], row["learn"], row["only_batch"], row["only_none"]) == (3, 2, ["lr_high"], [])
+
+
+def test_the_interval_of_a_gain_holds_the_true_one_in_95_percent():
+    """Simulated: 6 settings of 3 seeds whose batch norm gains exactly 1 point; splits add 0.12 s²."""
+    import numpy as np
+
+    stream = np.random.default_rng(7)
+    rows = [
+        {"key": f"{setting}{norm}", "seed": seed, "model": "mlp", "dataset": "mnist", "reading": "default",
+         "setting": setting, "norm": norm, "outcome": "finished", "broken": False, "width": 1.0, "train_size": None,
+         "epochs": 100}
+        for setting in "abcdef" for norm in ("none", "batch") for seed in range(3)
+    ]  # fmt: skip
+    frame, inside = pd.DataFrame(rows), 0
+    cells = pd.factorize(frame["key"])[0]
+    for _ in range(300):
+        split = stream.normal(0, np.sqrt(0.12) * 0.4, cells.max() + 1)[cells]
+        truth = 90 + (frame["norm"] == "batch") + split + stream.normal(0, 0.4, len(frame))
+        (row,) = effects.gains(frame.assign(test_accuracy=truth)).to_dict("records")
+        inside += abs(row["gain"] - 1) <= row["h"]
+    assert 0.91 <= inside / 300 <= 0.985
+
+
+def test_one_seed_has_no_interval():
+    study = study_of("first", seeds=(0,))
+    built = frames.build([synthetic.record(run, epochs_run=3) for run in study.runs()], study.runs())
+    pairs = run_lists.pairs(built.runs)
+    assert [row["interval"] for row in pairs] == [""]
+    assert "interval" not in answer.of_gains(pairs)[0]
+
+
+def test_sentences_agree_in_number():
+    counts = {"reproduced": 1, "differs": 1, "undecided": 2, "broken as published": 1, "not run": 0}
+    (said,) = answer.of_verdicts(counts, 0, {})
+    assert "1 comes out again, 1 is of networks" in said
+    assert "1 differs (0 still do" in said
+    assert said.endswith("2 are undecided.")
+    assert answer.of_untested(0, 0, []) == []
+
+
+def test_networks_that_never_learn_have_no_gain():
+    row = {"model": "MLP", "dataset": "MNIST", "reading": "", "learn": 0, "gain": "–", "interval": "",
+           "only_batch": [], "only_none": [], "neither": ["ReLU baseline"]}  # fmt: skip
+    assert answer.of_gains([row]) == ["The MLP learns in no setting."]
+    assert answer.of_gains([row | {"only_none": ["ELU"]}]) == [
+        "The MLP learns only without batch norm with ELU (on MNIST)."
+    ]
