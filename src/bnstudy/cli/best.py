@@ -39,7 +39,7 @@ def best(
         raise DataError(f"{study}: no run to choose from", f"Train some: bnstudy run --study {study}.")
     rows = found.to_dict("records")
     if as_json:
-        return console.put_json([{k: None if v != v else v for k, v in row.items()} for row in rows])
+        return console.put_json([{str(k): None if v != v else v for k, v in row.items()} for row in rows])
     table = [
         [row["dataset"], row["model"], row["norm"], row["changed"] or row["name"] or "none",
          *("" if row[part] != row[part] else f"{row[part]:.2f}" for part in ("validation", "test")), row["cells"],
