@@ -34,7 +34,7 @@ studies:
 """
 
 LIGHT = {
-    "bnstudy run --estimate",
+    "bnstudy run --times --estimate",
     "bnstudy status",
     "bnstudy status --study demo --json",
     "bnstudy data check",
@@ -60,6 +60,7 @@ HEAVY = {
     "bnstudy run --study demo --where model=mlp setting=relu --seeds 3",
     "snakemake --cores 2 demo",
     "snakemake --dry-run demo",
+    "snakemake cell --config cell=digits-mlp-batch-relu-4ef5511c9374:0 --cores 1",
     "snakemake demo --report report.html",
     "bnstudy train digits-mlp-batch-relu-4ef5511c9374:0",
     "bnstudy show 4ef5511c9374",
@@ -94,6 +95,7 @@ INSTEAD = {  # what takes too long, or is what runs this test: a look at what it
     "make report": "make --dry-run report",
     "make report STUDY=demo": "make --dry-run report STUDY=demo",
     "make archive": "make --dry-run archive",  # run by test_archive.py
+    "bnstudy run --study thesis --with extras --with readings --times --estimate": "bnstudy run --with demo --estimate",
     "bnstudy train cifar10-mlp-batch-relu-b31964727d87": "bnstudy train cifar10-mlp-batch-relu-b31964727d87 --estimate",
     "python -m hatchling build -t wheel -d dist": "python -m hatchling --help",  # run by test_deployment.py
 }
