@@ -1,5 +1,6 @@
 """Single predicates where a plausible run could mislead them: networks that learn nothing, noise, half a comparison."""
 
+import dataclasses
 from dataclasses import replace
 
 import numpy as np
@@ -184,8 +185,10 @@ def test_noise_alone_does_not_speak_against_the_mlp():
             for i, c in enumerate(cells(model, settings=sizes)):
                 level = 50.0 + gaps[i // 2] * (c.norm == "batch")
                 found[c] = [level - 0.4, level, level + 0.4]
-        parts = verdict(REGISTRY["G17"], Measured(runs(found))).parts
-        return next(part.verdict for part in parts if part.kind == "accuracy")
+        made = runs(found)
+        curves = made.runs[["key", "seed"]].assign(epoch=1, validation_accuracy=made.runs["test_accuracy"])
+        (part,) = verdict(REGISTRY["G17"], Measured(dataclasses.replace(made, epochs=curves))).parts
+        return part.verdict
 
     assert asked([0.4] * 24) in ("fails", "undecided")
     assert asked([0.4] * 23 + [-3.0]) == "holds"

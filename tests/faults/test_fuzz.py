@@ -154,7 +154,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         "data": Reader("data/mnist.npz", lambda f: datasets.load("mnist", f / "data").digest, npz),
         "note": Reader("data/toy.json", noted, json_, any=True),
         "lock": Reader("locks/a.lock", lock_file, json_, lost=(None,), any=True),
-        "round": Reader("fresh/tiny.json", lambda f: rounds.under_way(f, STUDY) is not None, json_, lost=(False,)),
+        "round": Reader("fresh/tiny.json", lambda f: rounds.under_way(f, [STUDY]) is not None, json_, lost=(False,)),
         "failures": Reader("failures", lambda f: list(snakemake_process._reported(f / "failures")), lines, any=True),
         "figure note": Reader("note.json", lambda f: writer._noted(f / "note.json"), json_, any=True),
         "cells": Reader("cells.json", cells, json_, USAGE, any=True),
@@ -193,7 +193,7 @@ def written(tmp_path_factory) -> Path:
     store.put_checkpoint(folder, RUNS[0], {"a": 1}, b"payload" * 30, {"epoch": 3, "epoch_seconds": 1.5})
     with lock.held(folder / "locks" / "a.lock", "a"):
         pass
-    rounds.begin(folder, STUDY)
+    rounds.begin(folder, [STUDY])
     (folder / "data").mkdir(exist_ok=True)
     (folder / "data" / "toy.json").write_text('{"state": "absent", "reason": "no network"}')
     (folder / "failures").write_text('{"cause": "a", "remedy": "b", "code": 65}\n' * 2)

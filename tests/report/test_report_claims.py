@@ -97,7 +97,7 @@ def test_links_of_claims_lead_to_figures_and_tables_of_the_page(written):
 def test_a_figure_says_how_its_claims_are_judged(written):
     text = pages.read(written[1])
     figure = text[text.index('<figure id="fig_7_1"') :].split("</figure>")[0]
-    assert '<li class="w-holds"><a href="#claim-M01">M01</a><strong>holds</strong>: ReLU: batch norm is ahead' in figure
+    assert '<li class="w-holds"><a href="#claim-M01">M01</a><strong>holds</strong>: ReLU: batch norm reaches' in figure
     found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-M01"()', text))
     assert list(found) == ["holds"]
     assert "K01" not in figure  # of another figure

@@ -10,13 +10,14 @@ from pandas.testing import assert_frame_equal
 
 import synthetic
 from bnstudy.design.cell import Cell, Run
+from bnstudy.design.fields import FORMS
 from bnstudy.design.words import plain
 from bnstudy.errors import DataError
 from bnstudy.results import digests, frames
 from bnstudy.results.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS, Record
 from work import calls
 
-OPTIONAL = ("init_std", "train_size", "steps")  # null in a frame
+OPTIONAL = tuple(name for name, form in FORMS.items() if form.optional)  # null in a frame
 
 
 def cell(**fields) -> Cell:

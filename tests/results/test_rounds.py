@@ -27,12 +27,12 @@ def test_a_start(monkeypatch, text, start):
 
 
 def test_a_note_that_is_not_ours_is_no_round(tmp_path):
-    began = rounds.begin(tmp_path, STUDY)
-    assert rounds.under_way(tmp_path, STUDY) == began
+    began = rounds.begin(tmp_path, [STUDY])
+    assert rounds.under_way(tmp_path, [STUDY]) == began
     note = tmp_path / "fresh" / "tiny.json"
     for spoil in (note.write_bytes, lambda _: os.mkfifo(note), lambda _: note.mkdir(), lambda _: note.symlink_to(note)):
         note.unlink(missing_ok=True)
         spoil(b"[" * 100_000)
-        assert rounds.under_way(tmp_path, STUDY) is None
+        assert rounds.under_way(tmp_path, [STUDY]) is None
         if note.is_dir():
             note.rmdir()

@@ -600,7 +600,7 @@ def test_the_study_of_readings():
     found = {labels(c)[1] for c in study.cells}
     cnn_only = {"fan_channels", "dense_1", "dropout_pairs", "dropout_every", "dropout_maps"}
     assert found == set(READINGS) - cnn_only - {"svhn_digit"}
-    assert len({c.key for c in study.cells}) == len(study.cells) == 238
+    assert len({c.key for c in study.cells}) == len(study.cells) == 258
     assert sum(c.model == "cnn" for c in study.cells) == 6
     defaults = {(c.model, c.dataset, c.norm, labels(c)[0]) for c in study.cells if labels(c)[1] == "default"}
     assert {(c.model, c.dataset, c.norm, labels(c)[0]) for c in study.cells} == defaults

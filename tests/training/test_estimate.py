@@ -29,6 +29,8 @@ def test_hours_follow_the_rate_of_the_machine_and_the_number_of_processes(monkey
     assert hours[1e10, 1] == pytest.approx(2 * hours[2e10, 1]) == pytest.approx(2 * hours[1e10, 2])
 
 
-def test_start_ups_and_the_page_take_time_too():
+def test_start_ups_and_the_page_take_time_too(monkeypatch):
+    monkeypatch.setattr(subject.time, "process_time", lambda: 3.0)
     few, many = ([Run(cnn(width=0.125), seed) for seed in range(n)] for n in (1, 60))
-    assert 0 < beside_training(few, 2) < beside_training(many, 2) < 1
+    assert beside_training(few, 2) == pytest.approx(3 * (1 / 2 + subject.REPORT) / 3600)
+    assert beside_training(many, 2) == pytest.approx(3 * (10 / 2 + subject.REPORT) / 3600)

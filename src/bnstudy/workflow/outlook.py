@@ -72,7 +72,7 @@ def outlook(work: Work, results: Path, device: str, at_a_time: int) -> Outlook:
         left = len(work.to_time)
         rows.append(["timings", "", count, count - left, 0, left, *[console.hours(timing)] * 2])
         typical, full = typical + timing, full + timing
-    if work.page:
+    if work.page and (work.to_train or work.to_time):
         beside = beside_training(work.to_train, at_a_time)
         rows.append(["start-ups, report", "", *[""] * 4, *[console.hours(beside)] * 2])
         typical, full = typical + beside, full + beside
