@@ -1,5 +1,6 @@
 """What a process of ours, and every child of it, takes from its surroundings: set before anything else is imported."""
 
+import contextlib
 import io
 import os
 import resource
@@ -38,4 +39,5 @@ def prepare() -> None:
             setattr(sys, stream, open(os.devnull, mode))  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            with contextlib.suppress(OSError):  # a pipe that nobody reads
+                stream.reconfigure(errors="backslashreplace")
