@@ -283,6 +283,14 @@ def test_a_mean_over_places_is_decided_by_none_of_them():
     assert (part.verdict, part.weakest) == ("holds", None)
 
 
+@pytest.mark.parametrize(("left", "expected"), [(2.5, "holds"), (0.5, "fails"), (3.5, "fails")])
+def test_a_little_smaller_is_not_gone(left, expected):
+    """M37: of an advantage of 3 points at least half must be left, and some must be gone."""
+    study = cells(settings=("relu", "weight_decay"))
+    levels = {c: 50.0 + (left if c.penalty == "l2" else 3.0) * (c.norm == "batch") for c in study}
+    assert judged("M37", runs(seeds(levels, -0.1, 0, 0.1))) == expected
+
+
 STUDIES = 40
 
 

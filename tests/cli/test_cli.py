@@ -15,7 +15,7 @@ import synthetic
 from bnstudy import __version__, console
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import labels, name
-from bnstudy.errors import UsageError
+from bnstudy.errors import UsageError, listed
 from bnstudy.report import claims
 from bnstudy.results import frames
 from bnstudy.studies.config import load
@@ -263,6 +263,11 @@ def test_a_background_figure_needs_no_study(bnstudy, tmp_path):
     ended = bnstudy("figure", "2.10", "--reports", tmp_path)
     assert ended.code == 0, ended.err
     assert [Path(line).name for line in ended.out.split()] == ["fig_2_10.svg", "fig_2_10_narrow.svg"]
+
+
+@pytest.mark.parametrize(("typed", "id"), [("B.1", "B.1"), ("b1", "B.1"), ("b.1", "B.1"), ("716", "7.16")])
+def test_an_id_is_known_without_its_capitals_and_dots(typed, id):
+    assert listed(typed, ["B.1", "B.11", "7.1", "7.16"], "table", "") == id
 
 
 def test_a_report_needs_frames(bnstudy):
