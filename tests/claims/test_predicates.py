@@ -194,6 +194,18 @@ def test_noise_alone_does_not_speak_against_the_mlp():
     assert asked([0.4] * 23 + [-3.0]) == "holds"
 
 
+@pytest.mark.parametrize(("rising", "expected"), [((), "holds"), (("cifar10",), "fails")])
+def test_a_gain_without_a_trend_over_batch_sizes_can_hold(rising, expected):
+    """K41: gains in no order on every data set, or rising with the batch size on one of them."""
+    sizes = tuple("relu" if b == 64 else f"batch_{b}" for b in BATCH_SIZES)
+    found = {}
+    for c in cells("cnn", settings=sizes):
+        place = BATCH_SIZES.index(c.batch_size)
+        gain = place if c.dataset in rising else (3, 5, 1, 4, 2, 3.5)[place]
+        found[c] = [50.0 + gain * (c.norm == "batch") + offset for offset in (-0.05, 0, 0.05)]
+    assert verdict(REGISTRY["K41"], Measured(runs(found))).verdict == expected
+
+
 def test_a_broken_cell_has_the_freedom_of_its_own_seeds():
     found = {c: [50.0, 50.2, 49.8] for c in cells(datasets=("cifar10",))}
     hit = next(c for c in found if c.norm == "none")
