@@ -39,6 +39,7 @@ rule all:
 """
 
 
+@pytest.mark.slow
 def test_another_workflow_uses_this_one_as_a_module_and_reports_on_it(tmp_path):
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_text(CONFIG)

@@ -217,6 +217,7 @@ def test_the_time_of_children_counts():
     assert row["cpu_seconds"] > 0.9 * float(told[0])
 
 
+@pytest.mark.slow
 def test_the_report_is_timed_from_records_to_page():
     found = report.rows(ROOT / "config.yaml", 2, lambda line: None)
     assert [{name: type(value) for name, value in row.items()} for row in found] == [ROW] * len(found)

@@ -64,6 +64,7 @@ def status(folder: Path) -> dict[str, dict]:
                                                             "--json").out)}  # fmt: skip
 
 
+@pytest.mark.slow
 def test_one_command_trains_times_and_writes_every_page(folder, first):
     assert len(written(folder, "records")) == 6
     assert len(written(folder, "timed")) == 4  # batches of 64 and 128, and the small ones of claim M48
@@ -73,6 +74,7 @@ def test_one_command_trains_times_and_writes_every_page(folder, first):
     assert re.search(r"\| 128 \| ours \| [\d.]+ ± ", b3)
 
 
+@pytest.mark.slow
 def test_the_table_before_the_start_counts_what_is_reused_trained_and_timed(folder, first):
     again = process(folder, "bnstudy", "run", "--config", "small.yaml", "--study", "tiny", "--times", "--estimate")
     rows = [line.split()[:6] for line in again.out.splitlines() if line.startswith(("mlp", "timings"))]
@@ -80,6 +82,7 @@ def test_the_table_before_the_start_counts_what_is_reused_trained_and_timed(fold
     assert "reused: 6 own records, made on " in again.err
 
 
+@pytest.mark.slow
 def test_status_and_a_study_of_times_agree_on_what_is_timed(folder, first):
     before = written(folder, "timings")
     assert status(folder)["clock"] | {"done": 2, "runs": 2, "waiting": 0} == status(folder)["clock"]
