@@ -1,24 +1,23 @@
-"""Claims of a single batch norm layer (3.3): G24 and G25, computed in double precision.
+"""Claims of a single batch norm layer (3.3): G24 and G25, computed in double precision by the hand-written layers.
 
-They are exact for epsilon 0 only, so epsilon is far below rounding here.
+They are exact for epsilon 0 only, so epsilon is 0 here.
 """
 
-from typing import Any
+import numpy as np
 
 from bnstudy.claims.catalogue import layer
-from bnstudy.lazy import torch
+from bnstudy.networks.byhand import Array, BatchNorm, Linear, Sequential, Tanh
 
 FACTOR = 7.0
 ROUNDING = 1e-10
-EPSILON = 1e-30
 
 
 @layer
 def g24(ev: dict[str, float]):
     """Random weights W, input x, bias b: the largest difference of BN((7W)x + b) and BN(Wx) is at rounding level."""
     x, weight, bias = _drawn()
-    plain, scaled = _normalized(x, weight), _normalized(x, FACTOR * weight, bias)
-    ev["largest difference of outputs"] = float((plain - scaled).abs().max())
+    plain, scaled = _normalized(weight).forward(x), _normalized(FACTOR * weight, bias).forward(x)
+    ev["largest difference of outputs"] = float(np.abs(plain - scaled).max())
     return ev["largest difference of outputs"] < ROUNDING
 
 
@@ -27,26 +26,26 @@ def g25(ev: dict[str, float]):
     """The same with 7W: the gradient of x is equal, and that of the weights is a seventh, within rounding."""
     x, weight, _ = _drawn()
     (of_x, of_weight), (of_x_scaled, of_weight_scaled) = _gradients(x, weight), _gradients(x, FACTOR * weight)
-    ev["largest difference of input gradients"] = float((of_x - of_x_scaled).abs().max())
-    ev["largest difference of weight gradients"] = float((of_weight - FACTOR * of_weight_scaled).abs().max())
+    ev["largest difference of input gradients"] = float(np.abs(of_x - of_x_scaled).max())
+    ev["largest difference of weight gradients"] = float(np.abs(of_weight - FACTOR * of_weight_scaled).max())
     return all(difference < ROUNDING for difference in ev.values())
 
 
-def _drawn() -> tuple[Any, Any, Any]:
+def _drawn() -> list[Array]:
     """Return random x (64, 20), W (10, 20) and b (10,)."""
-    stream = torch.Generator().manual_seed(0)
-    return tuple(torch.randn(*shape, generator=stream, dtype=torch.float64) for shape in ((64, 20), (10, 20), (10,)))  # type: ignore[return-value]
+    stream = np.random.default_rng(0)
+    return [stream.standard_normal(shape) for shape in ((64, 20), (10, 20), (10,))]
 
 
-def _normalized(x: Any, weight: Any, bias: Any = None) -> Any:
-    outputs = torch.nn.functional.linear(x, weight, bias)
-    return torch.nn.functional.batch_norm(outputs, None, None, training=True, eps=EPSILON)
+def _normalized(weight: Array, bias: Array | None = None) -> Sequential:
+    """Return a linear layer and batch norm with gamma 1, beta 0."""
+    ones, zeros = np.ones(len(weight)), np.zeros(len(weight))
+    return Sequential(Linear(weight, bias), BatchNorm(ones, zeros, (zeros.copy(), ones.copy()), eps=0.0))
 
 
-def _gradients(x: Any, weight: Any) -> tuple[Any, Any]:
-    """Return the gradients of x and of the weights, for a loss that weights the outputs unequally."""
-    x, weight = (values.clone().requires_grad_() for values in (x, weight))
-    outputs = _normalized(x, weight)
-    slopes = torch.linspace(-1, 1, outputs.numel(), dtype=torch.float64).reshape(outputs.shape)
-    of_x, of_weight = torch.autograd.grad((slopes * outputs.tanh()).sum(), (x, weight))
-    return of_x, of_weight
+def _gradients(x: Array, weight: Array) -> tuple[Array, Array]:
+    """Return the gradients of x and of the weights, for the loss sum(slopes * tanh(outputs)) with unequal slopes."""
+    network = Sequential(_normalized(weight), Tanh())
+    outputs = network.forward(x)
+    of_x = network.backward(np.linspace(-1, 1, outputs.size).reshape(outputs.shape))
+    return of_x, network.gradients["0.0.weight"]
