@@ -15,6 +15,23 @@ WITH ?=
 # uv's progress where somebody is looking
 QUIET := $(shell test -t 2 || echo --quiet)
 STUDY ?= thesis
+# CPU=1: torch for the CPU alone, under 1 GB. Once it is in .venv, later calls keep it; `make clean` ends that.
+CPU ?= $(if $(wildcard $(VENV)/cpu.lock),1)
+PIP = $(UV) pip install $(QUIET) --python $(BIN)/python --compile-bytecode
+
+define LOCKED_BUILD
+@echo "Installing requirements.lock into $(VENV): once, several GB with the CUDA libraries of Linux (CPU=1: without)"
+	$(UV) pip sync $(QUIET) --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+endef
+
+define CPU_BUILD
+@echo "Installing into $(VENV), once: requirements.lock, and PyTorch for the CPU, whose files the lock has no hashes of"
+	@$(PIP) --no-deps --torch-backend cpu $$(awk '/^torch(vision)?==/ { print $$1 }' requirements.lock) || \
+	{ rm $(VENV)/cpu.lock; echo "PyTorch for the CPU could not be installed: uv takes it from PyTorch's own index." \
+	"Without CPU=1 the build with CUDA libraries is installed, from the usual index."; exit 1; } >&2
+	$(PIP) --no-deps --require-hashes -r $(VENV)/cpu.lock
+endef
+
 TRUSTED := disk lock small_json results.digests results.store results.record studies.config
 TRUSTED_TESTS := $(addprefix tests/, test_disk.py test_lock.py test_small_json.py $(addprefix results/test_, digests.py store.py record.py record_text.py) studies/test_config.py)
 FAULTS := tests/faults $(TRUSTED_TESTS) tests/datasets
@@ -27,12 +44,17 @@ $(UV):
 	$(PYTHON) -m venv .uv
 	.uv/bin/pip install --quiet --disable-pip-version-check uv
 
-$(VENV)/ready: requirements.lock pyproject.toml | $(UV)
-	test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
-	@echo "Installing requirements.lock into $(VENV): once, several GB with the CUDA libraries of Linux"
-	$(UV) pip sync $(QUIET) --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
+$(BIN)/python: | $(UV)
+	$(UV) venv --quiet --python $(PYTHON) $(VENV)
+
+$(VENV)/ready: requirements.lock pyproject.toml $(if $(CPU),$(VENV)/cpu.lock) | $(BIN)/python
+	$(if $(CPU),$(CPU_BUILD),$(LOCKED_BUILD))
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
+
+# The lock without torch and what only CUDA needs.
+$(VENV)/cpu.lock: requirements.lock | $(BIN)/python
+	awk '/^[a-z]/ { skip = /^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z-]+)==/ } !skip' $< > $@
 
 # Snakemake's executor for SLURM, besides.
 setup-slurm: setup

@@ -18,6 +18,7 @@ import pytest
 
 import generate
 from command_line import ROOT, call, environment, left_over
+from guide import files_of_the_guide
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 CONFIG = """\
@@ -136,13 +137,6 @@ def folder(tmp_path_factory):
     test = {"test_images": 255 - images[:10_000], "test_labels": labels[:10_000]}
     np.savez(made / "mnist.npz", train_images=images, train_labels=labels, **test)
     return made
-
-
-def files_of_the_guide() -> dict[str, str]:
-    """The files that extend.md shows: blocks whose first line is a remark with a path."""
-    text = (ROOT / "docs" / "guide" / "extend.md").read_text()
-    found = re.findall(r"^```(?:python|yaml)\n# (own/\S+)\n(.*?)^```", text, re.M | re.S)
-    return dict(found)
 
 
 def python_of_the_guides() -> list[str]:

@@ -11,6 +11,7 @@ from bnstudy.training.engine import scope
 from bnstudy.training.engine.graph import Graph
 from bnstudy.training.engine.packed import Packed
 from command_line import ROOT, process, two_lines
+from guide import files_of_the_guide
 
 FILES = {
     "swirls.py": '''
@@ -127,6 +128,7 @@ def test_without_the_folder_its_names_are_refused_and_a_variable_brings_them(fol
     refused = process(tmp_path, "bnstudy", *MIXED)
     assert refused.code == 2
     assert two_lines(refused)
+    assert "name the folder with --extensions" in refused.err
     listed = process(
         tmp_path, "bnstudy", "cells", "--study", "mine", "--config", str(ROOT / "config.yaml"), "--json",
         BNSTUDY_EXTENSIONS=str(folder / "my own"),
@@ -156,6 +158,43 @@ def test_fast_engines_take_none_of_it_but_data(added):
     assert scope.is_known(cell, "packed") == scope.is_known(cell, "graph") == ("dataset" in added)
     assert Packed().supports(cell, "cpu") == ("dataset" in added)
     assert Graph().supports(cell, "cuda:0") == ("dataset" in added)
+
+
+@pytest.mark.parametrize(
+    "words", [("model=residual", "norm=group", "optimizer=adamw"), ("model=mlp", "norm=group", "hidden=8")]
+)
+def test_the_network_norm_and_optimizer_of_the_guide_are_trained(tmp_path, words):
+    for name, text in files_of_the_guide().items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    made = process(tmp_path, "bnstudy", "try", "dataset=waves", *words, "epochs=2", "--extensions", "own")
+    assert made.code == 0, made.err
+    record = only_record(tmp_path)
+    assert record["outcome"] == "finished"
+    assert len(record["epochs"]["data_loss"]) == 1 + 2
+
+
+@pytest.mark.parametrize(
+    ("built", "said"),
+    [
+        ("torch.nn.Flatten()", "model mine: its build returns Flatten, not a Network"),
+        ("Network([Block('last', torch.nn.Linear(1024, 10))], None)", "whose last block is `output`"),
+        ("Network([], None)", "whose last block is `output`"),
+    ],
+)
+def test_a_network_that_breaks_the_contract_is_named(tmp_path, built, said):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "net.py").write_text(
+        "from bnstudy.extend import models, torch\n\n\ndef build(cell, shape):\n"
+        f"    from bnstudy.networks.models.block import Block, Network\n\n    return {built}\n\n\n"
+        "models.REGISTRY['mine'] = build\n"
+    )
+    words = ("bnstudy", "try", "dataset=toy", "model=mine", "norm=none", "epochs=1", "--extensions", "own")
+    ended = process(tmp_path, *words)
+    assert ended.code == 2
+    assert said in ended.err
+    assert two_lines(ended)
+    assert "docs/guide/extend.md" in ended.err
 
 
 def test_the_thesis_stays_as_it_is(folder):

@@ -22,6 +22,11 @@ def loaded() -> tuple[Extension, ...]:
     return tuple(LOADED.values())
 
 
+def hint() -> str:
+    """Return the end of a remedy for an unknown name: an extension may add it, if none is loaded."""
+    return "" if LOADED else " If a folder of yours adds it, name the folder with --extensions."
+
+
 def suffix() -> str:
     """Return what extensions add to a record's source digest: `+name:digest` for each."""
     return "".join(f"+{each.name}:{each.digest}" for each in LOADED.values())

@@ -393,7 +393,9 @@ def test_show_a_record(bnstudy):
     assert f"{record['test']['last']['accuracy']:.2f} %" in shown
     assert "width=0.05" in shown
     assert "toy" in shown
-    assert "no record yet" in bnstudy("show", f"{TOY.key}:0").err
+    missing = bnstudy("show", f"{TOY.key}:0").err
+    assert "no record yet" in missing
+    assert "published was not found: published runs are in a checkout" in missing
 
 
 def test_try_trains_and_shows(bnstudy):

@@ -112,10 +112,11 @@ def test_two_steps_move_every_parameter_and_stay_finite(model, field, name):
 
 @pytest.mark.parametrize(("model", "norm"), NORMED)
 def test_the_first_loss_is_near_that_of_guessing(model, norm):
-    """Section 7: ln 10 = 2.3 for ten classes. Inputs are small, since they decide a vanilla network's logits."""
+    """Section 7: ln 10 = 2.3 for ten classes. Inputs are small, since they decide a vanilla network's logits; those of
+    normalized units have a variance v of about 1, and random logits cost about v / 2 more."""
     images, classes = batch(0.01)
     loss = cross_entropy(fresh(narrow(model, norm=norm, dropout=0.0))(images), classes).item()
-    assert abs(loss - math.log(10)) < (0.1 if norm == "none" else 0.6)
+    assert abs(loss - math.log(10)) < (0.1 if norm == "none" else 1.0)
 
 
 @pytest.mark.parametrize(

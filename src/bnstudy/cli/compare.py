@@ -50,5 +50,7 @@ def _records(results: Path, word: str, config: Path) -> list[Record]:
     found = valid.records_of(results, word, console.say)
     if not found:
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
-        raise DataError(f"{word}: no record", f"Train it with: bnstudy train {cell.key}")
+        raise DataError(
+            f"{word}: no record", f"Train it with: bnstudy train {cell.key}{valid.without_published(results)}"
+        )
     return found

@@ -40,14 +40,16 @@ def show(
         put_record(record, folder)
     if cell is not None and not records:
         _put_cell(cell)
-        console.say(f"no record yet; train it with: bnstudy train {name(cell)}" + (f":{seed}" if seed else ""))
+        which = name(cell) + (f":{seed}" if seed else "")
+        console.say(f"no record yet; train it with: bnstudy train {which}{valid.without_published(folder)}")
 
 
 def record_of(results: Path, run: Run) -> Record:
     """Return the record of a run, its own or the published one. Raises DataError if there is none."""
     found = {record.seed: record for record in valid.records_of(results, run.cell.key, console.say)}
     if run.seed not in found:
-        raise DataError(f"{run.id}: no record", f"Train it with: bnstudy train {name(run.cell)}")
+        remedy = f"Train it with: bnstudy train {name(run.cell)}{valid.without_published(results)}"
+        raise DataError(f"{run.id}: no record", remedy)
     return found[run.seed]
 
 

@@ -4,6 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import iter_modules
 
+from bnstudy import extensions
 from bnstudy.datasets._spec import DatasetSpec
 from bnstudy.errors import UsageError, nearest
 
@@ -20,5 +21,6 @@ REGISTRY: dict[str, DatasetSpec] = _declared()
 def spec_of(name: str) -> DatasetSpec:
     """Return the data set of this name. Raises UsageError naming the nearest."""
     if name not in REGISTRY:
-        raise UsageError(f"{name}: no such data set{nearest(name, REGISTRY)}", f"Data sets: {', '.join(REGISTRY)}.")
+        remedy = f"Data sets: {', '.join(REGISTRY)}.{extensions.hint()}"
+        raise UsageError(f"{name}: no such data set{nearest(name, REGISTRY)}", remedy)
     return REGISTRY[name]

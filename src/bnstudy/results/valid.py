@@ -66,6 +66,14 @@ def _each(
         yield run, look(_record(results, run)) if run.cell.key in begun else None
 
 
+def without_published(results: Path) -> str:
+    """Return the end of a remedy where no published runs were found, as outside a checkout; else an empty string."""
+    file = paths.published(results, "runs")
+    return (
+        "" if file.exists() else f" ({file.parent} was not found: published runs are in a checkout; give its --results)"
+    )
+
+
 class _Published:
     """The published runs, if they count. Files are read once, when a run first needs them."""
 

@@ -1,6 +1,6 @@
 """The names that a cell's fields accept: the entries of the registries. Importing this does not import torch."""
 
-from bnstudy import datasets
+from bnstudy import datasets, extensions
 from bnstudy.design.cell import Cell
 from bnstudy.design.rules import BATCH_NORMS, train_part
 from bnstudy.errors import UsageError, nearest
@@ -25,7 +25,8 @@ def check_name(field: str, value: str) -> str:
     registry = REGISTRIES.get(field, {value})
     if value not in registry:
         allowed = ", ".join(registry)
-        raise UsageError(f"{field}: {value!r} is not allowed{nearest(value, registry)}", f"Allowed: {allowed}.")
+        cause = f"{field}: {value!r} is not allowed{nearest(value, registry)}"
+        raise UsageError(cause, f"Allowed: {allowed}.{extensions.hint()}")
     return value
 
 

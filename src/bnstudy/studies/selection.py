@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from bnstudy import small_json
+from bnstudy import extensions, small_json
 from bnstudy.design.cell import Cell, Run, make_cell
 from bnstudy.design.fields import FIELDS, FORMS, hint
 from bnstudy.design.labels import READINGS, SETTINGS, labels, name
@@ -90,7 +90,8 @@ def find(cells: Iterable[Cell], wanted: str) -> Cell:
         listed = ", ".join(names[cell] for cell in found[:LISTED]) + ", ..." * (len(found) > LISTED)
         raise UsageError(f"{shown}: {len(found)} cells match", f"Add more of the name or key: {listed}.")
     known = [k for cell in cells for k in (names[cell], cell.key)]
-    raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", "List the cells with `bnstudy cells`.")
+    remedy = f"List the cells with `bnstudy cells`.{extensions.hint()}"
+    raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", remedy)
 
 
 def narrow(study: Study, conditions: Any, seeds: Any) -> Study:

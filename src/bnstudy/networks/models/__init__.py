@@ -13,6 +13,7 @@ from pkgutil import iter_modules
 from typing import TYPE_CHECKING
 
 from bnstudy.design.model_facts import MODELS
+from bnstudy.errors import UsageError
 
 if TYPE_CHECKING:
     from bnstudy.design.cell import Cell
@@ -52,6 +53,14 @@ def obtain(cell: Cell) -> None:
 def build(cell: Cell, shape: ImageShape) -> Network:
     """Return the cell's network in training mode, its weights not yet those of a seed (`inits.initialize`).
 
-    Raises UsageError if images of this shape do not fit the network.
+    Raises UsageError if images of this shape do not fit the network, or if what was built is no `Network`.
     """
-    return REGISTRY[cell.model](cell, shape)
+    from bnstudy.networks.models.block import Network
+
+    built = REGISTRY[cell.model](cell, shape)
+    if not isinstance(built, Network) or not built.blocks or built.blocks[-1].name != "output":
+        raise UsageError(
+            f"model {cell.model}: its build returns {type(built).__name__}, not a Network whose last block is `output`",
+            "Return Network(blocks, forward), as under 'A network' in docs/guide/extend.md.",
+        )
+    return built

@@ -35,7 +35,7 @@ class Config:
         """Return the study of this name. Raises UsageError naming the nearest match."""
         if name not in self.studies:
             cause = f"{name}: no such study in {self.path}{nearest(name, self.studies)}"
-            raise UsageError(cause, f"Studies: {', '.join(self.studies)}.")
+            raise UsageError(cause, f"Studies: {', '.join(self.studies)}.{extensions.hint()}")
         return self.studies[name]
 
 

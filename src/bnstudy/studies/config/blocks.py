@@ -12,7 +12,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, create_model
 from pydantic_core import PydanticCustomError
 
-from bnstudy import datasets
+from bnstudy import datasets, extensions
 from bnstudy.design.fields import FIELDS, FORMS, checked
 from bnstudy.design.labels import READINGS, SETTINGS
 from bnstudy.design.study import MAX_SEED, MAX_SEEDS, STUDY_PATTERN
@@ -63,7 +63,8 @@ def _one_of(key: str, known: Callable[[], Iterable[str]]) -> Callable[[Any], str
     def check(value: Any) -> str:
         names = tuple(known())
         if not isinstance(value, str) or value not in names:
-            raise UsageError(f"{key}: {value!r} is not allowed{nearest(value, names)}", f"Allowed: {', '.join(names)}.")
+            remedy = f"Allowed: {', '.join(names)}.{extensions.hint()}"
+            raise UsageError(f"{key}: {value!r} is not allowed{nearest(value, names)}", remedy)
         return value
 
     return check

@@ -1,0 +1,64 @@
+"""Set-up without a GPU: what it leaves out of the lock, and what it prints if the index is out of reach."""
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from command_line import ROOT
+
+
+@pytest.fixture
+def checkout(tmp_path) -> Path:
+    """A folder with Makefile, lock, an interpreter that is there, and a uv that reaches no index of PyTorch."""
+    for name in ("Makefile", "requirements.lock", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    for name, text in {
+        ".venv/bin/python": "",
+        "uv": '#!/bin/sh\ncase "$*" in *torch-backend*) exit 2;; esac\n',
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o755)
+    return tmp_path
+
+
+def make(folder: Path, *words: str) -> subprocess.CompletedProcess:
+    return subprocess.run(["make", "UV=./uv", *words], cwd=folder, capture_output=True, text=True, check=False)
+
+
+def packages(lock: Path) -> dict[str, str]:
+    """Name -> its version and hashes."""
+    found = re.findall(r"^([a-z][^=\s]*)==((?:.*\n)(?:[ #].*\n)*)", lock.read_text(), re.M)
+    return dict(found)
+
+
+def test_the_lock_for_the_cpu_lacks_torch_and_what_cuda_needs_alone(checkout):
+    assert make(checkout, ".venv/cpu.lock", "CPU=1").returncode == 0
+    whole, left = packages(checkout / "requirements.lock"), packages(checkout / ".venv" / "cpu.lock")
+    assert left.items() <= whole.items()
+    gone = whole.keys() - left.keys()
+    assert {"torch", "torchvision", "triton", "nvidia-cudnn-cu13"} <= gone
+    assert all(re.match(r"torch|triton|nvidia-|cuda-", name) for name in gone)
+    assert {"numpy", "snakemake", "pandas"} <= left.keys()
+
+
+def test_an_index_out_of_reach_is_named_and_leaves_no_half_set_up_environment(checkout):
+    failed = make(checkout, "setup", "CPU=1")
+    assert failed.returncode != 0
+    assert "PyTorch for the CPU could not be installed" in failed.stderr
+    assert not (checkout / ".venv" / "ready").exists()
+    usual = make(checkout, "setup")
+    assert usual.returncode == 0, usual.stderr
+    assert "pip sync" in usual.stdout
+
+
+def test_what_is_in_the_environment_decides_what_later_calls_do(checkout):
+    make(checkout, ".venv/cpu.lock", "CPU=1")
+    (checkout / "uv").write_text("#!/bin/sh\n")
+    later = make(checkout, "setup")
+    assert later.returncode == 0, later.stderr
+    assert "cpu.lock" in later.stdout
+    assert "pip sync" not in later.stdout
