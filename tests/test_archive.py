@@ -1,11 +1,13 @@
 """`make archive` in a small checkout of its own."""
 
+import json
 import os
 import subprocess
 import sys
 import tarfile
 
 import pytest
+from ruamel.yaml import YAML
 
 from command_line import ROOT
 
@@ -17,6 +19,8 @@ def checkout(tmp_path):
     files = {
         "src/bnstudy/__init__.py": '__version__ = "1.2.3"\n',
         "run.sh": "#!/bin/sh\n",
+        "Snakefile": "",
+        "config.yaml": "",
         ".gitignore": "/results/*\n!/results/published/\n/reports/\n/dist/\n",
         "results/published/runs.parquet": "published\n",
         "results/records/0123456789ab/0.json": "{}\n",
@@ -51,15 +55,46 @@ def test_an_archive_holds_sources_records_report_environment_and_verifies(checko
         packed.extractall(checkout / "dist" / "out", filter="data")
         names = {entry.name.split("/", 1)[1] for entry in packed.getmembers()}
     assert names == {
-        "sources/.gitignore", "sources/run.sh", "sources/src/bnstudy/__init__.py",
+        "sources/.gitignore", "sources/Snakefile", "sources/config.yaml", "sources/run.sh",
+        "sources/src/bnstudy/__init__.py",
         "sources/results/published/runs.parquet", "results/records/0123456789ab/0.json", "results/timings/ab.json",
-        "reports/demo/index.html", "environment.txt", "SHA256SUMS",
+        "reports/demo/index.html", "environment.txt", "ro-crate-metadata.json", "SHA256SUMS",
     }  # fmt: skip
     (inside,) = (checkout / "dist" / "out").iterdir()
     assert (inside / "sources" / "run.sh").stat().st_mode & 0o100
     assert "torch==" in (inside / "environment.txt").read_text()
     subprocess.run(["sha256sum", "--check", "--quiet", "SHA256SUMS"], cwd=inside, check=True)
     assert len((inside / "SHA256SUMS").read_text().splitlines()) == len(names) - 1
+
+
+def test_its_metadata_name_workflow_results_software_data_and_people(checkout):
+    """A Workflow Run RO-Crate 0.5; `rocrate-validator validate` finds every required property."""
+    file = checkout / archive(checkout).stdout.strip()
+    with tarfile.open(file) as packed:
+        top = packed.getnames()[0].partition("/")[0]
+        names = {name.split("/", 1)[1] for name in packed.getnames()}
+        graph = json.load(packed.extractfile(f"{top}/ro-crate-metadata.json"))["@graph"]
+    found = {entity["@id"]: entity for entity in graph}
+    root, run = found["./"], found["#run"]
+    assert {part["@id"] for part in root["hasPart"]} <= names
+    assert {"results/records/0123456789ab/0.json", "reports/demo/index.html"} <= {each["@id"] for each in run["result"]}
+    assert {"sources/config.yaml", "#mnist", "#svhn", "#cifar10", "#cifar100"} == {
+        each["@id"] for each in run["object"]
+    }
+    assert found[root["mainEntity"]["@id"]]["@type"][-1] == "ComputationalWorkflow"
+    assert run["instrument"] == root["mainEntity"] == {"@id": "sources/Snakefile"}
+    assert {"#torch", "#snakemake"} <= found.keys()
+    assert found["#schilling"]["name"] == "Fabian Schilling"
+
+
+def test_what_is_cited_and_what_is_deposited_agree():
+    cited, deposited = YAML(typ="safe").load(ROOT / "CITATION.cff"), json.loads((ROOT / ".zenodo.json").read_text())
+    thesis = cited["preferred-citation"]
+    assert cited["title"] == deposited["title"]
+    assert cited["abstract"] == deposited["description"]
+    assert cited["license"] == deposited["license"]
+    assert cited["authors"] == deposited["creators"]
+    assert all(str(part) in deposited["references"][0] for part in (thesis["title"], thesis["year"]))
 
 
 def test_the_same_checkout_and_results_give_the_same_bytes(checkout):

@@ -5,9 +5,10 @@
         results/          own records of runs and of timings
         reports/          pages, tables, figures
         environment.txt   Python, system, and the version of every installed package
+        ro-crate-metadata.json   what was run, on which data, by which software (Workflow Run RO-Crate)
         SHA256SUMS        of everything above; `sha256sum --check SHA256SUMS` verifies it
 
-The same commit, results and environment give the same bytes. Stdlib only.
+The same commit, results and environment give the same bytes.
 """
 
 import gzip
@@ -24,6 +25,8 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO
 
+import crate
+
 
 def main() -> int:
     """Write dist/<name>.tar.gz and print its path; 1 if the checkout differs from its commit."""
@@ -38,7 +41,7 @@ def main() -> int:
     out.parent.mkdir(exist_ok=True)
     partial = out.with_suffix(".part")
     with partial.open("wb") as raw, gzip.GzipFile("", "wb", mtime=0, fileobj=raw) as packed:
-        write(name, int(when), packed)
+        write(name, commit, int(when), packed)
     partial.replace(out)
     print(out)
     return 0
@@ -48,14 +51,20 @@ def git(*words: str) -> bytes:
     return subprocess.run(["git", *words], stdout=subprocess.PIPE, check=True).stdout
 
 
-def write(name: str, when: int, file: IO[bytes]) -> None:
-    """The archive, uncompressed: every member of one time and owner, in a fixed order."""
-    sums = []
+def write(name: str, commit: str, when: int, file: IO[bytes]) -> None:
+    """Write the archive, uncompressed: every member of one time and owner, in a fixed order."""
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
-        for path, content, executable in members():
+        sums, sizes = [], {}
+
+        def add(path: str, content: bytes, executable: bool = False) -> None:
             put(archive, f"{name}/{path}", content, when, executable)
             sums.append(f"{hashlib.sha256(content).hexdigest()}  {path}\n")
-        put(archive, f"{name}/SHA256SUMS", "".join(sums).encode(), when, False)
+            sizes[path] = len(content)
+
+        for member in members():
+            add(*member)
+        add("ro-crate-metadata.json", crate.metadata(commit, when, sizes))
+        add("SHA256SUMS", "".join(sums).encode())
 
 
 def put(archive: tarfile.TarFile, path: str, content: bytes, when: int, executable: bool) -> None:
