@@ -39,6 +39,8 @@ def replicate(folder: Path, *words: str) -> Ended:
         if ended.code != 75 or "disturbed by other programs" not in ended.err:
             break
         assert (folder / "reports" / "tiny" / "index.html").exists()  # the rest is done all the same
+    else:
+        pytest.skip("other programs disturb the times on this machine")
     assert ended.code == 0, ended.out + ended.err
     return ended
 

@@ -54,7 +54,7 @@ def _command(files: Sequence[Path]) -> list[str]:
     time out by a thread, for a signal does not reach a process that waits for its device."""
     side_by_side = ["-p", "xdist", "-n", str(WORKERS)] if _there("xdist") else []
     timeout = (
-        ["-p", "pytest_timeout", "--timeout", "60", "--timeout-method", "thread"]
+        ["-p", "pytest_timeout", "--timeout", str(TESTS_SECONDS / 2), "--timeout-method", "thread"]
         if _there("pytest_timeout")
         else ["-o", "addopts=-ra"]
     )
