@@ -328,6 +328,17 @@ def test_data_check(bnstudy, folder):
     assert "data fetch|import mnist" in ended.err
 
 
+def test_data_classes(bnstudy):
+    found = rows(bnstudy("data", "classes", "toy", "--json"))
+    assert [row["class"] for row in found] == list(range(10))
+    assert sum(row["train"] for row in found) == 600
+    assert bnstudy("data", "classes", "toy").out.splitlines()[1].split() == list(map(str, found[0].values()))
+    ended = bnstudy("data", "classes")
+    assert "58 (9.7 %, class 8)" in ended.out
+    assert "mnist" not in ended.out  # absent
+    assert bnstudy("data", "classes", "mnist").code == 65
+
+
 def test_data_import_and_damage(bnstudy, tmp_path):
     images = np.zeros((54_000, 1, 32, 32), np.uint8)
     images[:, 0, 5:15, 5] = np.arange(54_000)[:, None] % 200
@@ -393,6 +404,8 @@ def test_show_a_record(bnstudy):
     assert f"{record['test']['last']['accuracy']:.2f} %" in shown
     assert "width=0.05" in shown
     assert "toy" in shown
+    right = [100 * row[label] / sum(row) for label, row in enumerate(record["test"]["confusion"])]
+    assert f"0: {right[0]:.1f} %, 1: {right[1]:.1f} %" in shown
     assert "no record yet" in bnstudy("show", f"{TOY.key}:0").err
 
 
