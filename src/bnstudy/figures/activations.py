@@ -42,7 +42,7 @@ def plotted(selection: Selection) -> pd.DataFrame:
     columns = [*BY, "quantity", "layer", "position", "epoch", "mean"]
     table = pd.concat(parts, ignore_index=True)[columns] if parts else pd.DataFrame(columns=columns)
     table = table[np.isfinite(table["mean"].astype(float))]
-    return table[table.groupby("quantity")["mean"].transform(lambda values: values.abs().max() > 1e-3)]
+    return table[table.groupby("quantity")["mean"].transform(lambda values: values.abs().max() > 1e-3).astype(bool)]
 
 
 def legend(selection: Selection) -> list[Patch]:
