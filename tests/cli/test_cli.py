@@ -242,8 +242,9 @@ def test_figures_are_listed_results_first(bnstudy):
     found = rows(bnstudy("figures", "--json", "--config", ROOT / "config.yaml"))
     assert [row["id"] for row in found[:40]] == [f"7.{i}" for i in range(1, 41)]
     assert (found[40]["id"], found[40]["kind"], found[40]["state"]) == ("E1", "effects", "not run")
-    assert {row["kind"] for row in found[41:]} == {"background", "layers"}
-    assert {row["state"] for row in found[41:]} == {"computed"}
+    assert {row["kind"] for row in found[41:79]} == {"penalties", "activations", "confusion"}
+    assert {row["kind"] for row in found[79:]} == {"background", "layers"}
+    assert {row["state"] for row in found[79:]} == {"computed"}
 
 
 def test_the_effects_are_a_figure_of_studies_that_have_printed_pairs(bnstudy, tmp_path):
