@@ -55,7 +55,9 @@ class Fields:
         "none",
         "random changes of training images (2.12.4); several are joined as in flip_crop. flip: half of them are "
         "mirrored; crop: padded by 4 black pixels, then cropped at a random place; rotation: by up to 15 degrees; "
-        "color_jitter: brightness, contrast and saturation are multiplied by 0.8 to 1.2",
+        "color_jitter: brightness, contrast and saturation are multiplied by 0.8 to 1.2; vertical_flip: half of them "
+        "are turned upside down; scale: enlarged by 0.8 to 1.2; translation: moved by up to a fifth of the side; "
+        "color_shift: up to 0.1 is added to each channel",
     )
     loss: str = _f(
         "cross_entropy",
@@ -92,7 +94,9 @@ class Fields:
     )
     lr: float = _f(0.01, "learning rate at the start (7.1.2)", above=0)
     schedule: str = _f("adaptive", "how the learning rate falls (2.8)")
-    batch_size: int = _f(64, "images in a training batch", low=1, high=65536)
+    batch_size: int = _f(
+        64, "images in a training batch, up to the whole training part (2.6.1)", low=1, high=10_000_000
+    )
     epochs: int = _f(100, "epochs at most", low=1, high=100_000)
     steps: int | None = _f(None, "train this many steps, instead of epochs", low=1, high=100_000_000)
     eval_every: int = _f(
