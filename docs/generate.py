@@ -22,6 +22,7 @@ from bnstudy.design.fields import FIELDS, HINTS
 from bnstudy.design.labels import ALL_SETTINGS, READINGS, SETTINGS
 from bnstudy.design.model_facts import MODELS, OPTIONAL, Field
 from bnstudy.design.rules import ACTS
+from bnstudy.networks import augmentations
 from bnstudy.results import frames, provenance, record
 from bnstudy.results.record import LAYER_COLUMNS, Record
 from bnstudy.studies import choices
@@ -111,6 +112,8 @@ def field_row(name: str) -> tuple[str, str, str, str]:
 def values_of(name: str) -> str:
     """The names, the choices or the range that a field may have."""
     hint, meta = HINTS[name], FIELDS[name].metadata
+    if name == "augment":
+        return code(["none", *augmentations.TRANSFORMS]) + ", or several joined by `_` in this order"
     if name in choices.REGISTRIES:
         return code(choices.REGISTRIES[name])
     if get_origin(hint) is Literal:

@@ -242,8 +242,9 @@ def test_figures_are_listed_results_first(bnstudy):
     found = rows(bnstudy("figures", "--json", "--config", ROOT / "config.yaml"))
     assert [row["id"] for row in found[:40]] == [f"7.{i}" for i in range(1, 41)]
     assert (found[40]["id"], found[40]["kind"], found[40]["state"]) == ("E1", "effects", "not run")
-    assert {row["kind"] for row in found[41:]} == {"background", "layers"}
-    assert {row["state"] for row in found[41:]} == {"computed"}
+    assert {row["kind"] for row in found[41:79]} == {"penalties", "activations", "confusion"}
+    assert {row["kind"] for row in found[79:]} == {"background", "layers"}
+    assert {row["state"] for row in found[79:]} == {"computed"}
 
 
 def test_the_effects_are_a_figure_of_studies_that_have_printed_pairs(bnstudy, tmp_path):
@@ -328,6 +329,17 @@ def test_data_check(bnstudy, folder):
     assert "data fetch|import mnist" in ended.err
 
 
+def test_data_classes(bnstudy):
+    found = rows(bnstudy("data", "classes", "toy", "--json"))
+    assert [row["class"] for row in found] == list(range(10))
+    assert sum(row["train"] for row in found) == 600
+    assert bnstudy("data", "classes", "toy").out.splitlines()[1].split() == list(map(str, found[0].values()))
+    ended = bnstudy("data", "classes")
+    assert "58 (9.7 %, class 8)" in ended.out
+    assert "mnist" not in ended.out  # absent
+    assert bnstudy("data", "classes", "mnist").code == 65
+
+
 def test_data_import_and_damage(bnstudy, tmp_path):
     images = np.zeros((54_000, 1, 32, 32), np.uint8)
     images[:, 0, 5:15, 5] = np.arange(54_000)[:, None] % 200
@@ -396,6 +408,8 @@ def test_show_a_record(bnstudy):
     missing = bnstudy("show", f"{TOY.key}:0").err
     assert "no record yet" in missing
     assert "published was not found: published runs are in a checkout" in missing
+    right = [100 * row[label] / sum(row) for label, row in enumerate(record["test"]["confusion"])]
+    assert f"0: {right[0]:.1f} %, 1: {right[1]:.1f} %" in shown
 
 
 def test_try_trains_and_shows(bnstudy):

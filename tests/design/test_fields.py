@@ -15,7 +15,7 @@ BAD_VALUES = [
     ("lr", 0, "out of range"), ("lr", -0.1, "out of range"), ("lr", float("nan"), "out of range"),
     ("lr", float("inf"), "out of range"), ("lr", "0.1", "not a number"), ("lr", True, "not a number"),
     ("lr", 10**400, "not a number"), ("lr", None, "no value"), ("epochs", 0, "out of range"), ("epochs", 1.5, "whole number"),
-    ("epochs", True, "whole number"), ("batch_size", 65537, "out of range"), ("dropout", 0.96, "out of range"),
+    ("epochs", True, "whole number"), ("batch_size", 10_000_001, "out of range"), ("dropout", 0.96, "out of range"),
     ("momentum", 1.0, "out of range"), ("decay_factor", 0.0, "out of range"), ("width", 9, "out of range"),
     ("train_size", 9, "out of range"), ("kaiming_gain", True, "not allowed"), ("kaiming_gain", 3, "not allowed"),
     ("norm_bias", 1, "true or false"), ("norm_bias", "false", "true or false"), ("activation", "Re LU", "not a name"),

@@ -9,7 +9,7 @@ import pytest
 import synthetic
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import SETTINGS
-from bnstudy.figures import KINDS, batch_sizes, find, render, series, training_curves
+from bnstudy.figures import FAMILIES, KINDS, REGISTRY, batch_sizes, find, render, series, training_curves
 from bnstudy.results import frames
 
 NAN = float("nan")
@@ -175,13 +175,13 @@ def test_notes_tell_when_versions_of_the_data_are_mixed():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_runs_every_figure_still_has_its_columns(kind):
-    figure = next(f for f in map(find, ("7.1", "7.17", "7.4", "7.15")) if f.kind == kind)
+    figure = next(f for f in (REGISTRY | FAMILIES).values() if f.kind == kind)
     full = synthetic.records(
         [run(s, n, model=figure.model) for s in figure.settings for n in figure.norms], epochs_run=2
     )
-    table = plotted(figure.id, [])
-    assert table.empty
-    assert list(table.columns) == list(plotted(figure.id, full).columns)
+    empty, table = (render.plotted(series.select(figure, frames.build(records), ["mnist"])) for records in ([], full))
+    assert empty.empty
+    assert list(empty.columns) == list(table.columns)
 
 
 def test_state_is_complete_partial_or_not_run():

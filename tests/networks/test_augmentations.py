@@ -7,8 +7,19 @@ import torch
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as vision
 
-from bnstudy.networks import random_streams
-from bnstudy.networks.augmentations import DEGREES, JITTER, PADDING, REGISTRY, TRANSFORMS, augmented
+from bnstudy.design.cell import Cell
+from bnstudy.networks import augmentations, random_streams
+from bnstudy.networks.augmentations import (
+    DEGREES,
+    JITTER,
+    PADDING,
+    REGISTRY,
+    SCALE,
+    SHIFT,
+    TINT,
+    TRANSFORMS,
+    augmented,
+)
 
 COUNT = 24
 
@@ -67,7 +78,60 @@ def test_color_jitter_is_torchvisions(channels):
         torch.testing.assert_close(image, wanted, atol=2e-6, rtol=0)
 
 
-@pytest.mark.parametrize("name", REGISTRY)
+def test_each_image_is_turned_upside_down_or_left():
+    images = pixels()
+    found, chosen = TRANSFORMS["vertical_flip"](images, generator()), torch.rand(COUNT, generator=generator()) < 0.5
+    for image, before, turned in zip(found, images, chosen, strict=True):
+        assert torch.equal(image, vision.vertical_flip(before) if turned else before)
+
+
+def affine(image: torch.Tensor, **moved) -> torch.Tensor:
+    rest = {"angle": 0.0, "translate": [0, 0], "scale": 1.0, "shear": [0.0]} | moved
+    return vision.affine(image, **rest, interpolation=InterpolationMode.BILINEAR)
+
+
+@pytest.mark.parametrize("width", [12, 9])
+def test_scaling_is_torchvisions(width):
+    images = pixels(width=width)
+    found, factors = TRANSFORMS["scale"](images, generator()), 1 + draws(SCALE)
+    assert factors.min() < 0.9 < 1.1 < factors.max()
+    for image, before, factor in zip(found, images, factors.tolist(), strict=True):
+        torch.testing.assert_close(image, affine(before, scale=factor), atol=2e-5, rtol=0)
+
+
+def test_a_translation_by_whole_pixels_is_torchvisions(monkeypatch):
+    images = pixels(height=10)
+    moved = iter([torch.full((COUNT,), 2 / 12), torch.full((COUNT,), -3 / 10)])
+    monkeypatch.setattr(augmentations, "_uniform", lambda count, most, stream: next(moved))
+    found = TRANSFORMS["translation"](images, generator())
+    for image, before in zip(found, images, strict=True):
+        torch.testing.assert_close(image, affine(before, translate=[2, -3]), atol=1e-5, rtol=0)
+
+
+def test_a_translation_stays_within_a_fifth_of_the_side():
+    dot = torch.zeros(COUNT, 1, 41, 41)
+    dot[:, :, 20, 20] = 1.0
+    found = TRANSFORMS["translation"](dot, generator())
+    places = torch.arange(41.0) - 20
+    down, right = (found * places[:, None]).sum((1, 2, 3)), (found * places).sum((1, 2, 3))
+    assert 0.15 * 41 < down.abs().max() <= SHIFT * 41 + 1e-3
+    assert 0.15 * 41 < right.abs().max() <= SHIFT * 41 + 1e-3
+    assert not torch.allclose(down, right)
+
+
+@pytest.mark.parametrize("channels", [3, 1])
+def test_a_colour_shift_adds_one_number_to_a_channel_of_an_image(channels):
+    images = 0.4 + 0.2 * pixels(channels)  # nothing is cut off at 0 or 1
+    added = TRANSFORMS["color_shift"](images, generator()) - images
+    assert added.std((2, 3)).max() < 1e-6
+    assert len(added.mean((2, 3)).flatten().unique()) == COUNT * channels
+    assert 0.8 * TINT < added.abs().max() <= TINT + 1e-6
+
+
+NAMES = ["none", *TRANSFORMS, *(name for name in REGISTRY if name.startswith("flip_crop_"))]
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("channels", [3, 1])
 def test_images_keep_their_shape_and_range_and_depend_on_seed_and_step_alone(name, channels):
     mean, std = torch.tensor(120.0, dtype=torch.float64), torch.tensor(60.0, dtype=torch.float64)
@@ -84,7 +148,9 @@ def test_images_keep_their_shape_and_range_and_depend_on_seed_and_step_alone(nam
 
 
 def test_names_combine_in_one_order_and_each_kind_draws_as_it_does_alone():
-    assert len(REGISTRY) == 2 ** len(TRANSFORMS)
+    assert len([name for name in REGISTRY if "_" not in name]) == 6  # none, and five kinds of one word
+    assert REGISTRY["vertical_flip_scale_translation"][0] is TRANSFORMS["vertical_flip"]
+    assert all(Cell(dataset="toy", model="mlp", norm="none", augment=name).augment == name for name in REGISTRY)
     assert REGISTRY["flip_crop"] == (TRANSFORMS["flip"], TRANSFORMS["crop"])
     assert "crop_flip" not in REGISTRY
     mean, std, images = torch.zeros(()), torch.full((), 255.0), pixels()

@@ -43,12 +43,21 @@ def test_cross_entropy_is_minus_the_logarithm_of_the_softmax():
     )
 
 
+def test_the_squared_error_is_the_distance_from_the_one_hot_target():
+    logits, labels = values()
+    expected = sum(((row - torch.eye(3)[label]) ** 2).sum() for row, label in zip(logits, labels, strict=True)) / 2
+    assert REGISTRY["squared_error"]("mean", cell("squared_error"))(logits, labels).item() == pytest.approx(
+        expected.item()
+    )
+
+
 @pytest.mark.parametrize("name", REGISTRY)
 def test_a_loss_falls_where_the_right_logit_rises_and_the_sum_is_that_of_its_images(name):
     logits, labels = values()
     total = REGISTRY[name]("sum", cell(name))(logits, labels)
     total.backward()
-    assert (logits.grad[[0, 1], labels] < 0).all()
+    right = logits.detach()[[0, 1], labels]
+    assert (logits.grad[[0, 1], labels] < 0).equal(right < 1 if name == "squared_error" else right < torch.inf)
     alone = sum(REGISTRY[name]("sum", cell(name))(logits[i : i + 1], labels[i : i + 1]) for i in (0, 1))
     assert total.item() == pytest.approx(alone.item())
 

@@ -1,13 +1,15 @@
 """Layers, shapes, parameters and multiplications of networks, against the thesis's networks and torch's own counter."""
 
 import json
+from itertools import accumulate
 
 import pytest
 import torch
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
 from bnstudy.design.cell import Cell
-from bnstudy.networks import model_summary, models
+from bnstudy.networks import model_summary, models, optimizers
 from command_line import call, two_lines
 
 
@@ -74,3 +76,31 @@ def test_what_is_no_network_is_two_lines_and_exit_2(capsys, words):
     ended = call(capsys, "model", *words)
     assert ended.code == 2
     assert two_lines(ended)
+
+
+@pytest.mark.parametrize("fields", [{"model": "mlp"}, {"model": "cnn", "width": 0.125}], ids=str)
+@pytest.mark.parametrize("norm", ["none", "batch"])
+def test_the_memory_of_a_step_is_estimated_to_a_fifth(fields, norm):
+    """Measured by torch's profiler on a CPU, where convolutions have a small workspace as well."""
+    cell = Cell(dataset="digits", norm=norm, batch_size=128, **fields)
+    shape = model_summary.image_shape(cell)
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
+        network = models.build(cell, shape)
+        best = {name: value.clone() for name, value in network.state_dict().items()}
+        optimizer = optimizers.REGISTRY[cell.optimizer](list(network.parameters()), cell)
+        for _ in range(2):
+            images = torch.zeros(cell.batch_size, shape.channels, shape.height, shape.width)
+            loss = network(images).square().mean()
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+    changes = [e.nbytes() for e in profiled.profiler.kineto_results.events() if e.name() == "[memory]"]
+    assert len(best) == len(network.state_dict())
+    assert model_summary.step_memory(cell, cell.batch_size) == pytest.approx(max(accumulate(changes)), rel=0.2)
+
+
+def test_memory_grows_with_the_batch_and_not_with_the_images_of_the_data_set():
+    cell = Cell(dataset="mnist", model="cnn", norm="none")
+    needs = [model_summary.step_memory(cell, size) for size in (64, 128, 256)]
+    assert needs[2] - needs[1] == 2 * (needs[1] - needs[0]) > 0
+    assert model_summary.rows(cell)[-1]["step_memory"][64] == needs[0]

@@ -35,7 +35,7 @@ def ids(cells):
 
 def test_every_figure_is_listed_once_and_found_by_its_id():
     listed = [picture.id for picture in pictures.every()]
-    assert len(set(listed)) == len(listed) == 6 + 40 + 1 + 14 + 2
+    assert len(set(listed)) == len(listed) == 6 + 40 + 38 + 1 + 14 + 2
     assert all(pictures.find(id).id == id for id in listed)
     with pytest.raises(UsageError, match=r"E11: no such figure \(nearest: E1\)"):
         pictures.find("E11")
@@ -48,6 +48,13 @@ def test_a_study_lists_the_figures_of_its_cells():
     assert courses[:7] == ["P.1", "P.2", "P.3", "P.4", "P.5", "P.6", "7.1"]
     assert "E1" not in courses
     assert "E1" not in ids(pair()[:1])
+
+
+def test_a_study_lists_the_families_of_its_settings_and_shows_those_of_the_baseline():
+    plan = planned([*pair(), *pair(setting="weight_decay")], (0,))
+    family = [p for p in pictures.of_study(plan) if isinstance(p, pictures.FamilyPicture)]
+    assert [picture.id for picture in family] == ["D.1", "A.2", "A.9", "C.2", "C.9"]
+    assert [picture.id for picture in family if picture.is_on_page(plan)] == ["D.1", "A.2", "C.2"]
 
 
 def test_figures_without_results_are_on_the_page_of_the_whole_thesis_alone():
@@ -63,7 +70,7 @@ def test_what_was_not_run_is_not_drawn():
     study = study_of(pair())
     found = Findings.of(study, frames.build([], study.runs()), None, MARGINS)
     states = Counter(picture.state(found) for picture in pictures.every())
-    assert states == {"not run": 47, "computed": 16}
+    assert states == {"not run": 85, "computed": 16}
 
 
 def test_findings_leave_out_what_is_not_of_the_study():

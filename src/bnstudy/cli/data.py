@@ -1,4 +1,4 @@
-"""Verbs on data sets: fetch, import, check."""
+"""Verbs on data sets: fetch, import, check, classes."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from bnstudy import console, paths
 from bnstudy.cli.options import DataOption, JsonOption
 from bnstudy.errors import DataError
 
-app = typer.Typer(no_args_is_help=True, help="Fetch, import or check data sets.", rich_markup_mode=None)
+app = typer.Typer(no_args_is_help=True, help="Fetch, import, check or count data sets.", rich_markup_mode=None)
 
 
 @app.command()
@@ -69,3 +69,42 @@ def check(
     if bad:
         remedy = f"Bring it in anew: bnstudy data fetch|import {bad[0]['name']}."
         raise DataError("; ".join(r["problem"] for r in bad), remedy)
+
+
+@app.command()
+def classes(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...")] = None,
+    data: DataOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count the training and test images of each class of these data sets. Without a name: the smallest and the largest
+    class of each data set that is there."""
+    from bnstudy import datasets
+
+    root = paths.data_root(data)
+    asked = [datasets.spec_of(name) for name in names or datasets.REGISTRY]
+    there = [spec for spec in asked if names or datasets.check(spec.name, root)["state"] in ("present", "embedded")]
+    counts = {spec.name: datasets.load(spec.name, root).balance(spec.classes) for spec in there}
+    rows = [
+        {"name": name, "class": label, "train": train, "test": test}
+        for name, found in counts.items()
+        for label, (train, test) in enumerate(found)
+    ]
+    if as_json:
+        console.put_json(rows)
+    elif names:
+        console.put_table("", ("name", "class", "train", "test"), [list(row.values()) for row in rows])
+    else:
+        console.put_table("", BALANCE, [_balance(*each) for each in counts.items()])
+
+
+BALANCE = ("name", "classes", "train: smallest", "largest", "test: smallest", "largest")
+
+
+def _balance(name: str, counts: list[tuple[int, int]]) -> list[str]:
+    """Return the row of a data set: the smallest and the largest class of each part, as its index and its share."""
+    row = [name, str(len(counts))]
+    for part in zip(*counts, strict=True):
+        ends = (part.index(pick(part)) for pick in (min, max))
+        row += [f"{part[label]:,} ({100 * part[label] / sum(part):.1f} %, class {label})" for label in ends]
+    return row

@@ -20,7 +20,7 @@ def model(
     norm: Annotated[str, typer.Option("--norm", help="none, batch, ...")] = "none",
     as_json: JsonOption = False,
 ) -> None:
-    """List the layers of a network: output shapes, parameters, multiply-adds per image."""
+    """List the layers of a network: output shapes, parameters, multiply-adds per image; estimate a step's memory."""
     from bnstudy.networks import model_summary
 
     cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])
@@ -35,3 +35,5 @@ def model(
     console.put_table(f"{which} on {dataset}, norm {norm}", columns, shown)
     total = rows[-1]
     console.put(f"{total['parameters']:,} parameters, {total['flops'] / 1e6:,.1f} MFLOPs forward for one image\n")
+    sizes = [(f"{size:,}", f"{needed / 1e6:,.0f} MB") for size, needed in total["step_memory"].items()]
+    console.put_table("", ("batch size", "memory of a training step (estimate)"), sizes)

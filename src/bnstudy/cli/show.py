@@ -1,5 +1,6 @@
 """Verb show: what is known of a cell."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,9 @@ from bnstudy.errors import DataError
 from bnstudy.results import valid
 from bnstudy.results.record import Record
 from bnstudy.studies.selection import find
+
+MOST_CLASSES = 20
+"""The accuracies of more classes are not listed one by one."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -68,11 +72,22 @@ def put_record(record: Record, results: Path) -> None:
         ("data", f"{made_by['data_source']}, {made_by['data_digest'][:12]}"), ("source", made_by["source_digest"]),
         ("record", where),
     ]  # fmt: skip
+    if "confusion" in record.test:
+        rows.insert(6, ("right by class", _by_class(record.test["confusion"])))
     if record.diverged_at:
         step = record.diverged_at.get("step")
         when = "" if step is None else f", step {step:,} of the training"
         rows.insert(2, ("diverged in", f"epoch {record.diverged_at['epoch']}{when}, {record.diverged_at['layer']}"))
     console.put_table("", ("", ""), rows)
+
+
+def _by_class(confusion: Sequence[Sequence[int]]) -> str:
+    """Return the accuracy of each class in percent, the true one by its index; of many classes, the extremes."""
+    right = {label: 100 * row[label] / sum(row) for label, row in enumerate(confusion) if sum(row)}
+    if len(right) > MOST_CLASSES:
+        low, high = min(right, key=right.__getitem__), max(right, key=right.__getitem__)
+        return f"{right[low]:.1f} % (class {low}) to {right[high]:.1f} % (class {high})"
+    return ", ".join(f"{label}: {share:.1f} %" for label, share in right.items())
 
 
 def _put_cell(cell: Cell) -> None:

@@ -60,3 +60,10 @@ class Arrays:
     test_labels: "np.ndarray[Any, Any]"
     digest: str
     source: str
+
+    def balance(self, classes: int) -> list[tuple[int, int]]:
+        """Return (training images, test images) of each class, by its index."""
+        import numpy as np
+
+        parts = (np.bincount(labels, minlength=classes) for labels in (self.train_labels, self.test_labels))
+        return [(int(train), int(test)) for train, test in zip(*parts, strict=True)]

@@ -40,6 +40,9 @@ class Fields:
     elu_alpha: float = _f(1.0, "alpha of elu (equation 2.35); not stated, 1 is torch's", above=0, high=100)
     hidden: tuple[int, ...] = _f((), "widths of the hidden layers; by default the model's own", low=1, high=65536)
     pretrained: bool = _f(False, "start from weights trained on ImageNet, except the output layer (Soons 4b)")
+    trained_layers: Literal["all", "output"] = _f(
+        "all", "layers whose parameters are trained; output: the body stays as it starts, such as a pretrained one"
+    )
     init: str = _f(
         "kaiming",
         "weight initialization (2.4): kaiming (equation 2.12), xavier (2.11), lecun (variance 1 / n_in), normal "
@@ -55,13 +58,16 @@ class Fields:
         "none",
         "random changes of training images (2.12.4); several are joined as in flip_crop. flip: half of them are "
         "mirrored; crop: padded by 4 black pixels, then cropped at a random place; rotation: by up to 15 degrees; "
-        "color_jitter: brightness, contrast and saturation are multiplied by 0.8 to 1.2",
+        "color_jitter: brightness, contrast and saturation are multiplied by 0.8 to 1.2; vertical_flip: half of them "
+        "are turned upside down; scale: enlarged by 0.8 to 1.2; translation: moved by up to a fifth of the side; "
+        "color_shift: up to 0.1 is added to each channel",
     )
     loss: str = _f(
         "cross_entropy",
         "what is minimized (2.11). hinge_sum: max(0, wrong logit - right logit + delta), summed over the wrong classes "
         "(equation 2.36); squared_hinge_sum: the same with each term squared (equation 2.37); hinge, squared_hinge: as "
-        "torch has them, divided by the number of classes",
+        "torch has them, divided by the number of classes; squared_error: squared distance of the logits from 1 for "
+        "the true class and 0 for the others (equation 2.1)",
     )
     hinge_delta: float = _f(1.0, "margin delta of the hinge losses (equations 2.36, 2.37)", above=0)
     penalty: str = _f(
@@ -92,7 +98,12 @@ class Fields:
     )
     lr: float = _f(0.01, "learning rate at the start (7.1.2)", above=0)
     schedule: str = _f("adaptive", "how the learning rate falls (2.8)")
-    batch_size: int = _f(64, "images in a training batch", low=1, high=65536)
+    schedule_by: Literal["epoch", "step"] = _f(
+        "epoch", "what a schedule counts: epochs, or iterations (2.8.2); so do decay_at, decay_until and decay_rate"
+    )
+    batch_size: int = _f(
+        64, "images in a training batch, up to the whole training part (2.6.1)", low=1, high=10_000_000
+    )
     epochs: int = _f(100, "epochs at most", low=1, high=100_000)
     steps: int | None = _f(None, "train this many steps, instead of epochs", low=1, high=100_000_000)
     eval_every: int = _f(
@@ -102,7 +113,9 @@ class Fields:
 
     # decay and stop (6.2)
     decay_factor: float = _f(0.5, "lr is multiplied by this", above=0, high=1)
-    decay_at: tuple[int, ...] = _f((), "schedule scheduled: lr falls after these epochs (2.8.2)", low=1, high=100_000)
+    decay_at: tuple[int, ...] = _f(
+        (), "schedule scheduled: lr falls after these epochs (2.8.2)", low=1, high=100_000_000
+    )
     decay_patience: int = _f(5, "epochs without improvement before lr falls", low=1)
     decay_counter: Literal["restart", "plateau"] = _f(
         "restart",
@@ -118,7 +131,7 @@ class Fields:
         None,
         "schedule linear: lr reaches lr_min after this many epochs, eta_min after t_sat (equation 2.22)",
         1,
-        100_000,
+        100_000_000,
     )
     decay_watch: Literal["accuracy", "loss"] = _f(
         "accuracy", "what must improve, or lr falls: validation accuracy (6.2) or validation loss (equation 2.25)"
@@ -162,6 +175,7 @@ class Fields:
         "all", "layers that init_std applies to; hidden leaves kaiming on the output"
     )
     gamma_init: Literal["uniform", "ones"] = _f("uniform", "scale of batch norm: uniform on [0, 1) as in Torch7, or 1")
+    norm_affine: bool = _f(True, "the norm scales and shifts by gamma and beta; false: neither (7.2.1)")
     norm_eps: float = _f(1e-5, "epsilon of the normalization", above=0)
     norm_momentum: float = _f(0.1, "weight of a new batch in the running averages", above=0, high=1)
     population: Literal["running", "exact"] = _f(

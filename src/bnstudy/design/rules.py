@@ -83,7 +83,11 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "norm_bias": (NORMED, Rule(has_layer_before_norm, "no layer is directly before a norm")),
     "output_norm": (NORMED, unless("norm_placement", "pre_linear")),
     "population": (AVERAGED,),
-    "gamma_init": (NORMED,),
+    "norm_affine": (
+        only("norm", "none", "batch", "layer", otherwise="a norm from formulas has gamma and beta"),
+        NORMED,
+    ),
+    "gamma_init": (NORMED, only("norm_affine", True, otherwise="the norm has no gamma")),
     ("gamma_init", "ones"): (only("pretrained", False, otherwise="the scales are pretrained"),),
     # network
     "width": (only("hidden", (), otherwise="widths are given"),),
@@ -115,6 +119,7 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "eval_every": (unless("steps", None, otherwise="steps is not given"),),
     "stop_patience": (EPOCHS, HELD_OUT),
     "improvement": (Rule(awaits_improvement, "nothing waits for an improvement"),),
+    "schedule_by": (unless("schedule", "adaptive", "constant", otherwise="schedule counts nothing"),),
     "decay_factor": (only("schedule", "adaptive", "scheduled", otherwise="schedule has no factor"),),
     "decay_at": (only("schedule", "scheduled"),),
     "decay_patience": (ADAPTIVE,),

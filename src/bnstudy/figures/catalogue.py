@@ -1,4 +1,5 @@
-"""What each figure of chapter 7 shows, and what the thesis sees in it, in our own words.
+"""What each figure of chapter 7 shows, and what the thesis sees in it, in our own words; and FAMILIES, which show what
+the thesis measures or speaks of and prints no figure of.
 
 Only data: titles and captions follow from it. The data sets are those of the study that is drawn.
 """
@@ -8,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from bnstudy.design.labels import NORMS
+from bnstudy.design.labels import ALL_SETTINGS, NORMS
 from bnstudy.errors import listed
 
 SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
@@ -19,8 +20,8 @@ class Kind:
     """A kind of figure: its title, what its axes are, and the module that draws it.
 
     The module has `plotted(selection)`, `legend(selection)` and `panel(ax, selection, here, edges)`; it may have
-    `subject(figure)`, `notes(selection, here)`, `lacks(selection, here)` and `footer(selection)` in place of those of
-    `bnstudy.figures.kinds`.
+    `subject(figure)`, `notes(selection, here)`, `lacks(selection, here)`, `footer(selection)`,
+    `layout(count, narrow)` and `state(selection)` in place of those of `bnstudy.figures.kinds`.
     """
 
     title: str
@@ -58,6 +59,25 @@ KINDS: dict[str, Kind] = {
         "Test accuracy by batch size",
         "Test accuracy after training with each batch size, the rest as in the baseline.",
         "bnstudy.figures.batch_sizes",
+    ),
+    "penalties": Kind(
+        "Data loss and penalty apart",
+        "Mean of each over the batches of an epoch (5.3): the data loss (solid) and the penalty as it is added to it "
+        "(dashed).",
+        "bnstudy.figures.penalties",
+    ),
+    "activations": Kind(
+        "Activations by layer and epoch",
+        "Of each hidden layer (first at the top) in training mode, over 16 steps of each epoch (5.1, 8.1.1): the mean "
+        "of the activations, their standard deviation, and the shares that are zero or, of sigmoids, saturated (below "
+        "0.05 or above 0.95); dead units are zero for each of a fixed batch of images after the epoch.",
+        "bnstudy.figures.activations",
+    ),
+    "confusion": Kind(
+        "Answers by class",
+        "Share of the test images of each class (rows) that get each answer (columns), by the tested weights; the "
+        "diagonal holds the accuracy of each class.",
+        "bnstudy.figures.confusion",
     ),
 }
 
@@ -227,6 +247,25 @@ _ALL = (
 )  # fmt: skip
 
 REGISTRY: dict[str, Figure] = {figure.id: figure for figure in _ALL}
+
+
+ROWS = tuple(setting for setting in ALL_SETTINGS if not setting.startswith("batch_"))
+
+
+def _family(letter: str, kind: str, *settings: str) -> list[Figure]:
+    cells = [(model, setting) for model in ("mlp", "cnn") for setting in settings]
+    return [Figure(f"{letter}.{i}", kind, *cell[:1], cell[1:], NORMS) for i, cell in enumerate(cells, 1)]
+
+
+FAMILIES: dict[str, Figure] = {
+    figure.id: figure
+    for figure in (
+        *_family("D", "penalties", "weight_decay"),
+        *_family("A", "activations", *ROWS),
+        *_family("C", "confusion", *ROWS),
+    )
+}
+"""Figures beside those of the thesis, one per model and setting."""
 
 
 def find(id: str) -> Figure:

@@ -1,6 +1,7 @@
 """What kinds of figures have in common: the subject in a title, the notes in a panel, and the footer.
 
-The module of a kind may define its own `subject`, `notes` and `footer`; it must define `plotted`, `legend` and `panel`.
+The module of a kind may define its own `subject`, `notes`, `footer`, `layout` and `state`; it must define `plotted`,
+`legend` and `panel`.
 """
 
 from collections.abc import Iterator
@@ -8,7 +9,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bnstudy import printed
-from bnstudy.figures import style
+from bnstudy.figures import panels, series, style
 from bnstudy.figures.catalogue import Figure
 from bnstudy.figures.series import BY, Selection, seeds, span
 
@@ -54,6 +55,14 @@ def printed_of(selection: Selection) -> pd.DataFrame:
     drawn = rows["setting"].isin(figure.settings) & rows["norm"].isin(figure.norms) & (rows["model"] == figure.model)
     there = drawn & rows["dataset"].isin(list(selection.datasets)) & (selection.reading == "default")
     return rows.loc[there, [*BY, "printed"]]
+
+
+def state(selection: Selection) -> str:
+    return series.state(selection)
+
+
+def layout(count: int, narrow: bool) -> panels.Layout:
+    return panels.layout(count, narrow)
 
 
 def footer(selection: Selection) -> str:

@@ -38,10 +38,11 @@ def drawing(selection: Selection) -> Drawing:
 def _page(selection: Selection, table: pd.DataFrame, noted: Notes, narrow: bool) -> Page:
     kind, datasets = selection.figure.drawn_by, selection.datasets
     with style.look(narrow):
-        page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow)
-        per_row = 1 if narrow else min(4, len(datasets))
+        plan = kind.function("layout")(len(datasets), narrow)
+        page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow, plan)
+        per_row = plan.columns
         parts = [table[table["dataset"] == dataset] for dataset in datasets]
-        lacks = [kind.function("lacks")(selection, here) if len(here) else "not run" for here in parts]
+        lacks = [_lacks(selection, dataset, here) for dataset, here in zip(datasets, parts, strict=True)]
         drawn = [i for i, lack in enumerate(lacks) if not lack]
         for i, (ax, dataset, here, lack) in enumerate(zip(axes, datasets, parts, lacks, strict=True)):
             if lack:
@@ -51,6 +52,13 @@ def _page(selection: Selection, table: pd.DataFrame, noted: Notes, narrow: bool)
             edges = i == row[0], i == row[-1]
             panels.write_notes(ax, [*noted[dataset], *kind.function("panel")(ax, selection, here, edges)])
     return page
+
+
+def _lacks(selection: Selection, dataset: str, here: pd.DataFrame) -> str:
+    """What keeps a panel with the plotted data `here` empty; else an empty string."""
+    if len(here):
+        return selection.figure.drawn_by.function("lacks")(selection, here)
+    return "not recorded" if (selection.runs["dataset"] == dataset).any() else "not run"
 
 
 def _words(selection: Selection) -> panels.Words:

@@ -16,6 +16,9 @@ from bnstudy.networks import random_streams
 
 PADDING = 4  # pixels that a crop may move to each side
 DEGREES = 15.0  # of the largest rotation
+SCALE = 0.2  # an image is enlarged by 1 - SCALE to 1 + SCALE
+SHIFT = 0.2  # share of the side by which an image is moved, at most
+TINT = 0.1  # added to a channel, at most
 JITTER = 0.2  # brightness, contrast and saturation are multiplied by 1 - JITTER to 1 + JITTER
 GREY = (0.2989, 0.587, 0.114)  # weights of red, green and blue, as torchvision has them
 
@@ -44,10 +47,7 @@ def rotation(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     angle = _uniform(len(pixels), math.radians(DEGREES), generator)
     height, width = pixels.shape[2:]
     cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-    turn = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], 1).reshape(-1, 2, 3)
-    functional = torch.nn.functional
-    grid = functional.affine_grid(turn.to(pixels.device), list(pixels.shape), align_corners=False)
-    return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return _moved(pixels, cos, -sin * height / width, zero, sin * width / height, cos, zero)
 
 
 def color_jitter(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
@@ -60,12 +60,44 @@ def color_jitter(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tens
     return torch.lerp(_grey(pixels), pixels, saturation).clamp(0, 1) if pixels.shape[1] == 3 else pixels
 
 
-TRANSFORMS: dict[str, Augmentation] = {"flip": flip, "crop": crop, "rotation": rotation, "color_jitter": color_jitter}
+def vertical_flip(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror half of the images top to bottom (2.12.4)."""
+    chosen = torch.rand(len(pixels), generator=generator) < 0.5
+    return torch.where(_per_image(chosen, pixels), pixels.flip(2), pixels)
+
+
+def scale(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Enlarge or shrink each image around its centre by up to SCALE, with bilinear interpolation (2.12.4)."""
+    inverse, zero = 1 / (1 + _uniform(len(pixels), SCALE, generator)), torch.zeros(len(pixels))
+    return _moved(pixels, inverse, zero, zero, zero, inverse, zero)
+
+
+def translation(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Move each image by up to SHIFT of its side in both directions, with bilinear interpolation (2.12.4)."""
+    right, down = (_uniform(len(pixels), SHIFT, generator) for _ in range(2))
+    one, zero = torch.ones(len(pixels)), torch.zeros(len(pixels))
+    return _moved(pixels, one, zero, -2 * right, zero, one, -2 * down)
+
+
+def color_shift(pixels: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Add a number from -TINT to TINT to each channel of each image (2.12.4)."""
+    tint = _uniform(pixels[:, :, 0, 0].numel(), TINT, generator).reshape(*pixels.shape[:2], 1, 1)
+    return (pixels + tint.to(pixels.device)).clamp(0, 1)
+
+
+TRANSFORMS: dict[str, Augmentation] = {
+    "flip": flip, "crop": crop, "rotation": rotation, "color_jitter": color_jitter, "vertical_flip": vertical_flip,
+    "scale": scale, "translation": translation, "color_shift": color_shift,
+}  # fmt: skip
+
+LONGEST = 40
+"""Letters of a name (design.fields); longer combinations have none."""
 
 REGISTRY: dict[str, tuple[Augmentation, ...]] = {"none": ()} | {
-    "_".join(names): tuple(TRANSFORMS[name] for name in names)
+    name: tuple(TRANSFORMS[part] for part in names)
     for count in range(1, len(TRANSFORMS) + 1)
     for names in combinations(TRANSFORMS, count)
+    if len(name := "_".join(names)) <= LONGEST
 }
 
 
@@ -83,6 +115,13 @@ def augmented(
     for function in REGISTRY[name]:
         pixels = function(pixels, random_streams.augmentation_generator(seed, function.__name__, step))
     return (pixels - mean) / std
+
+
+def _moved(pixels: torch.Tensor, *rows: torch.Tensor) -> torch.Tensor:
+    """Sample each image at the places that an affine map gives, (2, 3) by rows, in coordinates from -1 to 1."""
+    functional, places = torch.nn.functional, torch.stack(rows, 1).reshape(-1, 2, 3)
+    grid = functional.affine_grid(places.to(pixels.device), list(pixels.shape), align_corners=False)
+    return functional.grid_sample(pixels, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _uniform(count: int, most: float, generator: torch.Generator) -> torch.Tensor:

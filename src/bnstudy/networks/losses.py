@@ -1,6 +1,6 @@
 """Losses (thesis 2.11): name -> factory (reduction, cell) of a module, which takes logits and labels.
 
-Reduction is `mean` over a batch, or `sum`. Cross-entropy is in nats; the hinges have no unit.
+Reduction is `mean` over a batch, or `sum`. Cross-entropy is in nats; the others have no unit.
 """
 
 from __future__ import annotations
@@ -36,6 +36,19 @@ def squared_hinge_sum(reduction: str, cell: Cell) -> torch.nn.Module:
     return _summed(squared_hinge(reduction, cell))
 
 
+def squared_error(reduction: str, cell: Cell) -> torch.nn.Module:
+    """Squared distance of the scores from the target, 1 for the true class and 0 for the others, summed over the
+    classes (equation 2.1)."""
+
+    class SquaredError(torch.nn.Module):
+        def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+            targets = torch.nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
+            of_images = (logits - targets).square().sum(1)
+            return of_images.mean() if reduction == "mean" else of_images.sum()
+
+    return SquaredError()
+
+
 def _summed(divided: torch.nn.Module) -> torch.nn.Module:
     """Return torch's loss times the number of classes."""
 
@@ -52,4 +65,5 @@ REGISTRY: dict[str, Callable[[str, Cell], torch.nn.Module]] = {
     "squared_hinge": squared_hinge,
     "hinge_sum": hinge_sum,
     "squared_hinge_sum": squared_hinge_sum,
+    "squared_error": squared_error,
 }

@@ -1,6 +1,7 @@
-"""Summary of a network: its layers, their output shapes and parameters, and the cost of one image.
+"""Summary of a network: its layers, their output shapes and parameters, the cost of one image, and the memory of a
+training step.
 
-The model is run once on torch's meta device (shapes without values), so nothing is computed.
+The model is run on torch's meta device (shapes without values), so nothing is computed.
 """
 
 from dataclasses import dataclass, replace
@@ -8,8 +9,12 @@ from typing import Any
 
 from bnstudy import datasets
 from bnstudy.design.cell import Cell
+from bnstudy.design.labels import BATCH_SIZES
 from bnstudy.lazy import torch
 from bnstudy.networks import models
+
+KEPT_BY_OPTIMIZER = {"sgd": 0, "adam": 2, "adamax": 2, "adam_printed": 2, "adadelta": 2, "rmsprop": 2}
+"""Numbers that an optimizer keeps per parameter; others keep one."""
 
 
 @dataclass(slots=True)
@@ -85,14 +90,43 @@ def _multiply_adds(module: Any, output: Any) -> int:
     return 0
 
 
+def step_memory(cell: Cell, batch_size: int) -> int:
+    """Return an estimate of the bytes that a training step allocates at its peak, without the data set.
+
+    Counted are the batch, what the forward pass keeps for the backward pass, and per parameter the weight, its
+    gradient, what the optimizer keeps, and the best weight so far. The largest tensor that is kept counts once more,
+    for the gradient that flows back. The workspace of convolutions is left out.
+    """
+    shape = image_shape(cell)
+    kept: dict[int, Any] = {}
+
+    def keep(tensor: Any) -> Any:
+        storage = tensor.untyped_storage()
+        kept[storage._cdata] = storage  # held, so that no later storage gets its address
+        return tensor
+
+    with torch.device("meta"):
+        model = models.build(_untrained(cell), shape)
+        images = torch.empty(batch_size, shape.channels, shape.height, shape.width)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            model(images)
+    weights = {p.untyped_storage()._cdata: p.nbytes for p in model.parameters()}
+    forward = [storage.nbytes() for at, storage in kept.items() if at not in weights]
+    per_weight = 2 + KEPT_BY_OPTIMIZER.get(cell.optimizer, 1) + 1
+    return sum(forward) + max(forward) + per_weight * sum(weights.values())
+
+
 def rows(cell: Cell) -> list[dict[str, Any]]:
-    """Return a row per layer and a last row `total`: layer, modules, output, parameters, multiply_adds, flops."""
+    """Return a row per layer and a last row `total`: layer, modules, output, parameters, multiply_adds, flops; `total`
+    has `step_memory` too: bytes by batch size."""
     found = layers(cell)
     total = Layer("total", [], (), sum(n.parameters for n in found), sum(n.multiply_adds for n in found))
-    return [
+    listed: list[dict[str, Any]] = [
         {
             "layer": layer.name, "modules": layer.modules, "output": list(layer.output),
             "parameters": layer.parameters, "multiply_adds": layer.multiply_adds, "flops": 2 * layer.multiply_adds,
         }
         for layer in [*found, total]
     ]  # fmt: skip
+    listed[-1]["step_memory"] = {size: step_memory(cell, size) for size in sorted({*BATCH_SIZES, cell.batch_size})}
+    return listed

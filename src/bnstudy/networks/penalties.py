@@ -51,7 +51,8 @@ REGISTRY: dict[str, Callable[[Sequence[torch.Tensor], Cell], torch.Tensor]] = {
 
 
 def penalized(model: Network, cell: Cell) -> list[torch.Tensor]:
-    """Return the tensors that are penalized: the weights of all layers, or (reading penalty_all) every parameter."""
+    """Return the tensors that are penalized: the weights of all layers, or (reading penalty_all) every parameter; of
+    these, those that are trained."""
     if cell.penalty_on == "all":
-        return list(model.parameters())
-    return [block.layer.weight for block in model.blocks]
+        return [p for p in model.parameters() if p.requires_grad]
+    return [block.layer.weight for block in model.blocks if block.layer.weight.requires_grad]

@@ -1,5 +1,7 @@
 """Learning rate schedules (thesis 2.8): name -> (cell, epoch from 1) -> lr. Imports no torch.
 
+With `schedule_by: step` an epoch is a training step, of which there are many more.
+
 All rules start at cell.lr in epoch 1 and never fall below cell.lr_min, unless they start below it.
 """
 

@@ -43,7 +43,7 @@ class Findings:
 
     @cached_property
     def tables(self) -> list[Shown]:
-        """B.1 to B.4, G.1 and G.2, and X.1, ... of further cells."""
+        """B.1 to B.4 and those beside them, and X.1, ... of further cells."""
         return tables.shown(self.plan, self.frames.runs, self.timings, self.margins, self.frames.layers)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""All figures in one list: of the course reports, of the thesis, E1, and those that show no result.
+"""All figures in one list: of the course reports, of the thesis, E1, those beside it, and those without results.
 
 The verbs `figures` and `figure` and the page loop over it. Each entry knows which studies list it, reports how much of
 it a study has run, and draws it.
@@ -79,7 +79,7 @@ class ThesisPicture(Picture):
         return series.select(self.figure, found.frames, datasets, reading, signed)
 
     def state(self, found: Findings) -> str:
-        return series.state(self.selection(found))
+        return self.figure.drawn_by.function("state")(self.selection(found))
 
     def drawing(self, found: Findings, signed: bool = False) -> Drawing:
         return render.drawing(self.selection(found, signed))
@@ -87,6 +87,19 @@ class ThesisPicture(Picture):
     def words(self, found: Findings) -> dict[str, Any]:
         reading, datasets = cells_of(self.figure, found.plan)
         return {"caption": self.figure.caption, "reduced": reading == "reduced", "panels": len(datasets)}
+
+
+class FamilyPicture(ThesisPicture):
+    """Figures A.1, C.1, D.1, ...: of one setting, where the study has it. The page shows those of the baseline, and the
+    penalty."""
+
+    def belongs_to(self, plan: pd.DataFrame) -> bool:
+        figure = self.figure
+        return bool(((plan["model"] == figure.model) & plan["setting"].isin(figure.settings)).any())
+
+    def is_on_page(self, plan: pd.DataFrame) -> bool:
+        shown = self.figure.kind == "penalties" or self.figure.settings == ("relu",)
+        return shown and self.belongs_to(plan)
 
 
 class CoursePicture(Picture):
@@ -141,6 +154,7 @@ def every() -> list[Picture]:
         *(CoursePicture(one, "practicals") for m in (practicals, course_curves) for one in m.REGISTRY.values()),
         *(ThesisPicture(one, "figures") for one in figures.REGISTRY.values()),
         EffectPicture(figure_e1.FIGURE, "effects"),
+        *(FamilyPicture(one, "figures") for one in figures.FAMILIES.values()),
         *(ComputedPicture(one, "background") for one in illustrations.REGISTRY.values()),
         *(ComputedPicture(one, "layers") for one in illustrations.LAYERS.values()),
     ]

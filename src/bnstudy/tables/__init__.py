@@ -1,21 +1,22 @@
-"""Tables of a study, as pure functions of its frames: B.1 to B.4, G.1 and G.2, X.1, ...; and the four formats."""
+"""Tables of a study, as pure functions of its frames: B.1 to B.4, those beside them (`catalogue`), X.1, ...; and the
+four formats."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
 from bnstudy import disk
 from bnstudy.design.cell import Cell
-from bnstudy.design.labels import SIZE, THESIS_DATASETS
+from bnstudy.design.labels import NORMS, SIZE, THESIS_DATASETS
 from bnstudy.design.study import describe
-from bnstudy.design.timing import TIMING_COLUMNS
+from bnstudy.design.timing import BY_BATCH_SIZE, TIMING_COLUMNS
 from bnstudy.figures import style
-from bnstudy.results.timings.machines import machine_of, machines
-from bnstudy.tables import formats, further, gradients
+from bnstudy.results.timings.machines import Machine, machine_of, machines
+from bnstudy.tables import beside, formats, further, gradients
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table, in_order
 from bnstudy.tables.content import accuracy, seconds, shown_seconds, state
 from bnstudy.tables.layout import Grid, accuracy_grid, seconds_grid
@@ -76,8 +77,8 @@ def shown(
     margins: Mapping[str, float] | None = None,
     layers: pd.DataFrame | None = None,
 ) -> list[Shown]:
-    """Return every table of a study with cells `plan` (see `planned`): B.1 to B.4, G.1 and G.2, each followed by the
-    tables of its reduced cells, then X.1, ... of cells that have no place in them.
+    """Return every table of a study with cells `plan` (see `planned`): B.1 to B.4 and those beside them, each followed
+    by the tables of its reduced cells, then X.1, ... of cells that have no place in them.
 
     runs      the frame `runs`; only cells of the plan count
     timings   TIMING_COLUMNS; empty or None: not timed
@@ -94,6 +95,12 @@ def shown(
                 found.append(_accuracy(table, f"{table.id} reduced{suffix}", cells, runs, "reduced", margins))
         elif table.what == "seconds":
             found += _seconds(table, timings)
+        elif table.what == "parts":
+            found += _parts(table, timings)
+        elif table.what == "memory":
+            found += _memory(table, plan, runs)
+        elif table.what == "validation":
+            found += _validation(table, plan, runs)
         elif layers is not None:
             found += _gradients(table, plan, runs, layers)
     for table, cells in further.tables_of(plan):
@@ -179,32 +186,71 @@ def size_of(cells: pd.DataFrame) -> str:
     return f"width {first['width']:g}, at most {first['epochs']} epochs{images}"
 
 
-def _gradients(table: Table, plan: pd.DataFrame, runs: pd.DataFrame, layers: pd.DataFrame) -> list[Shown]:
-    """The table of the default cells, and one for each size of reduced cells; none where the study has no cell."""
+def _sizes(table: Table, plan: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, str]]:
+    """Yield (id, reading, cells, remark): the default cells, and reduced cells of each size; nothing where the study
+    has no cell."""
     default, reduced = (_of(plan, table, reading) for reading in ("default", "reduced"))
-    found = []
     for shown_id, cells in [(table.id, default), *((f"{table.id} reduced{s}", c) for s, c in _reduced(reduced))]:
         if not cells.empty:
-            content = gradients.content(gradients.slots(cells), runs, layers)
             reading = str(cells["reading"].iloc[0])
-            grid = gradients.grid(table, shown_id, content, _remark(cells, in_order(cells["dataset"]), reading))
-            found.append(Shown(shown_id, table, reading, True, state(content), content, grid))
-    return found
+            yield shown_id, reading, cells, _remark(cells, in_order(cells["dataset"]), reading)
+
+
+def _gradients(table: Table, plan: pd.DataFrame, runs: pd.DataFrame, layers: pd.DataFrame) -> Iterator[Shown]:
+    for shown_id, reading, cells, remark in _sizes(table, plan):
+        content = gradients.content(gradients.slots(cells), runs, layers)
+        grid = gradients.grid(table, shown_id, content, remark)
+        yield Shown(shown_id, table, reading, True, state(content), content, grid)
+
+
+def _validation(table: Table, plan: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Shown]:
+    for shown_id, reading, cells, remark in _sizes(table, plan):
+        content = beside.validation(cells[cells["norm"].isin(NORMS)], runs)
+        grid = beside.validation_grid(table, shown_id, content, remark)
+        yield Shown(shown_id, table, reading, True, state(content), content, grid)
+
+
+def _memory(table: Table, plan: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Shown]:
+    """The memory of the cells that differ by batch size, if any of them was trained on a GPU."""
+    cells = plan[(plan["model"] == table.model) & (plan["reading"] == "default") & plan["setting"].isin(BY_BATCH_SIZE)]
+    content = beside.memory(cells[cells["norm"].isin(NORMS)], runs)
+    if content["n"].any():
+        yield Shown(table.id, table, "default", True, state(content.assign(seeds=1)), content,
+                    beside.memory_grid(table, table.id, content))  # fmt: skip
+
+
+def _parts(table: Table, timings: pd.DataFrame) -> Iterator[Shown]:
+    """One table per machine, if any was timed; ids as in `_seconds`."""
+    rows = [row for row in accuracies.each(timings) if row.model == table.model]
+    for shown_id, machine in _by_machine(table, rows):
+        part = pd.DataFrame([row for row in rows if machine_of(row) == machine], columns=timings.columns)
+        content = beside.parts(part, in_order(part["dataset"]))
+        hardware = f", {machine[2]}" if machine[2] else ""
+        grid = beside.parts_grid(table, shown_id, content, f"engine {machine[0]} on {machine[1]}{hardware}")
+        yield Shown(shown_id, table, "default", True, state(content), content, grid)
 
 
 def _seconds(table: Table, timings: pd.DataFrame) -> list[Shown]:
     """One table per machine; that of the machine whose times are judged has the plain id."""
     rows = list(accuracies.each(shown_seconds(table, timings)))
-    taken: Counter[str] = Counter()
     found = []
-    for i, machine in enumerate(machines(rows) or [()]):
+    for shown_id, machine in _by_machine(table, rows) or [(table.id, ())]:
         part = pd.DataFrame([row for row in rows if machine_of(row) == machine], columns=timings.columns)
         names = in_order(part["dataset"]) or list(THESIS_DATASETS)
-        shown_id = table.id if i == 0 else _numbered(f"{table.id} {machine[0]} {machine[1].replace(':', '')}", taken)
         content = seconds(table, part, names)
         grid = seconds_grid(table, shown_id, content)
         found.append(Shown(shown_id, table, "default", bool(len(part)), state(content), content, grid))
     return found
+
+
+def _by_machine(table: Table, rows: Sequence[Any]) -> list[tuple[str, Machine]]:
+    """Return (id of the machine's table, machine), first the machine that is judged."""
+    taken: Counter[str] = Counter()
+    ids = [f"{table.id} {engine} {device.replace(':', '')}" for engine, device, *_ in machines(rows)]
+    return [
+        (table.id if i == 0 else _numbered(shown_id, taken), machine)
+        for i, (shown_id, machine) in enumerate(zip(ids, machines(rows), strict=True))
+    ]
 
 
 def _numbered(name: str, taken: Counter[str]) -> str:

@@ -1,4 +1,5 @@
-"""The tables as data: what each shows, its rows, its caption. B.1 to B.4 are those of the thesis's appendix B."""
+"""The tables as data: what each shows, its rows, its caption. B.1 to B.4 are those of the thesis's appendix B;
+the others show what it measures or announces and prints no table of."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -21,11 +22,12 @@ SETTING_ROWS = (
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table. `what`: test accuracy in percent, seconds of an epoch, or statistics of weight gradients."""
+    """A table. `what`: test accuracy in percent, seconds of an epoch, statistics of weight gradients, seconds of an
+    epoch's parts, best validation accuracy in percent, or memory of a GPU in MB."""
 
     id: str
     model: str
-    what: Literal["accuracy", "seconds", "gradients"]
+    what: Literal["accuracy", "seconds", "gradients", "parts", "validation", "memory"]
     title: str
     caption: str
 
@@ -44,6 +46,19 @@ _GRADIENTS = (
     "weights. First layer by last layer: in the last epoch. Largest entry: of all measured steps. Dead units are zero "
     "for every measured image of the last epoch; saturated units are sigmoids below 0.05 or above 0.95."
 )
+_PARTS = (
+    "Seconds of an epoch at each batch size, by part: training, what the statistics of layers add, and what validation "
+    "adds. The last column is what batch norm costs in percent, mean over the data sets, of the epoch so far: of "
+    "training, of training with statistics, of all three."
+)
+_VALIDATION = (
+    "Best validation accuracy of a run in percent, after whichever epoch. The introduction of the thesis's appendix B "
+    "announces these numbers, and none are printed. Settings as in the table of test accuracies."
+)
+_MEMORY = (
+    "The most memory of a GPU that training takes, in MB: what its tensors occupy, without the data set. In the thesis "
+    "the memory bounds the batch size of the CNN (7.1.5). `bnstudy model` estimates it."
+)
 
 CATALOGUE = {
     table.id: table
@@ -54,6 +69,12 @@ CATALOGUE = {
         Table("B.4", "cnn", "seconds", "CNN wall time per epoch", _SECONDS),
         Table("G.1", "mlp", "gradients", "MLP weight gradients", _GRADIENTS),
         Table("G.2", "cnn", "gradients", "CNN weight gradients", _GRADIENTS),
+        Table("V.1", "mlp", "validation", "MLP best validation accuracy", _VALIDATION),
+        Table("V.2", "cnn", "validation", "CNN best validation accuracy", _VALIDATION),
+        Table("T.1", "mlp", "parts", "MLP wall time of an epoch's parts", _PARTS),
+        Table("T.2", "cnn", "parts", "CNN wall time of an epoch's parts", _PARTS),
+        Table("M.1", "mlp", "memory", "MLP memory by batch size", _MEMORY),
+        Table("M.2", "cnn", "memory", "CNN memory by batch size", _MEMORY),
     )
 }
 

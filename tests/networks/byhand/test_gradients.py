@@ -121,3 +121,9 @@ def test_float32_stays_float32_and_is_close(name):
         single = {n: a.astype(np.float32) for n, a in single.items()}
     assert {a.dtype for a in single.values()} == {np.dtype(np.float32)}
     assert check.error(single, own(arrays, r)) < 2e-5
+
+
+def test_of_equal_values_in_a_window_the_first_gets_the_gradient():
+    pool = byhand.MaxPool2d(2)
+    assert pool.forward(np.ones((1, 1, 2, 4))).tolist() == [[[[1, 1]]]]
+    assert pool.backward(np.array([[[[5.0, 7.0]]]])).tolist() == [[[[5, 0, 7, 0], [0, 0, 0, 0]]]]

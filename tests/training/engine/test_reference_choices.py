@@ -1,5 +1,7 @@
 """What the reference engine alone trains with: other losses, dropconnect, augmentation."""
 
+import math
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -28,7 +30,9 @@ OTHER = [{"loss": "hinge"}, {"loss": "squared_hinge"}, {"dropconnect": 0.5}, {"a
 OTHER += [{"loss": "hinge_sum", "hinge_delta": 2.0}, {"optimizer": "adam", "mean_decay": 0.5}]
 OTHER += [{"optimizer": f"{name}_printed", "lr": 0.001} for name in ("adagrad", "adadelta", "adam")]
 OTHER += [{"penalty": "elastic_net", "penalty_strength": 1e-4, "elastic_alpha": 0.5}]
-OTHER += [{"activation": "elu", "elu_alpha": 0.5}, {"bias_init": 0.01}]
+OTHER += [{"activation": "elu", "elu_alpha": 0.5}, {"bias_init": 0.01}, {"loss": "squared_error"}]
+OTHER += [{"norm_affine": False}, {"norm": "layer", "norm_affine": False}, {"trained_layers": "output"}]
+OTHER += [{"schedule": "linear", "schedule_by": "step", "decay_until": 16}, {"augment": "scale_translation"}]
 ALONE = [*OTHER, {"schedule": "linear", "decay_until": 10}, {"decay_watch": "loss"}, {"standardization": "zca"}]
 """What no fast engine implements."""
 OTHER += [{"penalty": kind, "penalty_strength": 1e-4} for kind in ("l1", "elastic_net")]
@@ -65,6 +69,7 @@ def test_training_learns_and_evaluation_measures_by_the_cells_loss(loss):
         "squared_hinge": F.multi_margin_loss(logits, labels, p=2),
         "hinge_sum": 10 * F.multi_margin_loss(logits, labels),
         "squared_hinge_sum": 10 * F.multi_margin_loss(logits, labels, p=2),
+        "squared_error": 10 * F.mse_loss(logits, F.one_hot(labels, 10).float()),
     }[loss]
     assert evaluate(run.model, images, labels, run.summed)[1] == pytest.approx(wanted.item(), rel=1e-5)
 
@@ -133,3 +138,61 @@ def test_dropconnect_leaves_the_gradient_of_a_dropped_weight_at_zero():
 def test_a_model_without_dropconnect_refuses_it():
     with pytest.raises(UsageError, match="dropconnect: has no effect here"):
         cell(model="vgg_course", dropconnect=0.5)
+
+
+def test_a_schedule_by_step_changes_the_rate_within_an_epoch():
+    """Toy has 8 batches of 64 an epoch; equation 2.22 counts iterations."""
+    run = training(cell(schedule="linear", schedule_by="step", decay_until=12, lr_min=0.0))
+    rates, update = [], run._update
+
+    def noted(*arguments):
+        rates.append(run.optimizer.param_groups[0]["lr"])
+        return update(*arguments)
+
+    run._update = noted
+    rows = [run.epoch(Keeper()) for _ in range(2)]
+    assert rates == pytest.approx([0.01 * (1 - min(step, 12) / 12) for step in range(16)])
+    assert [row["lr"] for row in rows] == [rates[7], rates[15]]
+
+
+def test_a_schedule_by_step_goes_on_after_an_interruption():
+    one = cell(schedule="exponential", schedule_by="step", decay_rate=0.1)
+    through, stopped = training(one), training(one)
+    stopped.epoch(Keeper())
+    resumed = training(one)
+    resumed.restore(stopped.state())
+    through.epoch(Keeper())
+    ends = [run.epoch(Keeper()) for run in (through, resumed)]
+    assert ends[0]["weights_digest"] == ends[1]["weights_digest"]
+    assert ends[0]["lr"] == ends[1]["lr"] == pytest.approx(0.01 * math.exp(-0.1 * 15))
+
+
+@pytest.mark.parametrize("norm", ["batch", "layer"])
+@pytest.mark.parametrize("model", ["mlp", "cnn"])
+def test_a_norm_without_gamma_and_beta_only_normalizes(norm, model):
+    network = models.build(
+        cell(norm=norm, norm_affine=False, model=model, width=0.05), models.ImageShape(1, 32, 32, 10)
+    )
+    assert all(not list(block.norm.parameters()) for block in network.blocks)
+    seen = []
+    network.blocks[0].norm.register_forward_hook(lambda _module, _inputs, output: seen.append(output.detach()))
+    network(torch.rand(16, 1, 32, 32, generator=torch.Generator().manual_seed(3)))
+    assert abs(seen[0].mean()) < 1e-5
+    assert seen[0].std(correction=0) == pytest.approx(1.0, abs=0.02)
+
+
+def test_with_a_frozen_body_the_output_layer_alone_learns():
+    run = training(cell(trained_layers="output", penalty="l2", penalty_strength=0.001, lr=0.1))
+    before = {name: value.clone() for name, value in run.model.named_parameters()}
+    rows = [run.epoch(Keeper()) for _ in range(2)]
+    changed = {name for name, value in run.model.named_parameters() if not torch.equal(value, before[name])}
+    output = run.model.blocks[-1].layer
+    assert {id(dict(run.model.named_parameters())[name]) for name in changed} == {id(output.weight), id(output.bias)}
+    assert rows[1]["data_loss"] < rows[0]["data_loss"]
+    with torch.no_grad():
+        expected = 0.001 * before[output_name(run)].square().sum()
+    assert run.history.epochs()["penalty"][0] == pytest.approx(float(expected), rel=1e-5)  # of what is trained
+
+
+def output_name(run: Training) -> str:
+    return next(name for name, value in run.model.named_parameters() if value is run.model.blocks[-1].layer.weight)

@@ -12,7 +12,7 @@ above, in the shape of the output Y; `*` multiplies element by element.
 """
 
 from bnstudy.networks.byhand.activations import ELU, LeakyReLU, PReLU, ReLU, Sigmoid, Softplus, Tanh
-from bnstudy.networks.byhand.convolution import Conv2d
+from bnstudy.networks.byhand.convolution import Conv2d, MaxPool2d
 from bnstudy.networks.byhand.linear import Linear, linear
 from bnstudy.networks.byhand.losses import CrossEntropy, Softmax, SoftmaxCrossEntropy
 from bnstudy.networks.byhand.module import Array, Module
@@ -21,6 +21,6 @@ from bnstudy.networks.byhand.sequential import Sequential
 from bnstudy.networks.byhand.sgd import SGD
 
 __all__ = [
-    "ELU", "SGD", "Array", "BatchNorm", "Conv2d", "CrossEntropy", "LayerNorm", "LeakyReLU", "Linear", "Module", "PReLU",
-    "ReLU", "Sequential", "Sigmoid", "Softmax", "SoftmaxCrossEntropy", "Softplus", "Tanh", "linear",
+    "ELU", "SGD", "Array", "BatchNorm", "Conv2d", "CrossEntropy", "LayerNorm", "LeakyReLU", "Linear", "MaxPool2d",
+    "Module", "PReLU", "ReLU", "Sequential", "Sigmoid", "Softmax", "SoftmaxCrossEntropy", "Softplus", "Tanh", "linear",
 ]  # fmt: skip

@@ -8,6 +8,7 @@ objective is sum(R * Y) with a random R, so every entry of the output matters.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -120,6 +121,14 @@ def _layers() -> Iterator[Case]:
     yield "Linear", (module_pass(byhand.Linear), torch_pass(F.linear), linear, draw(SAMPLES, UNITS))
     images = {"x": draw(3, 2, 6, 5), "weight": draw(4, 2, 3, 2), "bias": draw(4)}
     yield "Conv2d", (module_pass(byhand.Conv2d), torch_pass(F.conv2d), images, draw(3, 4, 4, 4))
+    strided = module_pass(lambda **p: byhand.Conv2d(**p, stride=2, padding=1))
+    oracle = torch_pass(lambda x, weight, bias: F.conv2d(x, weight, bias, stride=2, padding=1))
+    yield "Conv2d, stride 2, padding 1", (strided, oracle, images, draw(3, 4, 3, 3))
+    maps = {"x": draw(3, 2, 7, 6)}
+    for size, stride, shape in ((2, 2, (3, 2, 3, 3)), (3, 2, (3, 2, 3, 2))):
+        pooled = module_pass(partial(byhand.MaxPool2d, size, stride))
+        oracle = torch_pass(partial(F.max_pool2d, kernel_size=size, stride=stride))
+        yield f"MaxPool2d, size {size}, stride {stride}", (pooled, oracle, maps, draw(*shape))
     normed = {"x": x, "weight": draw(FEATURES), "bias": draw(FEATURES)}
     mean, var = draw(FEATURES), 1 + draw(FEATURES) ** 2
     for name, training in (("BatchNorm, training", True), ("BatchNorm, evaluation", False)):

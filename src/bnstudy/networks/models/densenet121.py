@@ -36,7 +36,9 @@ SMALLEST = 32  # pixels of a side; five halvings leave one
 FACTS = ModelFacts(
     has=frozenset({"pretrained"}),
     lacks=dict.fromkeys(("norm_placement", "output_norm", "norm_bias"), "the model has its own places for norms")
-    | dict.fromkeys(("norm_eps", "norm_momentum", "activation", "width"), "the model is as torchvision defines it"),
+    | dict.fromkeys(
+        ("norm_affine", "norm_eps", "norm_momentum", "activation", "width"), "the model is as torchvision defines it"
+    ),
     norms=("batch",),
 )
 

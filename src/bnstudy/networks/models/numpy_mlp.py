@@ -25,6 +25,7 @@ FACTS = ModelFacts(
         ("hidden", HIDDEN): "these are the model's own widths",
         "fan": "the model has no convolution",
         "precision": "numpy computes as on a CPU",
+        "norm_affine": "its norms by hand have gamma and beta",
     },
     wants_gpu=False,
 )

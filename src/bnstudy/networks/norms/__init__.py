@@ -25,7 +25,7 @@ def no_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
 def batch_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
     """Equation 3.1 with biased batch variance; evaluation uses running averages, with unbiased variance."""
     kind = {1: torch.nn.BatchNorm1d, 2: torch.nn.BatchNorm2d}[dims]
-    return kind(features, eps=cell.norm_eps, momentum=cell.norm_momentum)
+    return kind(features, eps=cell.norm_eps, momentum=cell.norm_momentum, affine=cell.norm_affine)
 
 
 def layer_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
@@ -35,8 +35,8 @@ def layer_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
     map. torch's LayerNorm would need the image size and scale every position of every map separately.
     """
     if dims == 1:
-        return torch.nn.LayerNorm(features, eps=cell.norm_eps)
-    return torch.nn.GroupNorm(1, features, eps=cell.norm_eps)
+        return torch.nn.LayerNorm(features, eps=cell.norm_eps, elementwise_affine=cell.norm_affine)
+    return torch.nn.GroupNorm(1, features, eps=cell.norm_eps, affine=cell.norm_affine)
 
 
 def batch_autograd(features: int, dims: int, cell: Cell) -> torch.nn.Module:

@@ -12,7 +12,8 @@ from bnstudy.networks import schedules
 
 @dataclass(slots=True)
 class Protocol:
-    """The state after `epoch` epochs. `lr` is the rate of the next epoch, `stopped` the reason if there is none.
+    """The state after `epoch` epochs. `lr` is the rate of the next epoch or step, `stopped` the reason if there is
+    none.
 
     If training is counted in steps, each period of `eval_every` steps counts as an epoch.
 
@@ -73,6 +74,8 @@ class Protocol:
         return better[cell.improvement] or self.epoch == 1
 
     def _set_lr(self, cell: Cell) -> None:
+        if cell.schedule_by == "step":
+            return  # `set_step`
         if cell.schedule != "adaptive":
             self.lr = schedules.REGISTRY[cell.schedule](cell, self.epoch + 1)
             return
@@ -80,6 +83,11 @@ class Protocol:
         if self.waited >= wait:
             self.lr = max(self.lr * cell.decay_factor, min(cell.lr_min, self.lr))
             self.waited = 0
+
+    def set_step(self, cell: Cell, step: int) -> None:
+        """Set `lr` for this step (from 0, over the whole training) if the schedule counts steps (2.8.2)."""
+        if cell.schedule_by == "step":
+            self.lr = schedules.REGISTRY[cell.schedule](cell, step + 1)
 
     def state(self) -> dict[str, float | int | str]:
         return {f.name: getattr(self, f.name) for f in fields(self)}

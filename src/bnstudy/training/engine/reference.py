@@ -79,8 +79,12 @@ class Training:
         self.model.to(device)
         self.model.to(memory_format=numerics.layout(self.model))  # type: ignore[call-overload]
         self.loss, self.summed = (losses.REGISTRY[self.cell.loss](each, self.cell) for each in ("mean", "sum"))
+        if self.cell.trained_layers == "output":
+            self.model.requires_grad_(False)
+            self.model.blocks[-1].layer.requires_grad_(True)
         self.penalized = penalties.penalized(self.model, self.cell)
-        self.optimizer = optimizers.REGISTRY[self.cell.optimizer](list(self.model.parameters()), self.cell)
+        trained = [p for p in self.model.parameters() if p.requires_grad]
+        self.optimizer = optimizers.REGISTRY[self.cell.optimizer](trained, self.cell)
         if device.startswith("cuda"):
             self.optimizer.register_step_pre_hook(optimizers.align_gradients)
         self.protocol = Protocol.of(self.cell)
@@ -108,14 +112,13 @@ class Training:
             self.period = min(self.cell.eval_every, self.cell.steps - self.step)
         if self.protocol.epoch == 0:
             self.history.add_epoch(self._untrained())
-        self._set_lr()
         began = time.perf_counter()
         means, statistics = self._pass(keeper)
         return self._close(means | {"seconds": time.perf_counter() - began}, statistics)
 
     def _close(self, means: dict[str, float], statistics: Sampled) -> dict[str, Any]:
         """Validate after a pass, update the protocol, and return the epoch's row."""
-        row = {"epoch": self.protocol.epoch + 1, **means, "lr": self.protocol.lr}
+        row = {"epoch": self.protocol.epoch + 1, **means, "lr": self.protocol.lr}  # of the last step
         with optimizers.stored_parameters(self.optimizer):
             if self.cell.population == "exact":
                 self._exact_population()
@@ -145,6 +148,8 @@ class Training:
         early = Early(1, len(self.model.blocks), self.period, self.device) if self.step == 0 else None
         totals = torch.zeros(4, dtype=torch.float64, device=self.device)
         for index, (images, labels) in enumerate(self._next_batches(self.period)):
+            self.protocol.set_step(self.cell, self.step)
+            self._set_lr()
             if keeper.stopping():
                 raise TryAgain(
                     f"{self.cell.key}/{self.seed}: stopped in epoch {self.protocol.epoch + 1}",
