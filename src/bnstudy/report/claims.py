@@ -111,7 +111,10 @@ def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
 def page_row(claim: Claim, found: ClaimVerdict, printed: str, left: str) -> dict[str, Any]:
     """A claim as the page shows it and claims.csv lists it. `left`: places it is about and was not judged on."""
     row = listing.row(claim, found, printed)
-    return row | {"left": left, "text": row["evidence"]["text"], "parts": [part_row(part) for part in found.parts]}
+    return row | {
+        "left": left, "text": row["evidence"]["text"], "cells": found.cells,
+        "parts": [part_row(part) for part in found.parts],
+    }  # fmt: skip
 
 
 def by_figure(claims: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
