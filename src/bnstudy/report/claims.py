@@ -19,11 +19,12 @@ from bnstudy.claims import (
     verdict,
 )
 from bnstudy.claims.catalogue import ACCURACY, VALIDATION
-from bnstudy.claims.listing import numbers, true_in
+from bnstudy.claims.listing import true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
+from bnstudy.report import evidence
 from bnstudy.results.frames import Frames
 
 VERDICTS = {
@@ -159,7 +160,7 @@ def part_row(part: PartVerdict) -> dict[str, Any]:
     """A part of a claim as the page shows it."""
     return {
         "kind": part.kind, "check": part.check, "verdict": part.verdict,
-        "true_in": "" if part.verdict == NOT_RUN else true_in(part), "numbers": numbers(part),
+        "true_in": "" if part.verdict == NOT_RUN else true_in(part), "table": evidence.table(part),
     }  # fmt: skip
 
 
