@@ -71,14 +71,14 @@ def test_every_printed_number_has_an_entry_with_a_sign(alone):
         if verdict == "not-run":
             assert title.endswith(f"not run: {front.UNASKED}")
         else:
-            key = re.search(r'href="first/index.html#cell-(\w+)"', inner)[1]
+            key = re.search(r'href="first/cells/(\w+).html"', inner)[1]
             assert any(cell.key == key for cell in study_of("first").cells)
 
 
 def test_a_number_names_printed_and_ours(alone, root):
     values = json.loads((root / "first" / summary.NAME).read_text())
     for number in values["numbers"]:
-        (title,) = re.findall(rf'title="([^"]*)"><a href="first/index.html#cell-{number["key"]}"', alone)
+        (title,) = re.findall(rf'title="([^"]*)"><a href="first/cells/{number["key"]}.html"', alone)
         assert f"printed {number['printed']:.1f}, ours " in title
         assert title.endswith(number["verdict"])
 
@@ -95,9 +95,9 @@ def test_a_second_study_adds_what_the_first_lacks(tmp_path):
     half = lambda run: run.cell.activation == "relu"  # noqa: E731
     before = made(study_of("first"), tmp_path, half)
     after = made(study_of("second", settings=("elu", "dropout")), tmp_path)
-    assert before.count('href="first/index.html#cell-') == 4
-    assert after.count('href="first/index.html#cell-') == 4
-    assert after.count('href="second/index.html#cell-') == 4
+    assert before.count('href="first/cells/') == 4
+    assert after.count('href="first/cells/') == 4
+    assert after.count('href="second/cells/') == 4
     assert after.index(">What does first give?<") > 0
     assert after.index(">What does second give?<") > 0
 
@@ -132,7 +132,7 @@ def test_a_study_of_ones_own_speaks_of_no_replication(tmp_path):
 def test_a_torn_summary_is_left_out(tmp_path):
     made(study_of("first"), tmp_path)
     (tmp_path / "torn").mkdir()
-    (tmp_path / "torn" / summary.NAME).write_text('{"format": 1, "study": "torn"')
+    (tmp_path / "torn" / summary.NAME).write_text('{"format": 2, "study": "torn"')
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / summary.NAME).write_text('{"format": 0, "study": "other"}')
     assert [values["study"] for values in summary.every(tmp_path)] == ["first"]

@@ -40,6 +40,11 @@ def front_page(page):
 
 
 @pytest.fixture(scope="module")
+def cell_page(page):
+    return sorted((page.parent / "cells").iterdir())[0]
+
+
+@pytest.fixture(scope="module")
 def course_page(tmp_path_factory):
     study = Study("practicals", "Do they come out again?", practicals.cells(), (0, 1))
     built = frames.build([synthetic.record(r, epochs_run=3) for r in study.runs()[::2]], study.runs())
@@ -65,8 +70,10 @@ def test_a_request_would_be_seen(browser, page, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("width", "which"), [(400, "page"), (1400, "page"), (400, "course_page"), (400, "front_page"), (1400, "front_page")]
-)
+    ("width", "which"),
+    [(400, "page"), (1400, "page"), (400, "course_page"), (400, "front_page"), (1400, "front_page"), (400, "cell_page"),
+     (1400, "cell_page")],
+)  # fmt: skip
 def test_nothing_is_wider_than_the_window(request, browser, width, which):
     browser.open(request.getfixturevalue(which).as_uri(), width=width)
     wide, room = browser.ask("(d => [d.scrollWidth, d.clientWidth])(document.documentElement)")
@@ -118,7 +125,7 @@ AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wc
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("which", ["page", "course_page", "front_page"])
+@pytest.mark.parametrize("which", ["page", "course_page", "front_page", "cell_page"])
 def test_axe_finds_no_violation(request, browser, which, dark):
     axe = pytest.importorskip("axe_core_python")
     (source,) = Path(axe.__file__).parent.rglob("axe.min.js")
@@ -146,7 +153,7 @@ def test_a_filter_leaves_the_claims_of_its_kind(browser, page, choice, kind):
 
 def test_a_link_to_a_cell_opens_the_list_it_stands_in(browser, page):
     text = page.read_text()
-    key = text.split('href="#cell-')[1].split('"')[0]
+    key = text.split('id="cell-')[1].split('"')[0]
     closed = page.with_name("closed.html")
     closed.write_text(text.replace("<details open>", "<details>"))
     opened = "document.querySelectorAll('details[open]').length"

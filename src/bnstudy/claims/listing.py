@@ -138,10 +138,10 @@ def numbers(part: PartVerdict) -> list[str]:
     """Format the numbers; accuracies and times pair vanilla with batch norm if they are given by norm."""
     if "redraws" not in part.true_in or all(len(at) == 1 for at in part.numbers):
         never = {at: "never" if str(at[0]).startswith("epochs") else "inf" for at in part.numbers}
-        return [f"{_label(at)} {_number(value, never[at])}" for at, value in part.numbers.items()]
+        return [f"{_label(at)} {number(value, never[at])}" for at, value in part.numbers.items()]
     pairs: dict[tuple[Any, ...], dict[str, str]] = {}
     for (*cell, norm), value in part.numbers.items():
-        pairs.setdefault(tuple(cell), {})[norm] = _number(value)
+        pairs.setdefault(tuple(cell), {})[norm] = number(value)
     return [f"{_label(cell)} {_pair(norms)}" for cell, norms in pairs.items()]
 
 
@@ -157,7 +157,8 @@ def _label(at: Iterable[Any]) -> str:
     return " ".join(str(word).replace("_", " ") if i == 0 else str(word) for i, word in enumerate(at))
 
 
-def _number(value: Any, infinite: str = "inf") -> str:
+def number(value: Any, infinite: str = "inf") -> str:
+    """Format a number, or one per seed with spaces between. `infinite`: the word for infinity."""
     values = np.ravel(value)
     return " ".join(
         infinite if v == np.inf else "-inf" if v == -np.inf else f"{v:.1f}" if 10 <= abs(v) < 1000 else f"{v:.3g}"

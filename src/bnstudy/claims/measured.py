@@ -207,6 +207,16 @@ class Measured:
         """Return the evidence of one seed for a predicate of curves."""
         return History(places, self.histories, seed, {at: mean.value for at, mean in self.timings.items()})
 
+    @cached_property
+    def _keys(self) -> dict[Slot, str]:
+        """The key of each slot's cell; of several with one name in EXTRAS, of the most accurate, as in `accuracies`."""
+        cells = cell_means(self.runs).sort_values("mean", kind="stable")
+        return {(row.model, row.setting, row.dataset, row.norm): row.key for row in each(cells)}
+
+    def cells(self, read: Iterable[Any]) -> dict[Any, str]:
+        """Return the key of the cell that each of these numbers is of; without those that are of no single cell."""
+        return {at: self._keys[at[-4:]] for at in read if at[-4:] in self._keys}
+
     def lacks(self, asked: Iterable[Any]) -> bool:
         """Return True if any cell that was read lacks a seed."""
         return bool({at[-4:] for at in asked} & self.missing)

@@ -35,6 +35,7 @@ class MeasuredRows(Measured):
         cells = {row.id: row.cell for row in practicals.rows()}
         self._periods = {row: cell.eval_every for row, cell in cells.items()}
         self._slots = {r: (cell.model, self._homes[r], cell.dataset, cell.norm) for r, cell in cells.items()}
+        self._keys_by_row = {row: cell.key for row, cell in cells.items()}
 
     @cached_property
     def test(self) -> dict[Any, Mean]:
@@ -47,6 +48,9 @@ class MeasuredRows(Measured):
 
     def history(self, places: Collection[Group], seed: int) -> RowCurves:
         return RowCurves(places, self.histories, seed, self._slots, self._periods)
+
+    def cells(self, read: Iterable[Any]) -> dict[Any, str]:
+        return {at: self._keys_by_row[at[-1]] for at in read}
 
     def lacks(self, asked: Iterable[Any]) -> bool:
         return bool({self._homes[at[-1]] for at in asked} & self.missing)

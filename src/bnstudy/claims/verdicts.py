@@ -33,6 +33,7 @@ class PartVerdict:
     true_in   judged on redraws: {"redraws": share in which it is true}; per seed: {seed: True or False}
     numbers   what the predicate read: cell means, or one value per seed
     alone     of a part that asks the same of several places: the share of redraws in which it is true of each alone
+    cells     the key of the cell that each number is of, if it is of one cell
     """
 
     kind: str
@@ -42,6 +43,7 @@ class PartVerdict:
     true_in: Mapping[str, Any] = field(default_factory=dict)
     numbers: Mapping[tuple[Any, ...], Any] = field(default_factory=dict)
     alone: Mapping[Place, float] = field(default_factory=dict)
+    cells: Mapping[tuple[Any, ...], str] = field(default_factory=dict)
 
     @property
     def weakest(self) -> tuple[Place, float] | None:
@@ -63,6 +65,11 @@ class ClaimVerdict:
         """The models and data sets on which every judged part was judged."""
         judged = [part.places for part in self.parts if part.verdict != NOT_RUN]
         return tuple(p for p in judged[0] if all(p in places for places in judged)) if judged else ()
+
+    @property
+    def cells(self) -> frozenset[str]:
+        """The keys of all cells whose numbers it is judged on."""
+        return frozenset(key for part in self.parts for key in part.cells.values())
 
 
 def printed_support(
@@ -143,7 +150,8 @@ def _redrawn(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
         decided = OTHER_HARDWARE
     numbers = {at: means[at].value for at in ev.used}
     alone = _alone(part, ev.places, measured, share)
-    return PartVerdict(part.kind, part.check, decided, ev.places, {"redraws": share}, numbers, alone)
+    cells = {} if part.kind == TIMING else measured.cells(numbers)
+    return PartVerdict(part.kind, part.check, decided, ev.places, {"redraws": share}, numbers, alone, cells)
 
 
 def _alone(part: Part, places: Collection[Place], measured: Measured, share: float) -> dict[Place, float]:
@@ -182,7 +190,7 @@ def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
         decided = UNDECIDED  # a seed contradicts it at a place that too few seeds have
     if any(at[0] == "seconds" for at in numbers) and not measured.on_thesis_gpu:
         decided = OTHER_HARDWARE
-    return PartVerdict(part.kind, part.check, decided, places, answers, numbers)
+    return PartVerdict(part.kind, part.check, decided, places, answers, numbers, cells=measured.cells(numbers))
 
 
 def unanimous(answers: Collection[bool]) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bnstudy import __version__, disk, paths, tables
+from bnstudy import disk, paths, tables
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.design.study import Study
@@ -18,6 +18,7 @@ from bnstudy.figures import style
 from bnstudy.figures.writer import Target
 from bnstudy.report import (
     answer,
+    cells,
     claims,
     effects,
     front,
@@ -26,6 +27,7 @@ from bnstudy.report import (
     pictures,
     practicals,
     readings,
+    rendering,
     run_lists,
     summary,
 )
@@ -33,7 +35,6 @@ from bnstudy.report.findings import Findings
 from bnstudy.results.frames import Frames
 from bnstudy.tables import Shown
 from bnstudy.tables.formats import html as table_html
-from bnstudy.tables.formats import templates
 from bnstudy.tables.layout import half_up
 from bnstudy.verdicts import accuracies, many
 
@@ -60,8 +61,8 @@ def write(
     reports_root: Path,
     formats: Sequence[str] = ("svg",),
 ) -> Path:
-    """Write reports/<study>/: tables/, figures/, claims.csv, index.html and summary.json; last the front page of all
-    studies, reports/index.html. Each file is whole or not there. Returns the path of the study's page.
+    """Write reports/<study>/: tables/, figures/, cells/, claims.csv, index.html and summary.json; last the front page
+    of all studies, reports/index.html. Each file is whole or not there. Returns the path of the study's page.
 
     frames   rows of other cells and seeds than the study's are ignored
     timings  timing.TIMING_COLUMNS, or None: not timed
@@ -87,7 +88,8 @@ def write(
     values |= parts
     values |= {"replicates": replicates(values), "remarks": remarks(found, judged)}
     values |= {"answer": answers(values)}
-    disk.write(page, html(values).encode())
+    disk.write(page, rendering.html("page.html.j2", "page.css", **values).encode())
+    values |= {"cells": cells.write(found, values, page.parent)}
     summary.put(summary.of_study(found, values), page.parent)
     front.write(reports_root)
     return page
@@ -128,7 +130,6 @@ def context(found: Findings) -> dict[str, Any]:
     started = sorted(filter(None, runs["started"]))
     return {
         "study": study,
-        "version": __version__,
         "started": (started[0], started[-1]) if started else None,
         "counts": {
             "cells": len(study.cells),
@@ -230,11 +231,3 @@ def sections(drawn: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
             groups.setdefault(picture["figure"].section, []).append(picture)
     title = "Added to the thesis's"  # by an extension
     return [{"id": s, "title": SECTIONS.get(s, title), "pictures": shown} for s, shown in groups.items()]
-
-
-def html(values: Mapping[str, Any]) -> str:
-    """The page. Every value is escaped, except the markup of tables, whose texts are escaped when it is made."""
-    environment = templates("bnstudy.report")
-    environment.filters["duration"] = run_lists.duration
-    source = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""
-    return environment.get_template("page.html.j2").render(css=Markup(source), **values)

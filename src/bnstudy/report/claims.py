@@ -19,11 +19,12 @@ from bnstudy.claims import (
     verdict,
 )
 from bnstudy.claims.catalogue import ACCURACY, VALIDATION
-from bnstudy.claims.listing import numbers, true_in
+from bnstudy.claims.listing import true_in
 from bnstudy.claims.terms import Place
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
+from bnstudy.report import evidence
 from bnstudy.results.frames import Frames
 
 VERDICTS = {
@@ -111,7 +112,10 @@ def row(claim: Claim, found: ClaimVerdict) -> dict[str, Any]:
 def page_row(claim: Claim, found: ClaimVerdict, printed: str, left: str) -> dict[str, Any]:
     """A claim as the page shows it and claims.csv lists it. `left`: places it is about and was not judged on."""
     row = listing.row(claim, found, printed)
-    return row | {"left": left, "text": row["evidence"]["text"], "parts": [part_row(part) for part in found.parts]}
+    return row | {
+        "left": left, "text": row["evidence"]["text"], "cells": found.cells,
+        "parts": [part_row(part) for part in found.parts],
+    }  # fmt: skip
 
 
 def by_figure(claims: Iterable[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
@@ -156,7 +160,7 @@ def part_row(part: PartVerdict) -> dict[str, Any]:
     """A part of a claim as the page shows it."""
     return {
         "kind": part.kind, "check": part.check, "verdict": part.verdict,
-        "true_in": "" if part.verdict == NOT_RUN else true_in(part), "numbers": numbers(part),
+        "true_in": "" if part.verdict == NOT_RUN else true_in(part), "table": evidence.table(part),
     }  # fmt: skip
 
 

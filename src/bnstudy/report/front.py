@@ -9,18 +9,15 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
-from bnstudy import __version__, disk, paths, printed
+from bnstudy import disk, paths, printed
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import NORMS, THESIS_DATASETS
 from bnstudy.figures import style
 from bnstudy.lock import held
-from bnstudy.report import answer, summary
+from bnstudy.report import answer, cells, rendering, summary
 from bnstudy.report.claims import PRIORITIES
 from bnstudy.report.claims import VERDICTS as CLAIM_VERDICTS
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table
-from bnstudy.tables.formats import templates
 from bnstudy.tables.layout import half_up, signed
 from bnstudy.verdicts.accuracies import SLOT, VERDICTS, each
 
@@ -34,10 +31,13 @@ UNASKED = "in no study reported here"
 
 
 def write(root: Path) -> Path:
-    """Write the front page of the reports in this folder. Returns its path. Raises WriteError, TryAgain."""
+    """Write the front page of the reports in this folder, and the links between the pages of their cells. Returns its
+    path. Raises WriteError, TryAgain."""
     path = paths.front(root)
     with held(root / ".index.lock", "the front page of the reports", wait=60.0):
-        disk.write(path, html(values(summary.every(root))).encode())
+        studies = summary.every(root)
+        disk.write(path, rendering.html("front.html.j2", "page.css", **values(studies)).encode())
+        cells.relink(root, studies)
     return path
 
 
@@ -47,7 +47,7 @@ def values(studies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     counts = {v: sum(n["verdict"] == v for n in numbers) for v in VERDICTS}
     effects = [s for s in studies if s["effect"]]
     shared = {
-        "replicates": any(s["replicates"] for s in studies), "studies": studies, "version": __version__,
+        "replicates": any(s["replicates"] for s in studies), "studies": studies,
         "counts": counts if numbers else {}, "claim_counts": _counted(claims),
         "maps": [_map(table, numbers) for table in CATALOGUE.values() if table.what == "accuracy" and numbers],
         "why": why(numbers), "claims": [(p, [c for c in claims if c["priority"] == p]) for p in PRIORITIES],
@@ -172,7 +172,7 @@ def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
     return {
         "verdict": verdict, "sign": SIGNS[verdict], "text": signed(-number["difference"]),
         "shade": 0 if verdict == "broken as published" else sum(distance > limit for limit in (0.5, 1, 2)),
-        "address": f"{number['study']}/index.html#cell-{number['key']}",
+        "address": f"{number['study']}/cells/{number['key']}.html",
         "words": f"{words}, ours {half_up(number['mean'])}{spread}, {verdict}",
     }  # fmt: skip
 
@@ -187,10 +187,3 @@ def _unofficial(studies: Iterable[Mapping[str, Any]]) -> list[tuple[str, list[st
         for said, names in study["unofficial"]:
             found.setdefault(said, {}).update(dict.fromkeys(names))
     return [(said, list(names)) for said, names in found.items()]
-
-
-def html(shown: Mapping[str, Any]) -> str:
-    """The page. Every value is escaped."""
-    environment = templates("bnstudy.report")
-    source = environment.loader.get_source(environment, "page.css")[0] if environment.loader else ""
-    return environment.get_template("front.html.j2").render(css=Markup(source), **shown)

@@ -23,7 +23,7 @@ from bnstudy.figures import course_curves, practicals, render, series, style
 from bnstudy.figures import effects as figure_e1
 from bnstudy.figures.writer import Drawing, Target, is_written, write
 from bnstudy.illustrations.render import drawing as background_drawing
-from bnstudy.printed.practicals import homes
+from bnstudy.printed.practicals import homes, rows
 from bnstudy.report.findings import Findings
 from bnstudy.tables import in_order
 from bnstudy.verdicts import effects
@@ -66,6 +66,10 @@ class Picture:
         """What the page shows beside it, in addition to its catalogue entry."""
         return {}
 
+    def cells(self, found: Findings) -> frozenset[str]:
+        """The keys of the cells whose runs it shows."""
+        return frozenset()
+
     def row(self, found: Findings) -> dict[str, str]:
         """As listed by `bnstudy figures`."""
         return {"id": self.id, "kind": self.figure.kind, "state": self.state(found), "title": self.figure.title}
@@ -87,6 +91,9 @@ class ThesisPicture(Picture):
     def words(self, found: Findings) -> dict[str, Any]:
         reading, datasets = cells_of(self.figure, found.plan)
         return {"caption": self.figure.caption, "reduced": reading == "reduced", "panels": len(datasets)}
+
+    def cells(self, found: Findings) -> frozenset[str]:
+        return frozenset(self.selection(found).runs["key"])
 
 
 class FamilyPicture(ThesisPicture):
@@ -118,6 +125,10 @@ class CoursePicture(Picture):
     def drawing(self, found: Findings, signed: bool = False) -> Drawing:
         return self.module.drawing(self.figure, found.frames)
 
+    def cells(self, found: Findings) -> frozenset[str]:
+        of = {row.id: row.cell.key for row in rows()}
+        return frozenset(of[row] for row in getattr(self.figure, "of", self.figure).rows)
+
 
 class EffectPicture(Picture):
     """Figure E1."""
@@ -133,6 +144,11 @@ class EffectPicture(Picture):
 
     def words(self, found: Findings) -> dict[str, Any]:
         return {"panels": found.effects["model"].nunique()}
+
+    def cells(self, found: Findings) -> frozenset[str]:
+        slots = ["model", "dataset", "setting"]
+        pairs = found.numbers.merge(found.effects[slots].drop_duplicates(), on=slots)
+        return frozenset(pairs["key"])
 
 
 class ComputedPicture(Picture):
@@ -193,7 +209,10 @@ def _entry(picture: Picture, found: Findings, target: Target) -> dict[str, Any]:
     narrow = files.pop("_narrow.svg", None)
     addresses = {ending: f"figures/{path.name}" for ending, path in files.items()}
     images = {"wide": _image(files["svg"]), "narrow": _image(narrow)} if narrow else {}
-    return {"figure": picture.figure, "state": state, "files": addresses, **images, **picture.words(found)}
+    cells = picture.cells(found) if made else frozenset()
+    return {
+        "figure": picture.figure, "state": state, "files": addresses, "cells": cells, **images, **picture.words(found),
+    }  # fmt: skip
 
 
 def _image(svg: Path) -> dict[str, Any]:

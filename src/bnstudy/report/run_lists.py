@@ -1,5 +1,6 @@
 """The sections on cells, runs and their origin, as plain values from frames."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -47,7 +48,7 @@ def _cell(row: Mapping[Any, Any], runs: pd.DataFrame | None, missing: pd.DataFra
     n = 0 if runs is None else len(runs)
     cell = {
         "key": row["key"], "name": row["name"], "setting": row["setting"], "norm": style.norm(row["norm"]).label,
-        "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–", "runs": [],
+        "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–",
         "outcome": "not run", "kind": "absent", "epochs": "–", "origin": "–",
         "reason": "" if missing is None else "; ".join(dict.fromkeys(missing["reason"])),
         "command": f"bnstudy train {row['name']}", "alone": try_command(row),
@@ -65,7 +66,6 @@ def _outcome(runs: pd.DataFrame, seeds: int) -> dict[str, Any]:
     low, high = runs["epochs_run"].min(), runs["epochs_run"].max()
     return {
         "accuracy": f"{runs['test_accuracy'].mean():.2f}{spread}",
-        "runs": [(r.seed, f"{r.test_accuracy:.2f}") for r in accuracies.each(runs.sort_values("seed"))],
         "seconds": float(runs["seconds"].sum()),
         "epochs": str(low) if low == high else f"{low} to {high}",
         "outcome": ", ".join(words) or "finished",
@@ -176,11 +176,11 @@ ENVIRONMENT = {
 
 def environment(runs: pd.DataFrame) -> list[tuple[str, list[tuple[str, int]]]]:
     """(what, [(value, runs that have it)]) of software and hardware."""
-    shown = runs.assign(commit=runs["commit"] + runs["dirty"].eq("True").map({True: " with local changes", False: ""}))
-    found = [
-        (title, shown[c].astype(str)[shown[c].astype(str) != ""].value_counts()) for c, title in ENVIRONMENT.items()
-    ]
-    return [(title, [(str(v), int(n)) for v, n in counts.items()]) for title, counts in found if len(counts)]
+    values = {column: [str(value) for value in runs[column].tolist()] for column in (*ENVIRONMENT, "dirty")}
+    dirty = [" with local changes" * (value == "True") for value in values["dirty"]]
+    values["commit"] = [commit + local for commit, local in zip(values["commit"], dirty, strict=True)]
+    found = [(title, Counter(filter(None, values[column])).most_common()) for column, title in ENVIRONMENT.items()]
+    return [(title, counts) for title, counts in found if counts]
 
 
 def duration(seconds: float) -> str:

@@ -15,7 +15,7 @@ from bnstudy.design.study import wants_gpu
 from bnstudy.report.findings import Findings
 from bnstudy.verdicts.accuracies import SLOT, each
 
-FORMAT = 1
+FORMAT = 2
 NAME = "summary.json"
 GPU = "days without a GPU"
 NUMBER = ("key", "printed", "mean", "n", "h", "difference", "margin", "verdict")
@@ -36,7 +36,7 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> dict[str, Any]:
             for row in each(asked)
         ],
         "many": values["verdicts"]["many"], "after_holm": values["verdicts"]["after_holm"],
-        "protocol": protocol(found),
+        "protocol": protocol(found), "cells": values["cells"],
         "claims": [{key: c[key] for key in CLAIM} | {"places": c["evidence"]["places"]} for c in claims],
         "effect": values["effect"] and _effect(values),
     }  # fmt: skip

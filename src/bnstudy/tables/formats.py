@@ -69,8 +69,8 @@ def latex(grid: Grid) -> str:
 
 
 def html(grid: Grid, linked: Collection[str] = ()) -> str:
-    """A <table> fragment, every text escaped. `linked`: keys of cells for which the page has an id `cell-KEY`; our
-    numbers of these cells link there."""
+    """A <table> fragment, every text escaped. `linked`: keys of cells that have a page, cells/KEY.html; our numbers of
+    these cells link there."""
     template = templates("bnstudy.tables").get_template("table.html.j2")
     return template.render(grid=grid, groups=_grouped(grid), linked=linked)
 

@@ -56,6 +56,6 @@ def latex(listing: Listing) -> str:
 
 
 def html(listing: Listing, linked: Collection[str] = ()) -> str:
-    """A <table> fragment, every text escaped. `linked`: keys of cells for which the page has an id `cell-KEY`; our
-    numbers of these cells link there."""
+    """A <table> fragment, every text escaped. `linked`: keys of cells that have a page, cells/KEY.html; our numbers of
+    these cells link there."""
     return templates("bnstudy.tables").get_template("listing.html.j2").render(listing=listing, linked=linked)

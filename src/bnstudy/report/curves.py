@@ -1,0 +1,81 @@
+"""Small charts as inline SVG, drawn from the data alone: each takes a millisecond, and every value is in the page.
+
+Lines are in units of the data, and one matrix maps them to the picture, so a script reads the values back.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from matplotlib.ticker import MaxNLocator
+
+WIDTH, HEIGHT = 440, 230
+LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 28
+FAR = 30.0
+"""The ratio of largest to smallest value from which an axis of positive values is logarithmic."""
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """A line of a chart: its label, its style (classes of the style sheet), what it can be chosen by, its points.
+
+    facts   by name, such as seed or norm
+    """
+
+    label: str
+    style: str
+    x: Sequence[float]
+    y: Sequence[float]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+
+
+def chart(title: str, lines: Iterable[Line], least: float | None = None) -> dict[str, Any]:
+    """A chart as the macro `chart` shows it; without lines if no value is finite. Lines break at other values.
+
+    least   lowest value of a linear axis; None: that of the data
+    """
+    shown = [(line, np.asarray(line.x, float), np.asarray(line.y, float)) for line in lines]
+    values = np.concatenate([y[np.isfinite(y)] for _, _, y in shown]) if shown else np.array([])
+    if not values.size:
+        return {"title": title, "lines": []}
+    log = bool(values.min() > 0 and values.max() > FAR * values.min())
+    low, high = _ends(np.log10(values) if log else values, None if log else least)
+    right = max(x.max() for _, x, _ in shown) or 1.0
+    across, up = (WIDTH - LEFT - RIGHT) / right, (HEIGHT - TOP - BOTTOM) / (high - low)
+    y_ticks = range(int(np.ceil(low)), int(np.floor(high)) + 1) if log else _inside(low, high)
+    return {
+        "title": title, "log": log, "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT,
+        "foot": HEIGHT - BOTTOM,
+        "matrix": f"{across:.6g} 0 0 {-up:.6g} {LEFT} {HEIGHT - BOTTOM + up * low:.6g}",
+        "x": [(f"{LEFT + across * at:.1f}", f"{at:g}") for at in _inside(0, right)],
+        "y": [(f"{HEIGHT - BOTTOM - up * (at - low):.1f}", f"{10.0**at:g}" if log else f"{at:g}") for at in y_ticks],
+        "lines": [
+            {"label": line.label, "style": line.style, "facts": line.facts, "d": _path(x, np.log10(y) if log else y)}
+            for line, x, y in shown
+        ],
+    }  # fmt: skip
+
+
+def _ends(values: np.ndarray, least: float | None) -> tuple[float, float]:
+    """The ends of an axis, with some room around the values."""
+    low, high = float(values.min()), float(values.max())
+    room = 0.04 * (high - low) or 0.5
+    return low - room if least is None else min(low, least), high + room
+
+
+def _inside(low: float, high: float) -> list[float]:
+    """Round numbers between two ends."""
+    return [float(at) for at in MaxNLocator(5).tick_values(low, high) if low <= at <= high]
+
+
+def _path(x: np.ndarray, y: np.ndarray) -> str:
+    """The points of a line as the path of an SVG; a new part after each value that is not finite. A part of one point
+    goes there and back, so that its round caps are drawn."""
+    parts: list[list[str]] = [[]]
+    for at, value in zip(x.tolist(), y.tolist(), strict=True):
+        if np.isfinite(value):
+            parts[-1].append(f"{at:g} {value:.5g}")
+        elif parts[-1]:
+            parts.append([])
+    return "".join("M" + " ".join(part if len(part) > 1 else 2 * part) for part in parts if part)
