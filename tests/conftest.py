@@ -15,6 +15,8 @@ def pytest_runtest_teardown(item):
     if item.get_closest_marker("gpu") and os.environ.get("PYTEST_XDIST_WORKER"):
         import torch
 
+        if not torch.cuda.is_available():
+            return
         try:
             torch.cuda.synchronize()
             torch.cuda.empty_cache()

@@ -111,7 +111,7 @@ def test_all_claims_on_accuracies_get_the_printed_verdict(whole):
     assert len(wanted) > 30
     assert {id: found[id]["verdict"] for id in wanted} == wanted
     left = {id for id, row in found.items() if row["verdict"] == "not run"}
-    assert left == {"G18", "G19", "G26", "M23", "M48"}  # cells of the study `extras`; batches below 32
+    assert left == {"G18", "G19", "G26", "M23", "M48", "K26"}  # cells of `extras`; batches below 32; a loss not reached
 
 
 @pytest.mark.slow

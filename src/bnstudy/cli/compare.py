@@ -1,5 +1,6 @@
 """The verb `compare`: two cells side by side, from their stored records."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ReportsOption, ResultsOption
+from bnstudy.design.cell import Cell
 from bnstudy.errors import DataError, UsageError
 from bnstudy.results import valid
 from bnstudy.results.record import Record
@@ -30,7 +32,9 @@ def compare(
     from bnstudy.figures.comparison import write
     from bnstudy.verdicts import pairs
 
-    of_a, of_b = (_records(paths.results_root(results), word, config) for word in (a, b))
+    folder = paths.results_root(results)
+    both = [_records(folder, word, config) for word in (a, b)]
+    of_a, of_b = ([record for _, record in found] for found in both)
     if of_a[0].cell == of_b[0].cell:
         raise UsageError(f"{a} and {b}: one and the same cell", "Give two; list them with `bnstudy cells`.")
     found = pairs.compare(of_a, of_b)
@@ -43,14 +47,33 @@ def compare(
         "", ("seed", "A (%)", "B (%)", "B − A"), [(s, f"{x:.2f}", f"{y:.2f}", f"{y - x:+.2f}") for s, x, y in rows]
     )
     console.put(f"A: {found['a']}\nB: {found['b']}\n{found['text']}\n" + "".join(f"{file}\n" for file in files))
+    origins = [[origin for origin, record in records if record.seed in found["seeds"]] for records in both]
+    console.put(_unlike_tables([of_a[0].cell, of_b[0].cell], found["seeds"], origins, config))
 
 
-def _records(results: Path, word: str, config: Path) -> list[Record]:
-    """The records of a cell. Raises DataError if it has none, UsageError if no study has such a cell."""
-    found = valid.records_of(results, word, console.say)
+def _records(results: Path, word: str, config: Path) -> list[tuple[str, Record]]:
+    """Return the records of a cell, with their origin. Raises DataError if it has none, UsageError if no study has such
+    a cell."""
+    found = valid.of_both_origins(results, word, console.say)
     if not found:
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
-        raise DataError(
-            f"{word}: no record", f"Train it with: bnstudy train {cell.key}{valid.without_published(results)}"
+        if not (found := valid.of_both_origins(results, cell.key, console.say)):
+            remedy = f"Train it with: bnstudy train {cell.key}{valid.without_published(results)}"
+            raise DataError(f"{word}: no record", remedy)
+    return list({record.seed: (origin, record) for origin, record in reversed(found)}.values())[::-1]
+
+
+def _unlike_tables(cells: Sequence[Cell], seeds: Sequence[int], origins: Sequence[Sequence[str]], config: Path) -> str:
+    """Return a line for each way in which these records are not those of a study's tables, or an empty string."""
+    lines = [
+        f"{letter}: own records of some seeds, published ones of others\n"
+        for letter, of in zip("AB", origins, strict=True)
+        if len(set(of)) > 1
+    ]
+    holders = [study for study in options.studies(config).values() if {*cells} & {*study.trained}]
+    if holders and {*seeds} != {*holders[0].seeds}:
+        used = ", ".join(map(str, holders[0].seeds))
+        lines.append(
+            f"The tables of study {holders[0].name} use seeds {used}; these are {', '.join(map(str, seeds))}.\n"
         )
-    return found
+    return "".join(lines)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from bnstudy import console, paths
-from bnstudy.cli import options
+from bnstudy.cli import explained, options
 from bnstudy.cli.options import (
     DEFAULT_CONFIG,
     ConfigOption,
@@ -18,12 +18,14 @@ from bnstudy.cli.options import (
     Narrowing,
     ResultsOption,
     SeedsOption,
+    StudyOption,
 )
+from bnstudy.cli.report import findings
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import name
 from bnstudy.design.study import Study
 from bnstudy.errors import UsageError
-from bnstudy.results import valid
+from bnstudy.results import frames, valid
 from bnstudy.studies import selection
 from bnstudy.workflow.progress import status as progress
 
@@ -124,16 +126,20 @@ def _outlook(now: progress.Now) -> list[str]:
 
 
 def why(
-    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
+    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]|ID", help="A cell, or a claim, table or figure.")],
     seeds: SeedsOption = None,
+    study: StudyOption = "thesis",
     config: ConfigOption = DEFAULT_CONFIG,
     results: ResultsOption = None,
     data: DataOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Explain a cell, and for each of its runs whether it would be trained again and why."""
+    """Explain a cell: its printed number with the verdict, the claims it enters, and whether its runs would be trained
+    again and why. Of a claim, table or figure (M07, B.1): as `show`."""
     from bnstudy.workflow.progress.why import explain
 
+    if explained.put(which, study, config, results, as_json):
+        return
     folder, studies = paths.results_root(results), list(options.studies(config).values())
     runs = _runs_of(which, seeds, folder, studies)
     rows = explain(runs, studies, folder, paths.data_root(data), console.say)
@@ -151,6 +157,13 @@ def why(
     )  # fmt: skip
     shown = [(row["seed"], row["state"], "yes" if row["trains"] else "no", row["because"]) for row in rows]
     console.put_table("", ("seed", "state", "trains", "because"), shown)
+    for holder in first["studies"]:
+        if frames.exist(folder, holder):
+            explained.put_of_cell(explained.of_cell(first["key"], findings(holder, config, results)))
+            break
+    else:
+        holders = first["studies"] or [study]
+        console.say(f"verdict and claims: after bnstudy aggregate --study {next(iter(holders))}")
 
 
 def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) -> list[Run]:

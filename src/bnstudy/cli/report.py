@@ -72,7 +72,7 @@ def _margins(config: Path) -> dict[str, float]:
     return dict(load(config).margins)
 
 
-def _findings(study: str, config: Path, results: Path | None) -> "Findings":
+def findings(study: str, config: Path, results: Path | None) -> "Findings":
     """The findings of a study from its frames as last aggregated; from empty ones if there are none yet."""
     from bnstudy.report.findings import Findings
     from bnstudy.results import frames
@@ -100,7 +100,7 @@ def tables(
     as_json: JsonOption = False,
 ) -> None:
     """List the tables of a study."""
-    found = _findings(study, config, results)
+    found = findings(study, config, results)
     _put_rows([one.row for one in (*found.tables, *found.course_tables)], as_json)
 
 
@@ -114,7 +114,7 @@ def table(
     """Write one table of a study (CSV, Markdown, LaTeX, HTML)."""
     from bnstudy.tables import write
 
-    found = _findings(study, config, results)
+    found = findings(study, config, results)
     known = {one.id: one for one in (*found.tables, *found.course_tables)}
     chosen = known[listed(which, known, "table", f"Tables: {', '.join(known)}.")]
     folder = paths.report(paths.reports_root(reports), study).parent / "tables"
@@ -130,7 +130,7 @@ def figures(
     """List the figures of a study, and those of the thesis that show no result."""
     from bnstudy.report import pictures
 
-    found = _findings(study, config, results)
+    found = findings(study, config, results)
     _put_rows([picture.row(found) for picture in pictures.of_study(found.plan)], as_json)
 
 
@@ -149,7 +149,7 @@ def figure(
 
     folder = paths.report(paths.reports_root(reports), study).parent / "figures"
     target, picture = Target(folder, options.formats(formats)), pictures.find(which)
-    found = _findings(study, config, results)
+    found = findings(study, config, results)
     if picture.state(found) == pictures.NOT_RUN:
         raise DataError(
             f"figure {which}: study {study} has no frames with a run it shows",
@@ -169,7 +169,7 @@ def claims(
     from bnstudy.claims import practicals, reading_of, rows
     from bnstudy.printed.practicals import holds_any
 
-    found = _findings(study, config, results)
+    found = findings(study, config, results)
     claimed = rows(found.frames, found.timings, reading_of(found.plan))
     claimed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
     _put_rows(claimed, as_json, ("id", "state", "verdict", "title"))

@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, small_json
-from bnstudy.cli import options
-from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption
+from bnstudy import console, paths, printed, small_json
+from bnstudy.cli import explained, options
+from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption, StudyOption
 from bnstudy.design.cell import Cell, Run
-from bnstudy.design.labels import name
+from bnstudy.design.labels import labels, name
 from bnstudy.errors import DataError
 from bnstudy.results import valid
 from bnstudy.results.record import Record
@@ -25,27 +26,76 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show(
-    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]", help="A name or key of a cell.")],
+    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]|ID", help="A cell, or a claim, table or figure.")],
+    study: StudyOption = "thesis",
     config: ConfigOption = DEFAULT_CONFIG,
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of a cell: its records, or that there is none yet."""
+    """Show what is known of a cell: its records, or that there is none yet; or a claim, table or figure (M07, B.1)."""
+    if explained.put(which, study, config, results, as_json):
+        return
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
-    records = [r for r in valid.records_of(folder, word, console.say) if not seed or str(r.seed) == seed]
-    cell = None
-    if not records:  # a short name, or a cell without a record
+    found, cell = valid.of_both_origins(folder, word, console.say), None
+    if not found:  # a short name, or a cell without a record
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
-        records = [r for r in valid.records_of(folder, cell.key, console.say) if not seed or str(r.seed) == seed]
+        found = valid.of_both_origins(folder, cell.key, console.say)
+    found = [each for each in found if not seed or str(each[1].seed) == seed]
     if as_json:
-        return console.put_json([small_json.parse(r.to_text(), dict) for r in records])
-    for record in records:
-        put_record(record, folder)
-    if cell is not None and not records:
+        return console.put_json([small_json.parse(record.to_text(), dict) for record in _first(found)])
+    if seed and found:
+        for record in _first(found):
+            put_record(record, folder)
+    elif found:
+        _put_seeds(found)
+    elif cell is not None:
         _put_cell(cell)
         which = name(cell) + (f":{seed}" if seed else "")
         console.say(f"no record yet; train it with: bnstudy train {which}{valid.without_published(folder)}")
+
+
+def _first(found: Sequence[tuple[str, Record]]) -> list[Record]:
+    """Return one record per seed: the own one if there are two."""
+    return list({record.seed: record for _, record in reversed(found)}.values())[::-1]
+
+
+def _put_seeds(found: Sequence[tuple[str, Record]]) -> None:
+    """Print a cell, what the thesis prints of it, the mean of its seeds, and a row per record."""
+    counted = _first(found)
+    accuracies = [_test(record)["accuracy"] for record in counted]
+    spread = f", standard deviation {stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
+    seeds = ", ".join(str(record.seed) for record in counted)
+    _put_cell(counted[0].cell, [("test accuracy", f"{mean(accuracies):.2f} %, mean of seeds {seeds}{spread}")])
+    columns = ("seed", "origin", "outcome", "stopped by", "epochs", "best", "test accuracy", "test loss", "training",
+               "engine", "machine")  # fmt: skip
+    console.put_table("", columns, [_seed_row(*each) for each in found])
+    hidden = len(found) - len(counted)
+    more = f"{hidden} published runs are hidden by own records; " if hidden else ""
+    console.say(f"{more}one seed in full: bnstudy show {name(counted[0].cell)}:{counted[0].seed}")
+
+
+def _seed_row(origin: str, record: Record) -> Sequence[object]:
+    made_by, test = record.provenance, _test(record)
+    return (
+        record.seed, origin, record.outcome, record.stopped, record.epochs_run, record.best_epoch,
+        f"{test['accuracy']:.2f} %", f"{test['loss']:.4f}", f"{sum(record.epochs['seconds']):.1f} s", made_by["engine"],
+        made_by.get("gpu") or made_by.get("cpu", ""),
+    )  # fmt: skip
+
+
+def _test(record: Record) -> dict[str, float]:
+    return record.test[record.cell.tested_weights]
+
+
+def _printed(cell: Cell) -> list[tuple[str, str]]:
+    """Return a row with the accuracy that the thesis prints of a cell, if it does."""
+    setting, reading = labels(cell)
+    for row in printed.accuracy().itertuples():
+        if (row.model, row.dataset, row.norm, row.setting) == (cell.model, cell.dataset, cell.norm, setting):
+            table = {"mlp": "B.1", "cnn": "B.2"}[cell.model]
+            return [("printed", f"{row.printed:.1f} % (table {table})")] if reading == "default" else []
+    return []
 
 
 def record_of(results: Path, run: Run) -> Record:
@@ -63,7 +113,7 @@ def put_record(record: Record, results: Path) -> None:
     path = paths.record(results, run.cell.key, run.seed)
     where = path if path.exists() else paths.published(results, "runs")
     _put_cell(run.cell)
-    made_by, test = record.provenance, record.test[run.cell.tested_weights]
+    made_by, test = record.provenance, _test(record)
     rows = [
         ("seed", record.seed), ("outcome", record.outcome), ("stopped by", record.stopped),
         ("epochs", f"{record.epochs_run}, best {record.best_epoch}"), ("test accuracy", f"{test['accuracy']:.2f} %"),
@@ -90,6 +140,6 @@ def _by_class(confusion: Sequence[Sequence[int]]) -> str:
     return ", ".join(f"{label}: {share:.1f} %" for label, share in right.items())
 
 
-def _put_cell(cell: Cell) -> None:
+def _put_cell(cell: Cell, more: Sequence[tuple[str, str]] = ()) -> None:
     fields = ", ".join(f"{key}={value}" for key, value in cell.non_default().items())
-    console.put_table(name(cell), ("", ""), [("key", cell.key), ("fields", fields)])
+    console.put_table(name(cell), ("", ""), [("key", cell.key), ("fields", fields), *_printed(cell), *more])

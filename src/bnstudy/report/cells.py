@@ -86,7 +86,7 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> Iterator[dict[str, A
     runs, epochs = (dict(iter(f.groupby("key", observed=True))) for f in (found.frames.runs, found.frames.epochs))
     rows = {row["key"]: row for row in found.plan.to_dict("records")}
     others = _others(found.plan, {str(key): part["test_accuracy"].mean() for key, part in runs.items()})
-    numbers = list(_numbers(found))
+    printed = list(numbers(found))
     shared = {key: values[key] for key in ("study", "synthetic", "claim_words")}
     entered = {
         "tables": [({*t.content["key"]}, t) for t in (*found.tables, *found.course_tables) if "key" in t.content],
@@ -102,7 +102,7 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> Iterator[dict[str, A
                 yield shared | {
                     "cell": cell, "title": _title(row), "reading": group["reading"],
                     "fields": changed(row), "others": others(row),
-                    "printed": [number for number in numbers if number["key"] == key],
+                    "printed": [number for number in printed if number["key"] == key],
                     "charts": charts(epochs[key], held), "held": held, "across": across,
                     "runs": [_run(run) for run in each(runs[key][RUN])],
                     "record": run_lists.environment(runs[key]), "data": run_lists.data(runs[key]),
@@ -130,7 +130,7 @@ def _others(plan: pd.DataFrame, means: Mapping[str, float]) -> Any:
     return others
 
 
-def _numbers(found: Findings) -> Iterator[dict[str, Any]]:
+def numbers(found: Findings) -> Iterator[dict[str, Any]]:
     """The printed numbers of the study's cells, each with its verdict and what that rests on."""
     printed = [(row, f"Table {one.id}") for one in found.tables for row in _judged(one.content)]
     printed += [(row, f"{one.report}, row {row.row}") for one in found.course_tables for row in _judged(one.content)]

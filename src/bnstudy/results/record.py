@@ -231,6 +231,8 @@ def _encoded(value: Any) -> Any:
         return {k: _encoded(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
         return [_encoded(v) for v in value]
+    if plain := getattr(value, "tolist", None):  # layers of a published run are arrays
+        return _encoded(plain())
     return value
 
 

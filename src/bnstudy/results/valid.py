@@ -242,8 +242,19 @@ def _move_aside(run: Run, results: Path, say: Say) -> None:
 def records_of(results: Path, word: str, say: Say) -> list[Record]:
     """Return the results of all seeds of the cell with this name or key, by seed, as records; published runs have what
     was published. Raises DataError if an own record does not verify."""
+    return [record for _, record in _of_cell(results, word, say, hidden=False)]
+
+
+def of_both_origins(results: Path, word: str, say: Say) -> list[tuple[str, Record]]:
+    """Return all results of a cell as `records_of` does, with their origin (own or published), by seed; an own record
+    comes before the published run that it hides."""
+    return _of_cell(results, word, say, hidden=True)
+
+
+def _of_cell(results: Path, word: str, say: Say, hidden: bool) -> list[tuple[str, Record]]:
     key = word.rpartition("-")[2]
-    own = {record.seed: record for record in store.find_records(results, key)}
-    found = [*own.values(), *_Published(results).of_cell(key, own, say)]
-    found.sort(key=lambda record: record.seed)
-    return [record for record in found if word in (record.cell.key, name(record.cell))]
+    found = [("own", record) for record in store.find_records(results, key)]
+    own = () if hidden else [record.seed for _, record in found]
+    found += [("published", record) for record in _Published(results).of_cell(key, own, say)]
+    found = [(origin, record) for origin, record in found if word in (record.cell.key, name(record.cell))]
+    return sorted(found, key=lambda each: (each[1].seed, each[0]))

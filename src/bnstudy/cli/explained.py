@@ -1,0 +1,109 @@
+"""What `show` and `why` print of a claim, a table or a figure, and of a cell's place in a study's results."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnstudy import console
+from bnstudy.claims.thesis import registry
+from bnstudy.errors import UsageError
+from bnstudy.report.findings import Findings
+
+IDS = re.compile(r"[A-Za-z]{1,3}\.?\d+[a-z]?|\d\.\d+|[A-Za-z]\.\w+", re.ASCII)
+"""What claims (M07), tables (B.1, b1) and figures (7.16, E1) are called; a cell has a longer name."""
+
+
+def put(word: str, study: str, config: Path, results: Path | None, as_json: bool) -> bool:
+    """Print the claim, the table or the figure of this id, with or without its capitals and dots. Returns False if
+    there is none. Raises UsageError if JSON is asked for."""
+    from bnstudy.cli.report import findings
+    from bnstudy.report import pictures
+
+    if not IDS.fullmatch(word):
+        return False
+    found = findings(study, config, results)
+    ways = (
+        (registry(), lambda id: _put_claim(id, found)),
+        ({t.id: t for t in (*found.tables, *found.course_tables)}, lambda id: _put_table(id, found)),
+        ({picture.id: picture for picture in pictures.of_study(found.plan)}, lambda id: _put_figure(id, found)),
+    )
+    for known, put_one in ways:
+        if same := [id for id in known if _bare(id) == _bare(word)]:
+            if as_json:
+                raise UsageError(
+                    f"{word} --json: only cells", "Give bnstudy claims --json, or bnstudy table ID for CSV."
+                )
+            put_one(same[0])
+            return True
+    return False
+
+
+def _bare(id: str) -> str:
+    return id.lower().replace(".", "")
+
+
+def _put_claim(id: str, found: Findings) -> None:
+    """Print a claim, its verdict, and for each of its parts what is checked and on which numbers."""
+    from bnstudy.claims import listing
+    from bnstudy.claims.verdicts import printed_support, verdict
+    from bnstudy.report import evidence
+
+    claim = registry()[id]
+    measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
+    decided = verdict(claim, measured)
+    rows = [
+        ("section", claim.section), ("verdict", decided.verdict), ("state", decided.state),
+        ("printed numbers support it", printed_support(claim)), ("figures and tables", " ".join(claim.figures)),
+    ]  # fmt: skip
+    console.put(f"{id}: {claim.title}\n")
+    console.put_table("", ("", ""), rows)
+    for part in decided.parts:
+        console.put(f"\n{part.check}\n{part.verdict}: {listing.true_in(part)}\n")
+        table = evidence.table(part)
+        if table["rows"]:
+            console.put_table("", table["head"], [_evidence_row(row, table["labels"]) for row in table["rows"]])
+
+
+def _evidence_row(row: dict[str, Any], labels: int) -> Sequence[str]:
+    return [*row["labels"], *[""] * (labels - len(row["labels"])), *(text for text, _ in row["shown"])]
+
+
+def _put_table(id: str, found: Findings) -> None:
+    (one,) = (one for one in (*found.tables, *found.course_tables) if one.id == id)
+    console.put(one.texts()["md"])
+
+
+def _put_figure(id: str, found: Findings) -> None:
+    from bnstudy.report import pictures
+
+    picture = pictures.find(id)
+    rows = [*picture.row(found).items(), ("cells with runs", len(picture.cells(found)))]
+    console.put_table("", ("", ""), [*rows, ("draw it", f"bnstudy figure {id} --study {found.study.name}")])
+
+
+def of_cell(key: str, found: Findings) -> dict[str, Any]:
+    """Return what a study's results say of a cell: `printed` (place, printed value, ours, verdict and what it rests on)
+    and `claims` (id, verdict, title) that are judged on it."""
+    from bnstudy.claims import listing
+    from bnstudy.report import cells
+
+    measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
+    judged = [(claim, decided) for claim, decided in listing.judged(measured) if key in decided.cells]
+    return {
+        "printed": [number for number in cells.numbers(found) if number["key"] == key],
+        "claims": [{"id": c.id, "verdict": decided.verdict, "title": c.title} for c, decided in judged],
+    }
+
+
+def put_of_cell(said: dict[str, Any]) -> None:
+    """Print what `of_cell` returns."""
+    for number in said["printed"]:
+        limit = f", h {number['h']}" if number["h"] else ""
+        console.put(
+            f"\n{number['where']}: printed {number['printed']} %, ours {number['own']} % (mean of {number['n']} runs), "
+            f"difference {number['difference']}{limit}, margin {number['margin']}: {number['verdict']}\n"
+        )
+    if said["claims"]:
+        rows = [(claim["id"], claim["verdict"], claim["title"]) for claim in said["claims"]]
+        console.put_table("", ("claim", "verdict", "title"), rows)

@@ -1,0 +1,83 @@
+"""`show`, `why` and `compare` on the published results: why a number is what it is."""
+
+import json
+
+import pytest
+
+from bnstudy.results import store, valid
+from command_line import ROOT, Ended, process, two_lines
+from synthetic import record
+
+CELL = "cifar10-mlp-batch-lr_low"
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The published results, aggregated for the thesis; seed 0 of one cell has an own record as well."""
+    folder = tmp_path_factory.mktemp("explained") / "results"
+    folder.mkdir()
+    (folder / "published").symlink_to(ROOT / "results" / "published")
+    run(folder, "aggregate", "--study", "thesis")
+    key = json.loads(run(folder, "why", CELL, "--json").out)[0]["key"]
+    store.put_record(folder, record(valid.records_of(folder, key, pytest.fail)[0].run, 3))
+    return folder
+
+
+def run(results, *words: str) -> Ended:
+    own = ("--config", str(ROOT / "config.yaml"), "--results", str(results))
+    return process(results.parent, "bnstudy", *words, *own)
+
+
+def test_a_cell_is_one_header_its_printed_value_its_mean_and_a_row_per_record(results):
+    shown = run(results, "show", CELL)
+    lines = shown.out.splitlines()
+    assert shown.out.count("key ") == 1
+    assert any(line.split() == ["printed", "49.3", "%", "(table", "B.1)"] for line in lines)
+    assert any("mean of seeds 0, 1, 2, standard deviation" in line for line in lines)
+    assert [line.split()[:2] for line in lines if line[:1].isdigit()] == [
+        ["0", "own"], ["0", "published"], ["1", "published"], ["2", "published"]
+    ]  # fmt: skip
+    assert "1 published runs are hidden by own records" in shown.err
+    assert len(json.loads(run(results, "show", CELL, "--json").out)) == 3
+
+
+def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(results):
+    told = run(results, "why", CELL)
+    assert "Table B.1: printed 49.3 %, ours 50.6 % (mean of 3 runs), difference −1.3, h " in told.out
+    assert "margin 1: differs" in told.out
+    found = {line.split()[0] for line in told.out.splitlines() if "holds" in line or "fails" in line}
+    assert {"M27", "G09"} <= found
+    assert "G25" not in found  # of a layer, not of this cell
+
+
+@pytest.mark.parametrize("verb", ["show", "why"])
+@pytest.mark.parametrize(
+    ("word", "said"),
+    [
+        ("M27", "M27: Batch norm at the low rate is less accurate and slower than at both other rates\n"),
+        ("m27", "\nholds: true for 3 of 3 seeds\n"),
+        ("B.1", "**Table B.1: MLP test accuracy.**"),
+        ("b1", "| ReLU | printed | 98.0 | 98.2 |"),
+        ("7.1", "bnstudy figure 7.1 --study thesis"),
+        ("e1", "bnstudy figure E1 --study thesis"),
+    ],
+)
+def test_claims_tables_and_figures_are_shown_by_their_id(results, verb, word, said):
+    assert said in run(results, verb, word).out
+
+
+def test_an_id_that_is_none_is_refused_as_a_cell(results):
+    refused = run(results, "show", "M99")
+    assert refused.code == 2
+    assert "M99: no such cell" in refused.err
+    assert two_lines(refused)
+    assert run(results, "show", "M27", "--json").code == 2
+
+
+def test_compare_names_seeds_and_origins_unlike_those_of_the_tables(results):
+    same = run(results, "compare", CELL, "cifar10-mlp-none-lr_low")
+    assert "A: own records of some seeds, published ones of others" in same.out
+    assert "The tables of study" not in same.out
+    more = run(results, "compare", "cifar10-mlp-batch-relu", "cifar10-mlp-none-relu")
+    assert "The tables of study thesis use seeds 0, 1, 2; these are 0, 1, 2, 3, 4." in more.out
+    assert "own records" not in more.out
