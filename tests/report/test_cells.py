@@ -187,9 +187,21 @@ def test_it_names_the_other_studies_that_hold_the_cell(tmp_path):
     assert shared in second.cells
     assert others_of(one, shared) == []
     two = made(second, tmp_path)
-    assert others_of(one, shared) == [(f"../../second/cells/{shared.key}.html", "second")]
-    assert others_of(two, shared) == [(f"../../first/cells/{shared.key}.html", "first")]
+    assert others_of(one, shared) == [(f"../../second/cells/{shared.key}.html", "Second")]
+    assert others_of(two, shared) == [(f"../../first/cells/{shared.key}.html", "First")]
     assert others_of(one, alone) == []
     shutil.rmtree(two.parent)
     made(first, tmp_path)
     assert others_of(one, shared) == []
+
+
+def test_published_seeds_beyond_the_study_are_named(tmp_path):
+    study = study_of(settings=("relu",))
+    one, other = study.cells
+    published = [(one.key, seed) for seed in range(5)] + [(other.key, 0), ("0" * 12, 9)]
+    page = report.write(study, built(study), None, MARGINS, tmp_path, published=published)
+    assert "Published too, and not part of this study, which asks for 3 seeds: seeds 3, 4." in pages.read(
+        page_of(page, one)
+    )
+    assert "Published too" not in pages.read(page_of(page, other))
+    assert f'leaves out: 3, 4 of <a href="cells/{one.key}.html">' in pages.read(page)

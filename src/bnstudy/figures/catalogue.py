@@ -19,8 +19,8 @@ class Kind:
     """A kind of figure: its title, what its axes are, and the module that draws it.
 
     The module has `plotted(selection)`, `legend(selection)` and `panel(ax, selection, here, edges)`; it may have
-    `subject(figure)`, `notes(selection, here)`, `lacks(selection, here)` and `footer(selection)` in place of those of
-    `bnstudy.figures.kinds`.
+    `subject(figure)`, `notes(selection, here)`, `lacks(selection, here)`, `drawable(selection)` and
+    `footer(selection)` in place of those of `bnstudy.figures.kinds`.
     """
 
     title: str
