@@ -120,7 +120,9 @@ def test_its_curves_hold_every_value(written):
     study, page = written
     epochs = built(study).epochs
     accuracy = pages.read(page_of(page, study.cells[0])).split("</figure>")[0]
-    lines = re.findall(r'<path class="validation" data-seed="(\d)" data-part="validation" d="M([^"M]+)"', accuracy)
+    lines = re.findall(
+        r'<path class="validation" data-seed="(\d)" data-part="validation images" d="M([^"M]+)"', accuracy
+    )
     assert [seed for seed, _ in lines] == ["0", "1", "2"]
     for seed, path in lines:
         points = np.array(path.split(), float).reshape(-1, 2)
@@ -162,6 +164,13 @@ def test_only_pages_that_change_are_written(tmp_path):
     report.write(study, frames.build(records, study.runs()), None, MARGINS, tmp_path)
     after = {cell.key: page_of(page, cell).stat().st_ino for cell in study.cells}
     assert {key for key in after if after[key] != before[key]} == {study.runs()[0].cell.key}
+
+
+def test_a_cell_without_a_label_has_a_short_title_and_its_fields(tmp_path):
+    study = Study("own", "?", (Cell(dataset="mnist", model="mlp", norm="none", lr=0.02, batch_size=48),), (0,))
+    text = pages.read(page_of(made(study, tmp_path), study.cells[0]))
+    assert "<h1>MLP on MNIST, vanilla</h1>" in text
+    assert "</code>: lr=0.02, batch_size=48</p>" in text
 
 
 def test_a_cell_without_a_run_has_no_page(tmp_path):

@@ -97,6 +97,7 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> Iterator[dict[str, A
                 across = "epoch" if pd.isna(row["steps"]) else f"period of {row['eval_every']:,} steps"
                 yield shared | {
                     "cell": cell, "title": run_lists.title(row), "reading": group["reading"],
+                    "changes": run_lists.setting_of(row) if row["setting"] == "adhoc" else "",
                     "fields": changed(row), "others": others(row),
                     "printed": [number for number in numbers if number["key"] == key],
                     "charts": charts(epochs[key], held), "held": held, "across": across,
@@ -148,19 +149,16 @@ def charts(epochs: pd.DataFrame, held: str) -> list[dict[str, Any]]:
     held   the images that are watched: those of validation or test
     """
     seeds = [(int(str(seed)), run) for seed, run in epochs.groupby("seed")]
+
+    def line(column: str, part: str, seed: int, run: pd.DataFrame) -> curves.Line:
+        images = held if part == "validation" else part
+        x, y = run["epoch"].tolist(), run[column].astype(float).tolist()
+        return curves.Line(f"{images}, seed {seed}", part, x, y, {"seed": seed, "part": images})
+
     return [
-        curves.chart(
-            title,
-            [
-                curves.Line(
-                    f"{held if part == 'validation' else part}, seed {seed}", part,
-                    run["epoch"].tolist(), run[column].astype(float).tolist(), {"seed": seed, "part": part},
-                )
-                for column, part in parts.items() for seed, run in seeds
-            ],
-        )
+        curves.chart(title, [line(column, part, *one) for column, part in parts.items() for one in seeds])
         for title, parts in PARTS.items()
-    ]  # fmt: skip
+    ]
 
 
 def _run(run: Any) -> dict[str, Any]:

@@ -131,10 +131,11 @@ def _named(runs: pd.DataFrame) -> dict[str, str]:
 
 
 def title(row: Mapping[Any, Any]) -> str:
-    """`MLP on MNIST, batch norm, learning rate 0.1` of a described cell; a reading other than the default is named."""
-    where = f"{style.model(row['model'])} on {style.dataset(row['dataset'])}"
+    """`MLP on MNIST, batch norm, learning rate 0.1` of a described cell; a reading other than the default is named,
+    and what a cell without a label changes is not."""
+    where = f"{style.model(row['model'])} on {style.dataset(row['dataset'])}, {style.norm(row['norm']).label}"
     reading = "" if row["reading"] in ("default", "adhoc", "reduced") else f" ({row['reading']})"
-    return f"{where}, {style.norm(row['norm']).label}, {setting_of(row)}{reading}"
+    return where if row["setting"] == "adhoc" else f"{where}, {setting_of(row)}{reading}"
 
 
 def mixed(runs: pd.DataFrame) -> list[dict[str, Any]]:
