@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pages
@@ -13,7 +14,8 @@ from bnstudy import paths, report
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import SETTINGS, name
 from bnstudy.design.study import Study
-from bnstudy.report import curves
+from bnstudy.figures import find
+from bnstudy.report import curves, figure_pages
 from bnstudy.results import frames
 from command_line import left_over
 
@@ -214,3 +216,13 @@ def test_published_seeds_beyond_the_study_are_named(tmp_path):
     )
     assert "Published too" not in pages.read(page_of(page, other))
     assert f'leaves out: 3, 4 of <a href="cells/{one.key}.html">' in pages.read(page)
+
+
+@pytest.mark.parametrize("lacking", ["dataset", "epoch", "mean", "norm"])
+def test_a_figure_that_shows_no_curves_has_no_page(lacking):
+    table = pd.DataFrame({"dataset": ["mnist"], "norm": ["none"], "epoch": [1], "mean": [50.0]})
+    figure = find("7.4")
+    assert figure_pages.address(figure, table) == "figures/fig_7_4.html"
+    assert figure_pages.address(figure, table.drop(columns=lacking)) == ""
+    assert figure_pages.address(figure, table[:0]) == ""
+    assert figure_pages.address(figure, None) == ""

@@ -39,7 +39,9 @@ def write(pictures: Iterable[Mapping[str, Any]], values: Mapping[str, Any], fold
 
 def address(figure: Any, table: pd.DataFrame | None) -> str:
     """The page of a figure with this plotted data, beside the study's; empty for one that shows no curves."""
-    return f"figures/{figure.stem}.html" if table is not None and {*ACROSS} & {*table.columns} else ""
+    needed = (ACROSS, LINE, ("dataset", "panel"), ("mean", "value"))
+    shown = table is not None and len(table) and all({*any_of} & {*table.columns} for any_of in needed)
+    return f"figures/{figure.stem}.html" if shown else ""
 
 
 def page(picture: Mapping[str, Any]) -> dict[str, Any]:
