@@ -118,6 +118,29 @@ def test_curves_that_crowd_are_magnified_and_none_is_covered(relu, elu, insets):
         assert not ((x > x0) & (x < x1) & (y > y0) & (y < y1)).any()
 
 
+@pytest.mark.parametrize(("apart", "said"), [(0.0, True), (0.4, False)])
+def test_curves_that_lie_on_each_other_have_no_inset_and_a_note(apart, said):
+    made = [
+        synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm=norm), 0), epochs_run=30, test_accuracy=50.0)
+        for norm in ("none", "batch")
+    ]
+    built = frames.build(made)
+    key = built.runs.loc[built.runs["norm"] == "none", "key"].iloc[0]
+    curve = built.epochs.loc[built.epochs["key"] == key, "validation_accuracy"].to_numpy()
+    built.epochs.loc[built.epochs["key"] != key, "validation_accuracy"] = curve + apart
+    page, _ = draw("7.1", built, ["mnist"])
+    (right,) = [ax for ax in page.axes if ax.get_ylabel() == "validation accuracy (%)"]
+    assert bool(right.child_axes) is not said
+    assert ("the accuracies of vanilla and batch norm coincide" in texts(page)) is said
+
+
+def test_a_figure_by_batch_size_needs_several():
+    sizes = [synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm="none", batch_size=b), 0)) for b in (64, 128)]
+    drawable = find("7.15").drawn_by.function("drawable")
+    assert not drawable(series.select(find("7.15"), frames.build(sizes[:1]), ["mnist"]))
+    assert drawable(series.select(find("7.15"), frames.build(sizes), ["mnist"]))
+
+
 def test_an_epoch_that_stands_alone_is_seen():
     """The first one, if the seeds diverge in the second."""
     first = synthetic.record(Run(Cell(dataset="mnist", model="mlp", norm="none", lr=0.1), 0), epochs_run=8)

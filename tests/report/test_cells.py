@@ -5,6 +5,7 @@ import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import pages
@@ -13,7 +14,8 @@ from bnstudy import paths, report
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import SETTINGS, name
 from bnstudy.design.study import Study
-from bnstudy.report import curves
+from bnstudy.figures import find
+from bnstudy.report import curves, figure_pages
 from bnstudy.results import frames
 from command_line import left_over
 
@@ -120,7 +122,9 @@ def test_its_curves_hold_every_value(written):
     study, page = written
     epochs = built(study).epochs
     accuracy = pages.read(page_of(page, study.cells[0])).split("</figure>")[0]
-    lines = re.findall(r'<path class="validation" data-seed="(\d)" data-part="validation" d="M([^"M]+)"', accuracy)
+    lines = re.findall(
+        r'<path class="validation" data-seed="(\d)" data-part="validation images" d="M([^"M]+)"', accuracy
+    )
     assert [seed for seed, _ in lines] == ["0", "1", "2"]
     for seed, path in lines:
         points = np.array(path.split(), float).reshape(-1, 2)
@@ -164,6 +168,13 @@ def test_only_pages_that_change_are_written(tmp_path):
     assert {key for key in after if after[key] != before[key]} == {study.runs()[0].cell.key}
 
 
+def test_a_cell_without_a_label_has_a_short_title_and_its_fields(tmp_path):
+    study = Study("own", "?", (Cell(dataset="mnist", model="mlp", norm="none", lr=0.02, batch_size=48),), (0,))
+    text = pages.read(page_of(made(study, tmp_path), study.cells[0]))
+    assert "<h1>MLP on MNIST, vanilla</h1>" in text
+    assert "</code>: lr=0.02, batch_size=48</p>" in text
+
+
 def test_a_cell_without_a_run_has_no_page(tmp_path):
     study = study_of()
     page = made(study, tmp_path)
@@ -187,9 +198,31 @@ def test_it_names_the_other_studies_that_hold_the_cell(tmp_path):
     assert shared in second.cells
     assert others_of(one, shared) == []
     two = made(second, tmp_path)
-    assert others_of(one, shared) == [(f"../../second/cells/{shared.key}.html", "second")]
-    assert others_of(two, shared) == [(f"../../first/cells/{shared.key}.html", "first")]
+    assert others_of(one, shared) == [(f"../../second/cells/{shared.key}.html", "Second")]
+    assert others_of(two, shared) == [(f"../../first/cells/{shared.key}.html", "First")]
     assert others_of(one, alone) == []
     shutil.rmtree(two.parent)
     made(first, tmp_path)
     assert others_of(one, shared) == []
+
+
+def test_published_seeds_beyond_the_study_are_named(tmp_path):
+    study = study_of(settings=("relu",))
+    one, other = study.cells
+    published = [(one.key, seed) for seed in range(5)] + [(other.key, 0), ("0" * 12, 9)]
+    page = report.write(study, built(study), None, MARGINS, tmp_path, published=published)
+    assert "Published too, and not part of this study, which asks for 3 seeds: seeds 3, 4." in pages.read(
+        page_of(page, one)
+    )
+    assert "Published too" not in pages.read(page_of(page, other))
+    assert f'leaves out: 3, 4 of <a href="cells/{one.key}.html">' in pages.read(page)
+
+
+@pytest.mark.parametrize("lacking", ["dataset", "epoch", "mean", "norm"])
+def test_a_figure_that_shows_no_curves_has_no_page(lacking):
+    table = pd.DataFrame({"dataset": ["mnist"], "norm": ["none"], "epoch": [1], "mean": [50.0]})
+    figure = find("7.4")
+    assert figure_pages.address(figure, table) == "figures/fig_7_4.html"
+    assert figure_pages.address(figure, table.drop(columns=lacking)) == ""
+    assert figure_pages.address(figure, table[:0]) == ""
+    assert figure_pages.address(figure, None) == ""

@@ -129,6 +129,44 @@ def test_a_study_of_ones_own_speaks_of_no_replication(tmp_path):
     assert "The MLP needs batch norm to learn at all with learning rate 0.1 (on Digits)" in answer_of(text)
 
 
+def test_a_study_of_ones_own_lists_its_own_norms(tmp_path):
+    cells = [Cell(dataset="digits", model="mlp", norm=n, **SETTINGS["relu"]) for n in ("none", "batch", "layer")]
+    text = made(Study("own", "Which norm?", tuple(cells), (0, 1, 2)), tmp_path)
+    said = answer_of(text)
+    assert re.search(r"batch norm adds [+−][\d.]+ ± [\d.]+ points", said)
+    assert re.search(r"layer norm adds [+−][\d.]+ ± [\d.]+ points", said)
+    page = words(pages.read(paths.report(tmp_path, "own")))
+    assert "Batch norm, layer norm against vanilla" in page
+    assert "MLP, Digits, layer norm" in page
+
+
+def test_a_study_of_one_field_is_answered_by_it(tmp_path):
+    cells = [
+        Cell(dataset="digits", model="mlp", norm=n, batch_size=size) for n in ("batch", "layer") for size in (8, 128)
+    ]
+    study = Study("sizes", "Does batch norm suffer from small batches?", tuple(cells), (0,))
+    (said,) = json.loads((made_in(study, tmp_path / "all") / summary.NAME).read_text())["answer"]
+    assert re.fullmatch(
+        r"Test accuracy is with batch norm [\d.]+ and [\d.]+ % \(batch size 8 and 128\) and "
+        r"with layer norm [\d.]+ and [\d.]+ % \(batch size 8 and 128\)\.", said,
+    )  # fmt: skip
+    large = made_in(study, tmp_path / "large", lambda run: run.cell.batch_size == 128)
+    (said,) = json.loads((large / summary.NAME).read_text())["answer"]
+    assert said == "No answer yet: 2 of 4 networks have been run, all with batch size 128."
+
+
+def made_in(study, root, keep=lambda run: True):
+    """The folder of a study's page."""
+    made(study, root, keep)
+    return paths.report(root, study.name).parent
+
+
+def test_studies_have_titles():
+    assert [answer.titled(name) for name in ("thesis", "reduced_cnn", "norms_by_batch_size")] == [
+        "Thesis", "Reduced CNN", "Norms by batch size",
+    ]  # fmt: skip
+
+
 def test_a_torn_summary_is_left_out(tmp_path):
     made(study_of("first"), tmp_path)
     (tmp_path / "torn").mkdir()
@@ -145,7 +183,7 @@ def test_gains_are_means_over_settings_where_both_learn():
     means = built.runs.groupby(["setting", "norm"])["test_accuracy"].mean().unstack()
     learned = means.loc[["relu", "elu"]]
     assert row["gain"] == pytest.approx((learned["batch"] - learned["none"]).mean())
-    assert (row["pairs"], row["learn"], row["only_batch"], row["only_none"]) == (3, 2, ["lr_high"], [])
+    assert (row["pairs"], row["learn"], row["only_normed"], row["only_none"]) == (3, 2, ["lr_high"], [])
 
 
 def test_the_interval_of_a_gain_holds_the_true_one_in_95_percent():
@@ -187,8 +225,8 @@ def test_sentences_agree_in_number():
 
 
 def test_networks_that_never_learn_have_no_gain():
-    row = {"model": "MLP", "dataset": "MNIST", "reading": "", "learn": 0, "gain": "–", "interval": "",
-           "only_batch": [], "only_none": [], "neither": ["ReLU baseline"]}  # fmt: skip
+    row = {"model": "MLP", "dataset": "MNIST", "reading": "", "norm": "batch norm", "learn": 0,
+           "gain": "–", "interval": "", "only_normed": [], "only_none": [], "neither": ["ReLU baseline"]}  # fmt: skip
     assert answer.of_gains([row]) == ["The MLP learns in no setting."]
     assert answer.of_gains([row | {"only_none": ["ELU"]}]) == [
         "The MLP learns only without batch norm with ELU (on MNIST)."

@@ -2,6 +2,7 @@
 land, and no violation that axe finds."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ def cell_page(page):
 
 
 @pytest.fixture(scope="module")
+def figure_page(page):
+    return page.parent / "figures" / "fig_7_1.html"
+
+
+@pytest.fixture(scope="module")
 def course_page(tmp_path_factory):
     study = Study("practicals", "Do they come out again?", practicals.cells(), (0, 1))
     built = frames.build([synthetic.record(r, epochs_run=3) for r in study.runs()[::2]], study.runs())
@@ -53,6 +59,7 @@ def course_page(tmp_path_factory):
 
 def test_no_console_error_and_no_request_beyond_the_folder(browser, page):
     browser.open(page.as_uri(), height=20_000)  # so tall that every picture is loaded
+    browser.ask("document.querySelectorAll('details').forEach(d => { d.open = true })")
     browser.ask("Promise.all([...document.images].map(i => i.decode()))")
     assert browser.console == []
     own = page.parent.as_uri()
@@ -72,7 +79,7 @@ def test_a_request_would_be_seen(browser, page, tmp_path):
 @pytest.mark.parametrize(
     ("width", "which"),
     [(400, "page"), (1400, "page"), (400, "course_page"), (400, "front_page"), (1400, "front_page"), (400, "cell_page"),
-     (1400, "cell_page")],
+     (1400, "cell_page"), (400, "figure_page")],
 )  # fmt: skip
 def test_nothing_is_wider_than_the_window(request, browser, width, which):
     browser.open(request.getfixturevalue(which).as_uri(), width=width)
@@ -89,7 +96,8 @@ LANDING = """(async (number) => {
   for (let last = -1, still = 0; still < 4; last = scrollY) {
     await new Promise(r => setTimeout(r, 40));
     const inView = box => box.bottom > 0 && box.top < innerHeight;
-    await Promise.all([...document.images].filter(i => inView(i.getBoundingClientRect())).map(i => i.decode()));
+    const seen = [...document.images].filter(i => i.checkVisibility() && inView(i.getBoundingClientRect()));
+    await Promise.all(seen.map(i => i.decode()));
     still = scrollY === last ? still + 1 : 0;
   }
   const target = document.getElementById(link.hash.slice(1)).getBoundingClientRect();
@@ -125,7 +133,7 @@ AXE = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wc
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
-@pytest.mark.parametrize("which", ["page", "course_page", "front_page", "cell_page"])
+@pytest.mark.parametrize("which", ["page", "course_page", "front_page", "cell_page", "figure_page"])
 def test_axe_finds_no_violation(request, browser, which, dark):
     axe = pytest.importorskip("axe_core_python")
     (source,) = Path(axe.__file__).parent.rglob("axe.min.js")
@@ -155,7 +163,7 @@ def test_a_link_to_a_cell_opens_the_list_it_stands_in(browser, page):
     text = page.read_text()
     key = text.split('id="cell-')[1].split('"')[0]
     closed = page.with_name("closed.html")
-    closed.write_text(text.replace("<details open>", "<details>"))
+    closed.write_text(re.sub(r"(<details[^>]*) open>", r"\1>", text))
     opened = "document.querySelectorAll('details[open]').length"
     browser.open(closed.as_uri())
     assert browser.ask(opened) == 0

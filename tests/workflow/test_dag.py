@@ -157,7 +157,7 @@ def test_one_command_trains_everything_and_writes_the_page(folder, first):
         assert key in page.read_text()
     assert (page.parent / "tables" / "b1_reduced.csv").stat().st_size > 0
     assert list(page.parent.glob("figures/*.svg"))
-    assert first.ended.err.splitlines()[-1] == f"report: {page}"
+    assert first.ended.err.splitlines()[-2:] == [f"report: {page}", f"front page: {page.parents[1] / 'index.html'}"]
 
 
 def test_what_is_said_is_short_and_ours(first):

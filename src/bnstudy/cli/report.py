@@ -55,13 +55,16 @@ def report(
 ) -> None:
     """Tables, figures and the page of a study from its frames, without training."""
     from bnstudy import report as page
-    from bnstudy.results import frames
+    from bnstudy.results import frames, publication
     from bnstudy.results.timings import frame as timing
 
     kinds, folder = options.formats(formats), paths.results_root(results)
     chosen = narrowing.study(study)
     built, timings = frames.get(folder, study), timing.get(folder, study)
-    path = page.write(chosen, built, timings, _margins(narrowing.config), paths.reports_root(reports), formats=kinds)
+    path = page.write(
+        chosen, built, timings, _margins(narrowing.config), paths.reports_root(reports), kinds,
+        published=publication.index(folder).keys(),
+    )  # fmt: skip
     console.say(f"report: {path.resolve()}")
     console.say(f"front page: {paths.front(path.parents[1]).resolve()}")
 

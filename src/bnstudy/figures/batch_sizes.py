@@ -57,6 +57,11 @@ def lacks(selection: Selection, here: pd.DataFrame) -> str:
     return f"batch size {sizes[0]:,} alone" if len(sizes) == 1 else ""
 
 
+def drawable(selection: Selection) -> bool:
+    """Return True if some data set has several batch sizes."""
+    return bool((selection.runs.groupby("dataset")["batch_size"].nunique() > 1).any())
+
+
 def legend(selection: Selection) -> list[Line2D]:
     given = Line2D([], [], color=style.INK, marker="_", linestyle="", markersize=13, label="printed, at 64")
     return [

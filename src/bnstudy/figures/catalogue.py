@@ -21,7 +21,7 @@ class Kind:
 
     The module has `plotted(selection)`, `legend(selection)` and `panel(ax, selection, here, edges)`; it may have
     `subject(figure)`, `notes(selection, here)`, `lacks(selection, here)`, `footer(selection)`,
-    `layout(count, narrow)` and `state(selection)` in place of those of `bnstudy.figures.kinds`.
+    `layout(count, narrow)`, `drawable(selection)` and `state(selection)` in place of those of `bnstudy.figures.kinds`.
     """
 
     title: str

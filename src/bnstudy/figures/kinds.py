@@ -48,6 +48,11 @@ def lacks(selection: Selection, here: pd.DataFrame) -> str:
     return ""
 
 
+def drawable(selection: Selection) -> bool:
+    """Return True if some panel has something to draw."""
+    return not selection.runs.empty
+
+
 def printed_of(selection: Selection) -> pd.DataFrame:
     """BY and printed (percent): what the thesis prints for the curves; nothing for another reading than the default."""
     rows = printed.accuracy()

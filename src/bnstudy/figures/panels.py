@@ -241,10 +241,22 @@ LABELS = (0.1, 0.09)
 share of the inset that its tick labels take, left and below."""
 
 
-def magnify(ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]]) -> Axes | None:
-    """An inset that magnifies the later epochs, if accuracy curves crowd there; None if they do not, or if it would
-    cover a curve far from the top."""
+NEAR = 0.05
+"""Points of accuracy that no figure can show."""
+
+
+def coincide(curves: Sequence[tuple[pd.DataFrame, Look]]) -> bool:
+    """Return True if accuracy curves lie on each other at all epochs that they share."""
     if len(curves) < 2:
+        return False
+    means = pd.concat([curve.set_index("epoch")["mean"] for curve, _ in curves], axis=1, join="inner")
+    return bool(((means.max(axis=1) - means.min(axis=1)) < NEAR).all())
+
+
+def magnify(ax: Axes, curves: Sequence[tuple[pd.DataFrame, Look]]) -> Axes | None:
+    """An inset that magnifies the later epochs, if accuracy curves crowd there; None if they do not, or coincide, or if
+    it would cover a curve far from the top."""
+    if len(curves) < 2 or coincide(curves):
         return None
     last = max(curve["epoch"].max() for curve, _ in curves)
     first = max(1, int(last * 0.3))

@@ -54,6 +54,8 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
             curves.append((accuracy[accuracy["norm"] == norm], look))
             panels.line(right, curves[-1][0], look, "solid", clip_on=False)
     panels.magnify(right, curves)
+    if panels.coincide(curves):
+        notes.append(f"the accuracies of {' and '.join(look.label for _, look in curves)} coincide")
     given = kinds.printed_of(selection)
     given = given[given["dataset"] == here["dataset"].iloc[0]]
     panels.printed_ticks(right, [(row.printed, style.norm(row.norm)) for row in given.itertuples(index=False)])

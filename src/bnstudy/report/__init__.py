@@ -1,9 +1,9 @@
-"""The report of a study: one static page beside its tables and figures, readable offline and without scripts.
+"""The report of a study: one static page beside its tables and figures, readable offline and complete without scripts.
 
 The same frames give the same bytes: no clock, no host, only what the records hold.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from bnstudy.report import (
     cells,
     claims,
     effects,
+    figure_pages,
     front,
     layers,
     many_words,
@@ -60,6 +61,7 @@ def write(
     margins: Mapping[str, float],
     reports_root: Path,
     formats: Sequence[str] = ("svg",),
+    published: Collection[tuple[str, int]] = (),
 ) -> Path:
     """Write reports/<study>/: tables/, figures/, cells/, claims.csv, index.html and summary.json; last the front page
     of all studies, reports/index.html. Each file is whole or not there. Returns the path of the study's page.
@@ -68,6 +70,7 @@ def write(
     timings  timing.TIMING_COLUMNS, or None: not timed
     margins  points of test accuracy by data set, `default` for the others (config.yaml)
     formats  of the figures; svg is always drawn, because the page shows it
+    published key and seed of each published run: the page names those of its cells that the study does not ask for
     Raises WriteError, and UsageError on a format that cannot be drawn.
     """
     page = paths.report(reports_root, study.name)
@@ -85,11 +88,12 @@ def write(
         "layers": layers.of_page(target.folder) if drawn["layers"] else {},
     }
     values = context(found) | figure_context(drawn["figures"]) | claim_context(judged, found.tables, drawn["figures"])
-    values |= parts
+    values |= parts | {"further": run_lists.further(study, published)}
     values |= {"replicates": replicates(values), "remarks": remarks(found, judged)}
-    values |= {"answer": answers(values)}
+    values |= {"answer": answers(values, answer.of_one_field(found.plan, found.frames.runs))}
     disk.write(page, rendering.html("page.html.j2", "page.css", **values).encode())
     values |= {"cells": cells.write(found, values, page.parent)}
+    figure_pages.write((p for section in drawn.values() for p in section), values, page.parent)
     summary.put(summary.of_study(found, values), page.parent)
     front.write(reports_root)
     return page
@@ -108,11 +112,14 @@ def remarks(found: Findings, claimed: Mapping[str, Any]) -> list[Mapping[str, An
     return [claim for claim in claimed["claims"] if not claim["figures"] and claim["verdict"] != NOT_RUN]
 
 
-def answers(values: Mapping[str, Any]) -> list[str]:
-    """The answer to a study's question in a few sentences, from what its page shows."""
+def answers(values: Mapping[str, Any], by_field: list[str]) -> list[str]:
+    """The answer to a study's question in a few sentences, from what its page shows. `by_field`: the answer of a study
+    that varies one field beside the norm."""
     verdicts, judged = values["verdicts"], values["claims"]
     if values["readings"]:
         return [values["readings"]["conclusion"]]
+    if by_field:
+        return by_field
     if values["practicals"]:
         return practicals.sentences(values["practicals"])
     if values["remarks"]:
@@ -127,6 +134,7 @@ def answers(values: Mapping[str, Any]) -> list[str]:
 def context(found: Findings) -> dict[str, Any]:
     """What the page's template shows of a study, its numbers, cells and origin, as plain values."""
     study, runs, missing = found.study, found.frames.runs, found.frames.missing
+    keys, planned = set(runs["key"]), [one for one in found.tables if one.planned]
     started = sorted(filter(None, runs["started"]))
     return {
         "study": study,
@@ -145,11 +153,12 @@ def context(found: Findings) -> dict[str, Any]:
         "verdict_words": VERDICTS,
         "margins": {name if name == "default" else style.dataset(name): m for name, m in found.margins.items()},
         "pairs": run_lists.pairs(runs),
-        "tables": [_table(one, set(runs["key"])) for one in found.tables if one.planned],
+        "tables": [_table(one, keys, any(o.table.what == "accuracy" for o in planned)) for one in planned],
         "tables_left": [one for one in found.tables if not one.planned],
         "table_formats": tables.FORMATS,
         "readings": readings.of_study(found.plan, runs, found.numbers),
         "groups": run_lists.listing(found.plan, runs, missing),
+        "with_page": {row["key"]: run_lists.title(row) for row in found.plan.to_dict("records") if row["key"] in keys},
         "seconds": float(runs["seconds"].sum()),
         "gaps": run_lists.gaps(missing),
         "diverged": run_lists.diverged(runs),
@@ -215,10 +224,11 @@ def differing(numbers: pd.DataFrame) -> list[dict[str, str]]:
     ]  # fmt: skip
 
 
-def _table(one: Shown, listed: set[str]) -> dict[str, Any]:
+def _table(one: Shown, listed: set[str], folded: bool) -> dict[str, Any]:
     return {
         "id": one.id, "stem": one.stem, "state": one.state, "grid": one.grid,
-        "small": len(one.grid.columns) <= 4, "html": Markup(table_html(one.grid, listed)),
+        "folded": folded and one.table.what != "accuracy", "small": len(one.grid.columns) <= 4,
+        "html": Markup(table_html(one.grid, listed)),
         "files": {ending: f"tables/{one.stem}.{ending}" for ending in tables.FORMATS},
     }  # fmt: skip
 

@@ -5,35 +5,40 @@ Every number is computed from the values that the rest of the page shows.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import groupby
 from typing import Any
 
+import pandas as pd
+
 from bnstudy.claims.verdicts import FAILS, HOLDS, NOT_RUN, OTHER_HARDWARE, UNDECIDED
+from bnstudy.design.fields import FIELDS
+from bnstudy.figures import style
 
 REMARKS = {"reduced": ", smaller than the thesis’s and trained on fewer images,"}
 """Readings whose gains are put into words beside the default's, each with what its networks are."""
 
 
 def of_gains(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
-    """A sentence per model and protocol: where only batch norm learns, and what it gains where both learn.
+    """A sentence per model, norm and protocol: where only the norm learns, and what it gains where both learn.
 
     pairs   see `run_lists.pairs`; of a model that was run by the full protocol no other counts
     """
     full = {row["model"] for row in pairs if not row["reading"]}
     rows = [row for row in pairs if not row["reading"] or (row["reading"] in REMARKS and row["model"] not in full)]
-    groups = groupby(rows, lambda row: (row["model"], REMARKS.get(row["reading"], "")))
-    return [_gain(model, remark, list(part)) for (model, remark), part in groups]
+    groups: dict[tuple[str, str, str], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        groups.setdefault((row["model"], row["norm"], REMARKS.get(row["reading"], "")), []).append(row)
+    return [_gain(model, norm, remark, part) for (model, norm, remark), part in groups.items()]
 
 
-def _gain(model: str, remark: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    parts = [f"needs batch norm to learn at all with {where}" for where in _where(rows, "only_batch")]
-    parts += [f"learns only without batch norm with {where}" for where in _where(rows, "only_none")]
+def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    parts = [f"needs {norm} to learn at all with {where}" for where in _where(rows, "only_normed")]
+    parts += [f"learns only without {norm} with {where}" for where in _where(rows, "only_none")]
     learn = [row for row in rows if row["learn"]]
     if learn:
         gains = listed(f"{row['gain']} {row['interval']}".strip() for row in learn)
         sure = " (mean over settings, 95 % interval)" if any(row["interval"] for row in learn) else ""
         where = f"points of test accuracy on {listed(row['dataset'] for row in learn)}{sure}"
-        parts.append(f"{'where both learn' if parts else 'learns with and without'}, batch norm adds {gains} {where}")
+        parts.append(f"{'where both learn' if parts else 'learns with and without'}, {norm} adds {gains} {where}")
     return sentence(f"the {model}{remark} {'; '.join(parts) or 'learns in no setting'}")
 
 
@@ -88,6 +93,44 @@ def of_untested(numbers: int, claims: int, why: Iterable[tuple[str, Sequence[str
     what = [f"{n} {word}" for n, word in ((numbers, "printed accuracies"), (claims, "claims")) if n]
     reasons = "; ".join(f"{listed(places)}: {reason}" for reason, places in why)
     return [f"Not tested: {listed(what)}{f' ({reasons})' if reasons else ''}."] if what else []
+
+
+def of_one_field(plan: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
+    """A sentence on test accuracy by the one field, besides the norm, in which the cells of a study differ; none if
+    they differ in several, or if it is not a number.
+
+    plan, runs   see `tables.planned` and the frame `runs`
+    """
+    varied = [field for field in FIELDS if field != "norm" and plan[field].nunique(dropna=False) > 1]
+    if len(varied) != 1 or not pd.api.types.is_numeric_dtype(plan[varied[0]]):
+        return []
+    (field,) = varied
+    means = runs.groupby(["norm", field])["test_accuracy"].mean()
+    run = [norm for norm in dict.fromkeys(plan["norm"]) if norm in means]
+    values = means.index.unique(field)
+    if len(values) < 2:
+        only = f", all with {field.replace('_', ' ')} {values[0]:g}" if len(values) else ""
+        return [f"No answer yet: {len(means)} of {len(plan)} networks have been run{only}."]
+    parts = [
+        f"with {style.norm(norm).label} {listed(f'{v:.1f}' for v in means[norm])} % "
+        f"({field.replace('_', ' ')} {listed(f'{at:g}' for at in means[norm].index)})"
+        for norm in run
+    ]  # fmt: skip
+    return [sentence(f"test accuracy is {listed(parts)}")]
+
+
+def titled(study: str) -> str:
+    """The name of a study as a title: `reduced_cnn` is `Reduced CNN`."""
+    words = [style.model(word) for word in study.split("_")]
+    return " ".join([words[0][:1].upper() + words[0][1:], *words[1:]])
+
+
+def counted(counts: Mapping[str, int]) -> str:
+    """`10 hold, 1 fails and 4 are undecided` of how many have each verdict; verdicts of none are left out."""
+    return listed(
+        _verb(n, verdict.removesuffix("s")) if verdict in (HOLDS, FAILS, "differs") else f"{_are(n)} {verdict}"
+        for verdict, n in counts.items() if n
+    )  # fmt: skip
 
 
 def sentence(text: str) -> str:

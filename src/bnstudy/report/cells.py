@@ -2,6 +2,7 @@
 it enters, and the commands that make it. Tables, claims and figures link their numbers there."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bnstudy import disk
 from bnstudy.design.study import changed
 from bnstudy.figures import style
 from bnstudy.report import curves, rendering, run_lists
+from bnstudy.report.answer import titled
 from bnstudy.report.findings import Findings
 from bnstudy.tables.layout import half_up, signed
 from bnstudy.verdicts.accuracies import each
@@ -49,7 +51,7 @@ def write(found: Findings, values: Mapping[str, Any], folder: Path) -> list[str]
 
 def put(path: Path, text: str) -> None:
     """Write a page, unless a page that differs in its list of studies alone is there. Raises WriteError."""
-    if HOLDERS.sub("", _read(path)) != HOLDERS.sub("", text):
+    if HOLDERS.sub("", rendering.current(path)) != HOLDERS.sub("", text):
         disk.write(path, text.encode())
 
 
@@ -62,23 +64,17 @@ def relink(root: Path, studies: Sequence[Mapping[str, Any]]) -> None:
     for key, names in holders.items():
         for name in names:
             path = root / name / "cells" / f"{key}.html"
-            before = _read(path)
+            before = rendering.current(path)
             after = HOLDERS.sub(lambda _: _list(key, name, names), before)  # noqa: B023 (called at once)
             if after != before:
                 disk.write(path, after.encode())
 
 
 def _list(key: str, own: str, names: Iterable[str]) -> str:
-    item = Markup('<li><a href="../../{0}/cells/{1}.html">{0}</a></li>')
-    return Markup('<ul id="studies">{}</ul>').format(Markup("").join(item.format(n, key) for n in names if n != own))
-
-
-def _read(path: Path) -> str:
-    """The page as it is; empty if there is none, or if it cannot be read."""
-    try:
-        return disk.read(path).decode()
-    except (OSError, ValueError):
-        return ""
+    item = Markup('<li><a href="../../{0}/cells/{1}.html">{2}</a></li>')
+    return Markup('<ul id="studies">{}</ul>').format(
+        Markup("").join(item.format(n, key, titled(n)) for n in names if n != own)
+    )
 
 
 def of_study(found: Findings, values: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -87,7 +83,7 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> Iterator[dict[str, A
     rows = {row["key"]: row for row in found.plan.to_dict("records")}
     others = _others(found.plan, {str(key): part["test_accuracy"].mean() for key, part in runs.items()})
     printed = list(numbers(found))
-    shared = {key: values[key] for key in ("study", "synthetic", "claim_words")}
+    shared = {key: values[key] for key in ("study", "synthetic")}
     entered = {
         "tables": [({*t.content["key"]}, t) for t in (*found.tables, *found.course_tables) if "key" in t.content],
         "figures": [(p["cells"], p["figure"]) for part in values["pictures"].values() for p in part if p["cells"]],
@@ -100,19 +96,17 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> Iterator[dict[str, A
                 held = "validation images" if row["validation_fraction"] else "test images"
                 across = "epoch" if pd.isna(row["steps"]) else f"period of {row['eval_every']:,} steps"
                 yield shared | {
-                    "cell": cell, "title": _title(row), "reading": group["reading"],
+                    "cell": cell, "title": run_lists.title(row), "reading": group["reading"],
+                    "changes": run_lists.setting_of(row) if row["setting"] == "adhoc" else "",
                     "fields": changed(row), "others": others(row),
                     "printed": [number for number in printed if number["key"] == key],
                     "charts": charts(epochs[key], held), "held": held, "across": across,
+                    "verdicts": Counter(c["verdict"] for keys, c in entered["claims"] if key in keys),
+                    "further": values["further"].get(key, []),
                     "runs": [_run(run) for run in each(runs[key][RUN])],
                     "record": run_lists.environment(runs[key]), "data": run_lists.data(runs[key]),
                     "enters": {what: [one for keys, one in all if key in keys] for what, all in entered.items()},
                 }  # fmt: skip
-
-
-def _title(row: Mapping[Any, Any]) -> str:
-    setting = "" if row["setting"] == "adhoc" else f", {style.setting(row['setting']).label}"
-    return f"{style.model(row['model'])} on {style.dataset(row['dataset'])}, {style.norm(row['norm']).label}{setting}"
 
 
 def _others(plan: pd.DataFrame, means: Mapping[str, float]) -> Any:
@@ -155,19 +149,16 @@ def charts(epochs: pd.DataFrame, held: str) -> list[dict[str, Any]]:
     held   the images that are watched: those of validation or test
     """
     seeds = [(int(str(seed)), run) for seed, run in epochs.groupby("seed")]
+
+    def line(column: str, part: str, seed: int, run: pd.DataFrame) -> curves.Line:
+        images = held if part == "validation" else part
+        x, y = run["epoch"].tolist(), run[column].astype(float).tolist()
+        return curves.Line(f"{images}, seed {seed}", part, x, y, {"seed": seed, "part": images})
+
     return [
-        curves.chart(
-            title,
-            [
-                curves.Line(
-                    f"{held if part == 'validation' else part}, seed {seed}", part,
-                    run["epoch"].tolist(), run[column].astype(float).tolist(), {"seed": seed, "part": part},
-                )
-                for column, part in parts.items() for seed, run in seeds
-            ],
-        )
+        curves.chart(title, [line(column, part, *one) for column, part in parts.items() for one in seeds])
         for title, parts in PARTS.items()
-    ]  # fmt: skip
+    ]
 
 
 def _run(run: Any) -> dict[str, Any]:

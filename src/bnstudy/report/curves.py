@@ -43,13 +43,13 @@ def chart(title: str, lines: Iterable[Line], least: float | None = None) -> dict
     low, high = _ends(np.log10(values) if log else values, None if log else least)
     right = max(x.max() for _, x, _ in shown) or 1.0
     across, up = (WIDTH - LEFT - RIGHT) / right, (HEIGHT - TOP - BOTTOM) / (high - low)
-    y_ticks = range(int(np.ceil(low)), int(np.floor(high)) + 1) if log else _inside(low, high)
+    y_ticks = _powers(low, high) if log else _inside(low, high)
     return {
         "title": title, "log": log, "width": WIDTH, "height": HEIGHT, "left": LEFT, "right": WIDTH - RIGHT,
         "foot": HEIGHT - BOTTOM,
         "matrix": f"{across:.6g} 0 0 {-up:.6g} {LEFT} {HEIGHT - BOTTOM + up * low:.6g}",
-        "x": [(f"{LEFT + across * at:.1f}", f"{at:g}") for at in _inside(0, right)],
-        "y": [(f"{HEIGHT - BOTTOM - up * (at - low):.1f}", f"{10.0**at:g}" if log else f"{at:g}") for at in y_ticks],
+        "x": [(f"{LEFT + across * at:.1f}", f"{at:g}") for at in _inside(0, 0.97 * right)],
+        "y": [(f"{HEIGHT - BOTTOM - up * (at - low):.1f}", f"{10.0**at:.3g}" if log else f"{at:g}") for at in y_ticks],
         "lines": [
             {"label": line.label, "style": line.style, "facts": line.facts, "d": _path(x, np.log10(y) if log else y)}
             for line, x, y in shown
@@ -67,6 +67,13 @@ def _ends(values: np.ndarray, least: float | None) -> tuple[float, float]:
 def _inside(low: float, high: float) -> list[float]:
     """Round numbers between two ends."""
     return [float(at) for at in MaxNLocator(5).tick_values(low, high) if low <= at <= high]
+
+
+def _powers(low: float, high: float) -> list[float]:
+    """Logarithms of powers of ten between two ends; of few decades, of 2 and 5 times them too."""
+    decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    factors = (1, 2, 5) if high - low < 2.5 else (1,)
+    return [at for decade in decades for f in factors if low <= (at := decade + float(np.log10(f))) <= high]
 
 
 def _path(x: np.ndarray, y: np.ndarray) -> str:

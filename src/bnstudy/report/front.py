@@ -122,12 +122,12 @@ def places(listed: Iterable[str]) -> str:
 
 
 def merged_pairs(studies: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """What batch norm gains by model, data set and protocol, from the first study that has it."""
-    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    """What each norm gains by model, data set and protocol, from the first study that has it."""
+    found: dict[tuple[str, ...], dict[str, Any]] = {}
     for study in studies:
         for row in study["pairs"]:
             if row["reading"] in ("", *answer.REMARKS):
-                found.setdefault((row["model"], row["dataset"], row["reading"]), row)
+                found.setdefault(tuple(row[key] for key in ("model", "dataset", "norm", "reading")), row)
     return list(found.values())
 
 

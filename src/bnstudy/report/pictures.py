@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from bnstudy.figures import effects as figure_e1
 from bnstudy.figures.writer import Drawing, Target, is_written, write
 from bnstudy.illustrations.render import drawing as background_drawing
 from bnstudy.printed.practicals import homes, rows
+from bnstudy.report import figure_pages
 from bnstudy.report.findings import Findings
 from bnstudy.tables import in_order
 from bnstudy.verdicts import effects
@@ -70,6 +72,10 @@ class Picture:
         """The keys of the cells whose runs it shows."""
         return frozenset()
 
+    def curves(self, drawing: Drawing) -> pd.DataFrame | None:
+        """The plotted data, if they are of runs."""
+        return drawing.table() if drawing.table else None
+
     def row(self, found: Findings) -> dict[str, str]:
         """As listed by `bnstudy figures`."""
         return {"id": self.id, "kind": self.figure.kind, "state": self.state(found), "title": self.figure.title}
@@ -79,11 +85,11 @@ class ThesisPicture(Picture):
     """Figures 7.1 to 7.40, and those that extensions add."""
 
     def selection(self, found: Findings, signed: bool = False) -> series.Selection:
-        reading, datasets = cells_of(self.figure, found.plan)
-        return series.select(self.figure, found.frames, datasets, reading, signed)
+        return _selected(self.figure, found, signed)
 
     def state(self, found: Findings) -> str:
-        return self.figure.drawn_by.function("state")(self.selection(found))
+        selection, own = self.selection(found), self.figure.drawn_by.function
+        return own("state")(selection) if own("drawable")(selection) else NOT_RUN
 
     def drawing(self, found: Findings, signed: bool = False) -> Drawing:
         return render.drawing(self.selection(found, signed))
@@ -107,6 +113,13 @@ class FamilyPicture(ThesisPicture):
     def is_on_page(self, plan: pd.DataFrame) -> bool:
         shown = self.figure.kind == "penalties" or self.figure.settings == ("relu",)
         return shown and self.belongs_to(plan)
+
+
+@lru_cache(maxsize=1)
+def _selected(figure: figures.Figure, found: Findings, signed: bool) -> series.Selection:
+    """The runs of a figure; kept, because its state, its drawing and its cells each ask for them."""
+    reading, datasets = cells_of(figure, found.plan)
+    return series.select(figure, found.frames, datasets, reading, signed)
 
 
 class CoursePicture(Picture):
@@ -163,6 +176,9 @@ class ComputedPicture(Picture):
     def drawing(self, found: Findings | None = None, signed: bool = False) -> Drawing:
         return background_drawing(self.figure)
 
+    def curves(self, drawing: Drawing) -> None:
+        return None
+
 
 def every() -> list[Picture]:
     """All figures, in the order in which they are listed."""
@@ -202,16 +218,18 @@ def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:
 
 
 def _entry(picture: Picture, found: Findings, target: Target) -> dict[str, Any]:
-    state = picture.state(found)
-    made = [] if state == NOT_RUN else write(picture.drawing(found), target)
-    stem = picture.figure.stem
+    state, stem = picture.state(found), picture.figure.stem
+    drawing = None if state == NOT_RUN else picture.drawing(found)
+    made = write(drawing, target) if drawing else []
+    table = picture.curves(drawing) if drawing else None
     files = {path.name.removeprefix(stem).lstrip("."): path for path in made}
     narrow = files.pop("_narrow.svg", None)
     addresses = {ending: f"figures/{path.name}" for ending, path in files.items()}
     images = {"wide": _image(files["svg"]), "narrow": _image(narrow)} if narrow else {}
     cells = picture.cells(found) if made else frozenset()
     return {
-        "figure": picture.figure, "state": state, "files": addresses, "cells": cells, **images, **picture.words(found),
+        "figure": picture.figure, "state": state, "files": addresses, "cells": cells, "table": table,
+        "page": figure_pages.address(picture.figure, table), **images, **picture.words(found),
     }  # fmt: skip
 
 

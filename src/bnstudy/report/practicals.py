@@ -8,8 +8,8 @@ from markupsafe import Markup
 from bnstudy import tables
 from bnstudy.claims import practicals as claims
 from bnstudy.claims.catalogue import Claim
-from bnstudy.claims.verdicts import NOT_RUN, ClaimVerdict
-from bnstudy.report.answer import listed
+from bnstudy.claims.verdicts import FAILS, HOLDS, NOT_RUN, ClaimVerdict
+from bnstudy.report.answer import counted, sentence
 from bnstudy.report.claims import page_row
 from bnstudy.report.findings import Findings
 from bnstudy.tables import practicals
@@ -33,21 +33,28 @@ def of_page(found: Findings, pictures: Iterable[Mapping[str, Any]]) -> dict[str,
     ]  # fmt: skip
     return {
         "reports": reports, "counts": practicals.total(shown), "rows": sum(len(one.content) for one in shown),
+        "asked": sum(int((one.content["seeds"] > 0).sum()) for one in shown),
         "run": sum(int((one.content["n"] > 0).sum()) for one in shown), "claims": judged,
         "claim_counts": {v: sum(c["verdict"] == v for c in judged) for v in ("holds", "fails", "undecided", NOT_RUN)},
     }  # fmt: skip
 
 
 def sentences(shown: Mapping[str, Any]) -> list[str]:
-    """What came out, from the values of `of_page`."""
-    counts, claimed = shown["counts"], shown["claim_counts"]
-    numbers = listed(f"{n} {verdict}" for verdict, n in counts.items() if n)
-    verdicts = listed(f"{n} {verdict}" for verdict, n in claimed.items() if n)
+    """What came out, from the values of `of_page`; of a study that holds few of the reports' rows, each claim that it
+    judges."""
+    counts, judged = shown["counts"], [claim for claim in shown["claims"] if claim["verdict"] != NOT_RUN]
+    if 2 * shown["asked"] < shown["rows"]:
+        return [sentence(f"{c['section']}: {c['title'].rstrip('.')}: {verb(c['verdict'])}") for c in judged]
     return [
         f"{shown['run']} of {shown['rows']} rows of three student reports have been run. Of their "
-        f"{sum(counts.values())} printed test accuracies: {numbers}. Of their {len(shown['claims'])} claims: "
-        f"{verdicts}."
+        f"{sum(counts.values())} printed test accuracies {counted(counts)}. Of their {len(shown['claims'])} claims "
+        f"{counted(shown['claim_counts'])}."
     ]
+
+
+def verb(verdict: str) -> str:
+    """`this holds`, `this is undecided`."""
+    return f"this {'' if verdict in (HOLDS, FAILS) else 'is '}{verdict}"
 
 
 def _table(one: practicals.Listed, listed: set[str]) -> dict[str, Any]:

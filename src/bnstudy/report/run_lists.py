@@ -1,13 +1,13 @@
 """The sections on cells, runs and their origin, as plain values from frames."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from bnstudy import datasets
-from bnstudy.design.study import changed
+from bnstudy.design.study import Study, changed
 from bnstudy.figures import style
 from bnstudy.tables.catalogue import in_order
 from bnstudy.tables.layout import half_up, signed
@@ -47,7 +47,7 @@ def listing(plan: pd.DataFrame, runs: pd.DataFrame, missing: pd.DataFrame) -> li
 def _cell(row: Mapping[Any, Any], runs: pd.DataFrame | None, missing: pd.DataFrame | None) -> dict[str, Any]:
     n = 0 if runs is None else len(runs)
     cell = {
-        "key": row["key"], "name": row["name"], "setting": row["setting"], "norm": style.norm(row["norm"]).label,
+        "key": row["key"], "name": row["name"], "setting": setting_of(row), "norm": style.norm(row["norm"]).label,
         "seeds": len(row["seeds"]), "n": n, "seconds": 0.0, "accuracy": "–",
         "outcome": "not run", "kind": "absent", "epochs": "–", "origin": "–",
         "reason": "" if missing is None else "; ".join(dict.fromkeys(missing["reason"])),
@@ -74,6 +74,14 @@ def _outcome(runs: pd.DataFrame, seeds: int) -> dict[str, Any]:
     }
 
 
+def setting_of(row: Mapping[Any, Any]) -> str:
+    """What a described cell changes of the baseline: the label of its setting, or its fields."""
+    if row["setting"] != "adhoc":
+        return style.setting(row["setting"]).label
+    fields = {f: v for f, v in changed(row).items() if f not in ("dataset", "model", "norm")}
+    return ", ".join(f"{field}={value}" for field, value in fields.items()) or style.setting("relu").label
+
+
 def _origin(origin: pd.Series) -> str:
     """`own`, `published`, or the number of each."""
     counts = origin.value_counts().sort_index()
@@ -83,6 +91,15 @@ def _origin(origin: pd.Series) -> str:
 def try_command(row: Mapping[Any, Any]) -> str:
     """`bnstudy try ...` with the fields that make the cell what it is; it needs no study and no config."""
     return "bnstudy try " + " ".join(f"{field}={value}" for field, value in changed(row).items())
+
+
+def further(study: Study, published: Iterable[tuple[str, int]]) -> dict[str, list[int]]:
+    """Key -> published seeds of a cell of the study that the study does not ask for."""
+    keys, found = {cell.key for cell in study.trained}, {}
+    for key, seed in sorted(published):
+        if key in keys and seed not in study.seeds:
+            found.setdefault(key, []).append(seed)
+    return found
 
 
 def gaps(missing: pd.DataFrame) -> list[dict[str, Any]]:
@@ -103,18 +120,32 @@ def diverged(runs: pd.DataFrame) -> list[dict[str, Any]]:
     out = []
     for key, part in found.groupby("key", sort=False, observed=True):
         places = dict.fromkeys(f"epoch {r.diverged_epoch}, {r.diverged_layer}" for r in accuracies.each(part))
-        out.append({"name": part["name"].iloc[0], "n": len(part), "of": int(total[key]), "where": "; ".join(places)})
+        out.append(_named(part) | {"n": len(part), "of": int(total[key]), "where": "; ".join(places)})
     return out
+
+
+def _named(runs: pd.DataFrame) -> dict[str, str]:
+    """The key of the cell of these runs, and `what` it is."""
+    row = runs.iloc[0].to_dict()
+    return {"key": row["key"], "what": row["name"] if row["setting"] == "adhoc" else title(row)}
+
+
+def title(row: Mapping[Any, Any]) -> str:
+    """`MLP on MNIST, batch norm, learning rate 0.1` of a described cell; a reading other than the default is named,
+    and what a cell without a label changes is not."""
+    where = f"{style.model(row['model'])} on {style.dataset(row['dataset'])}, {style.norm(row['norm']).label}"
+    reading = "" if row["reading"] in ("default", "adhoc", "reduced") else f" ({row['reading']})"
+    return where if row["setting"] == "adhoc" else f"{where}, {setting_of(row)}{reading}"
 
 
 def mixed(runs: pd.DataFrame) -> list[dict[str, Any]]:
     """Cells whose seeds were trained by different engines or processors, with the number of runs of each kind."""
     by = runs["engine"] + " on " + runs["gpu"].where(runs["gpu"].fillna("") != "", runs["cpu"])
     out = []
-    for name, kinds in by.groupby(runs["name"], sort=False, observed=True):
-        counts = kinds.value_counts()
+    for _, part in runs.groupby("name", sort=False, observed=True):
+        counts = by[part.index].value_counts()
         if len(counts) > 1:
-            out.append({"name": name, "kinds": [f"{n} by {kind}" for kind, n in counts.items()]})
+            out.append(_named(part) | {"kinds": [f"{n} by {kind}" for kind, n in counts.items()]})
     return out
 
 
@@ -136,16 +167,24 @@ def data(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def unofficial(runs: pd.DataFrame) -> list[tuple[str, list[str]]]:
-    """(origin, titles) of data sets that are neither the official files nor embedded real data."""
+    """(origin, titles) of data sets that are neither the official files nor embedded real data; a title says how many
+    test images there are, if they are not as many as the official files have."""
     found: dict[str, list[str]] = {}
     for dataset in in_order(runs["dataset"]):
-        for source in sorted(set(runs[runs["dataset"] == dataset]["data_source"]) - {"official", "embedded"}):
-            found.setdefault(SOURCES.get(source, UNKNOWN_SOURCE), []).append(style.dataset(dataset))
+        here = runs[runs["dataset"] == dataset]
+        for source in sorted(set(here["data_source"]) - {"official", "embedded"}):
+            found.setdefault(SOURCES.get(source, UNKNOWN_SOURCE), []).append(style.dataset(dataset) + _lacking(here))
     return list(found.items())
 
 
+def _lacking(runs: pd.DataFrame) -> str:
+    spec = datasets.REGISTRY.get(runs["dataset"].iloc[0])
+    here, whole = int(runs["test_images"].max()), spec.test if spec else 0
+    return f" ({here:,} of {whole:,} test images)" if here < whole else ""
+
+
 def pairs(runs: pd.DataFrame) -> list[dict[str, Any]]:
-    """Vanilla against batch norm, by model, data set and reading: `effects.gains` as the page shows it."""
+    """Each norm against vanilla, by model, data set and reading: `effects.gains` as the page shows it."""
     order = {name: i for i, name in enumerate(in_order(runs["dataset"]))}
     rows = sorted(
         effects.gains(runs).to_dict("records"),
@@ -159,11 +198,11 @@ def _pair(row: Mapping[Any, Any]) -> dict[str, Any]:
     reading = row["reading"]
     return {
         "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
-        "reading": "" if reading == "default" else reading,
+        "norm": style.norm(row["norm"]).label, "reading": "" if reading == "default" else reading,
         **{count: row[count] for count in ("pairs", "higher", "learn")},
         "gain": signed(row["gain"]) if row["learn"] else "–",
         "interval": f"± {half_up(row['h'])}" if row["h"] == row["h"] else "",
-        **{who: [style.setting(s).label for s in row[who]] for who in ("only_batch", "only_none", "neither")},
+        **{who: [style.setting(s).label for s in row[who]] for who in ("only_normed", "only_none", "neither")},
     }  # fmt: skip
 
 

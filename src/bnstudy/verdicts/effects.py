@@ -50,49 +50,54 @@ PLACE = ["model", "dataset", "reading"]
 
 
 def gains(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return what batch norm gains over vanilla, one row per PLACE for which both have runs in some setting.
+    """Return what each norm gains over vanilla, one row per PLACE and norm for which both have runs in some setting.
 
     runs   the frame `runs`
 
-    Adds: pairs (settings that have both norms), higher (settings in which batch norm's mean is above vanilla's), learn
-    (settings in which neither is broken), gain (mean over these of batch norm's mean less vanilla's, points; NaN if
-    there are none), h (95 % half-width of that mean over seeds and splits, see `_half_width`), and the settings in
-    which only_batch, only_none or neither learns. Cells of different sizes are no pair, and neither are several cells
-    of one label (adhoc).
+    Adds: norm, pairs (settings that have both), higher (settings in which the norm's mean is above vanilla's), learn
+    (settings in which neither is broken), gain (mean over these of the norm's mean less vanilla's, points; NaN if there
+    are none), h (95 % half-width of that mean over seeds and splits, see `_half_width`), and the settings in which
+    only_normed, only_none or neither learns. Cells of different sizes are no pair, and neither are several cells of one
+    label (adhoc).
     """
     labels = [*PLACE, "setting", *SIZE]
     sizes = runs.drop_duplicates("key")[["key", *SIZE]].fillna({"train_size": 0})
     cells = cell_means(runs).merge(sizes, on="key")
-    cells = cells[~cells.duplicated([*labels, "norm"], keep=False) & cells["norm"].isin(NORMS)]
-    rows = [_gain(part, labels) for _, part in cells.groupby(PLACE, sort=False)]
-    columns = [*PLACE, "pairs", "higher", "learn", "gain", "h", "only_batch", "only_none", "neither"]
+    cells = cells[~cells.duplicated([*labels, "norm"], keep=False)]
+    norms = [norm for norm in dict.fromkeys(["batch", *cells["norm"]]) if norm != "none"]
+    rows = [_gain(part, labels, norm) for _, part in cells.groupby(PLACE, sort=False) for norm in norms]
+    columns = [*PLACE, "norm", "pairs", "higher", "learn", "gain", "h", "only_normed", "only_none", "neither"]
     return pd.DataFrame([row for row in rows if row["pairs"]], columns=columns)
 
 
-def _gain(cells: pd.DataFrame, labels: list[str]) -> dict[str, Any]:
+def _gain(cells: pd.DataFrame, labels: list[str], norm: str) -> dict[str, Any]:
     """Return one row of `gains` from the cells of one place."""
+    cells = cells[cells["norm"].isin(["none", norm])]
+    if cells["norm"].nunique() < 2:
+        return {"pairs": 0}
     cells = cells.join(spreads(cells)[0]).astype({"broken": bool})
-    none, batch = (cells[cells["norm"] == norm] for norm in NORMS)
-    both = none.merge(batch, on=labels, suffixes=("_none", "_batch"))
-    difference = both["mean_batch"] - both["mean_none"]
-    learn = ~both["broken_none"] & ~both["broken_batch"]
+    none, normed = (cells[cells["norm"] == one] for one in ("none", norm))
+    both = none.merge(normed, on=labels, suffixes=("_none", "_normed"))
+    difference = both["mean_normed"] - both["mean_none"]
+    learn = ~both["broken_none"] & ~both["broken_normed"]
     return {
         **{label: cells[label].iloc[0] for label in PLACE},
+        "norm": norm,
         "pairs": len(both),
         "higher": int((difference > 0).sum()),
         "learn": int(learn.sum()),
         "gain": difference[learn].mean(),
         "h": _half_width(both[learn]),
-        "only_batch": list(both.loc[both["broken_none"] & ~both["broken_batch"], "setting"]),
-        "only_none": list(both.loc[~both["broken_none"] & both["broken_batch"], "setting"]),
-        "neither": list(both.loc[both["broken_none"] & both["broken_batch"], "setting"]),
+        "only_normed": list(both.loc[both["broken_none"] & ~both["broken_normed"], "setting"]),
+        "only_none": list(both.loc[~both["broken_none"] & both["broken_normed"], "setting"]),
+        "neither": list(both.loc[both["broken_none"] & both["broken_normed"], "setting"]),
     }
 
 
 def _half_width(pairs: pd.DataFrame) -> float:
     """Return the 95 % half-width of the mean difference of k pairs of cells: t √Σ s² (1/n + SPLIT) / k over the 2 k
     cells, with the freedom after Satterthwaite, as outlying cells have their own s. NaN if no spread is known."""
-    ends = ("none", "batch")
+    ends = ("none", "normed")
     cells = pd.concat(
         [pairs[[f"{c}_{end}" for c in ("s", "freedom", "n")]].set_axis(["s", "f", "n"], axis=1) for end in ends]
     )

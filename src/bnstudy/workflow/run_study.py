@@ -113,7 +113,7 @@ def summary(place: Place, study: Study, outcomes: dict[Run, str], were_left: Seq
     if study.timing:
         done = sum(is_made(place.results, timing) for timing in timings(study.cells))
         console.say(f"{study.name}: {done} timings are done")
-        return console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
+        return say_pages(place, study)
     runs = study.runs()
     unrun = {run.cell.dataset for run in runs if run not in outcomes}
     for dataset in sorted(unrun & datasets.noted(place.results).keys()):
@@ -126,7 +126,13 @@ def summary(place: Place, study: Study, outcomes: dict[Run, str], were_left: Seq
     new = len(set(done).intersection(were_left))
     news = f"{new} of them now" if new else "nothing was left to train"
     console.say(f"{study.name}: {len(done)} of {len(runs)} runs trained, {news}; {diverged} diverged")
+    say_pages(place, study)
+
+
+def say_pages(place: Place, study: Study) -> None:
+    """Print the paths of a study's page and of the front page of all studies."""
     console.say(f"report: {paths.report(place.reports, study.name).resolve()}")
+    console.say(f"front page: {paths.front(place.reports).resolve()}")
 
 
 def check_times(timings: Sequence[Timing], results: Path) -> None:
