@@ -26,6 +26,7 @@ from bnstudy.networks import augmentations
 from bnstudy.results import frames, provenance, record
 from bnstudy.results.record import LAYER_COLUMNS, Record
 from bnstudy.studies import choices
+from bnstudy.studies.config import draws
 from bnstudy.studies.config.blocks import StudyBlock, Top
 from text import say, table
 
@@ -66,6 +67,7 @@ def config_page() -> Iterator[str]:
     yield say(
         f"Top: {code(Top.model_fields)}. A study: {code(StudyBlock.model_fields)}.",
         "A grid in `cells`: the fields below, `setting` and `reading`; each takes one value or a list.",
+        f"`random: {{lr: {{log: [0.0001, 1]}}, draws: 20}}` draws numbers instead, evenly ({code(draws.HOW)}).",
     )
     yield "## Fields of a cell\n"
     yield from table(("field", "values", "default", "meaning"), map(field_row, FIELDS))

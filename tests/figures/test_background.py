@@ -7,11 +7,30 @@ import numpy as np
 import pytest
 import torch
 
+from bnstudy import datasets
+from bnstudy.errors import DataError
 from bnstudy.figures.writer import Target, is_written, write
-from bnstudy.illustrations import REGISTRY, data, descent, networks, shift
+from bnstudy.illustrations import REGISTRY, chain, convolution, data, descent, networks, shift
 from bnstudy.illustrations.render import draw, drawing
 
-IDS = ["2.2", "2.3", "2.4", "2.5", "2.6", "2.7", "2.8", "2.10", "2.11", "2.12", "2.13", "2.14", "3.1", "6.1"]
+IDS = [
+    "2.1",
+    "2.2",
+    "2.3",
+    "2.4",
+    "2.5",
+    "2.6",
+    "2.7",
+    "2.8",
+    "2.9",
+    "2.10",
+    "2.11",
+    "2.12",
+    "2.13",
+    "2.14",
+    "3.1",
+    "6.1",
+]
 
 
 def test_the_figures_of_the_thesis_that_can_be_computed():
@@ -75,6 +94,42 @@ def test_the_corner_of_l1_makes_a_weight_zero():
     assert best["l1"] == pytest.approx([1, 0], abs=1e-4)
     assert np.linalg.norm(best["l2"]) == pytest.approx(1, abs=1e-4)
     assert (best["l2"] > 0.05).all()
+
+
+def test_the_output_of_a_sliding_filter_is_the_sum_over_all_channels():
+    image, kernel, output = convolution.example(3)
+    row, column = convolution.AT
+    field = image[:, row : row + 3, column : column + 3]
+    assert output[row, column] == (field * kernel).sum()
+    texts = [text.get_text() for text in draw(REGISTRY["2.9"]).axes[1].texts]
+    assert len(texts) == 3 * 25 + 3 * 9 + 9
+
+
+def test_each_task_shows_test_images_with_their_class(monkeypatch):
+    there = {"digits": datasets.load("digits")}
+
+    def load(name):
+        if name not in there:
+            raise DataError(f"{name}: absent", "")
+        return there[name]
+
+    monkeypatch.setattr(data.datasets, "load", load)
+    (panel,) = draw(REGISTRY["2.1"]).axes
+    labels = [inset.get_title() for inset in panel.child_axes]
+    assert labels == [str(label) for label in there["digits"].test_labels[: data.SHOWN]]
+
+
+def test_a_step_in_a_chain_is_misjudged_unless_its_units_are_normalized():
+    """Equation 3.8 with equal weights of 1 and a gradient of m = mean(x^2) for each: (1 + lr m)^depth - 1."""
+    found = chain.steps().set_index(["norm", "depth", "lr"])
+    lr = chain.RATES[-5]
+    slope = found.loc[("none", 1, lr), "predicted"] ** 0.5 / lr**0.5
+    for depth in chain.DEPTHS:
+        plain, normed = found.loc[("none", depth, lr)], found.loc[("batch", depth, lr)]
+        assert plain["predicted"] == pytest.approx(lr * depth * slope**2)
+        assert plain["true"] == pytest.approx(((1 + lr * slope) ** depth - 1) * slope)
+        assert normed["true"] == pytest.approx(normed["predicted"], rel=1e-6)
+    assert found.loc[("none", 16, lr), "true"] > 5 * found.loc[("none", 16, lr), "predicted"]
 
 
 def test_shapes_are_those_of_tables_6_2_and_6_3():

@@ -9,7 +9,18 @@ import pytest
 import synthetic
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import SETTINGS
-from bnstudy.figures import FAMILIES, KINDS, REGISTRY, batch_sizes, find, render, series, training_curves
+from bnstudy.design.rules import steps_of_epoch
+from bnstudy.figures import (
+    FAMILIES,
+    KINDS,
+    REGISTRY,
+    batch_sizes,
+    find,
+    mean_gradients,
+    render,
+    series,
+    training_curves,
+)
 from bnstudy.results import frames
 
 NAN = float("nan")
@@ -217,3 +228,13 @@ def test_points_by_batch_size_are_those_of_single_seeds():
     row = batch_sizes.plotted(selection).iloc[0]
     accuracies = [r.test_accuracy for r in records]
     assert (row["low"], row["high"], row["seeds"]) == (min(accuracies), max(accuracies), 3)
+
+
+@pytest.mark.parametrize("fields", [{}, {"folds": 2, "fold": 1}, {"train_size": 1_000, "folds": 4}], ids=str)
+def test_an_epoch_has_the_steps_of_its_cell(fields):
+    built = frames.build([synthetic.record(run(**fields), epochs_run=1)])
+    setting, reading = built.runs[["setting", "reading"]].iloc[0]
+    figure = dataclasses.replace(FAMILIES["A.2"], settings=(setting,))
+    cell = run(**fields).cell
+    expected = {cell.key: steps_of_epoch(cell, cell.train_size or 60_000)}
+    assert mean_gradients._steps(series.select(figure, built, ["mnist"], reading)) == expected

@@ -46,3 +46,15 @@ def test_the_largest_rate_that_does_not_diverge():
 
 def test_without_runs_there_is_nothing_to_choose():
     assert choices(frames.build([]).runs).empty
+
+
+def test_the_folds_of_a_cross_validation_are_averaged():
+    """The best single fold (80) belongs to the rate whose mean, 50, is lower than the other's 60."""
+    made = []
+    for lr, values in ((0.1, (80.0, 20.0)), (0.01, (60.0, 60.0))):
+        for fold, value in enumerate(values):
+            cell = Cell(dataset="toy", model="mlp", norm="none", lr=lr, folds=2, fold=fold)
+            record = synthetic.record(Run(cell, 0), epochs_run=1)
+            made.append(dataclasses.replace(record, epochs=record.epochs | {"validation_accuracy": [0.0, value]}))
+    (row,) = choices(frames.build(made).runs).to_dict("records")
+    assert (row["validation"], row["changed"], row["cells"], row["runs"]) == (60.0, "folds=2", 2, 4)

@@ -162,6 +162,10 @@ class Fields:
         low=0,
         high=0.9,
     )
+    folds: int | None = _f(
+        None, "k-fold cross-validation (2.8.4): of so many equal parts of the training set one is held out", 2, 1000
+    )
+    fold: int = _f(0, "which of the folds is held out, from 0", low=0, high=999)
     mnist_size: Literal["pad", "resize", "native"] = _f(
         "pad", "28x28 to 32x32 by zero padding or interpolation; native: 784 inputs (mlp only) (table 6.1)"
     )

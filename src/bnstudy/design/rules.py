@@ -27,7 +27,17 @@ DRAWN_OTHERWISE = ("normal", "torch_default", "zeros")
 
 def train_part(cell: Fields, images: int) -> int:
     """Return how many of `images` training images remain after the validation images are held out (thesis 6.1)."""
+    if cell.folds is not None:
+        first, last = fold_bounds(cell, images)
+        return images - (last - first)
     return floor((1 - Fraction(str(cell.validation_fraction))) * images)
+
+
+def fold_bounds(cell: Fields, images: int) -> tuple[int, int]:
+    """Return the places [first, last) of the images of the cell's fold in the order of the split; all folds together
+    hold each image once, and their sizes differ by at most one."""
+    assert cell.folds is not None
+    return cell.fold * images // cell.folds, (cell.fold + 1) * images // cell.folds
 
 
 def steps_of_epoch(cell: Fields, images: int) -> int:
@@ -132,6 +142,8 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     ),
     "lr_min": (unless("schedule", "constant"),),
     ("tested_weights", "best"): (HELD_OUT,),
+    "validation_fraction": (only("folds", None, otherwise="folds gives the share"),),
+    "fold": (unless("folds", None, otherwise="folds is not given"),),
     # data
     "split": (HELD_OUT,),
     "split_seed": (unless("split", "last", otherwise="the split is not drawn"), HELD_OUT),
@@ -166,6 +178,8 @@ def lacking(cell: Fields) -> Iterator[tuple[str, str]]:
         yield "decay_at: missing, schedule is scheduled", "Give the epochs after which lr falls, for instance [30, 60]."
     if list(cell.decay_at) != sorted(set(cell.decay_at)):
         yield f"decay_at: {cell.decay_at} does not rise", "Give each epoch once, in rising order."
+    if cell.folds is not None and cell.fold >= cell.folds:
+        yield f"fold: {cell.fold}, but there are {cell.folds} folds", f"Give a number from 0 to {cell.folds - 1}."
     if cell.schedule == "adaptive" and not cell.validation_fraction:
         yield (
             "schedule: adaptive needs images held out, validation_fraction is 0",

@@ -27,6 +27,9 @@ DECADES = 9
 """A log axis shows so many decades below the top of the lowest curve; values below, zero included, are marked at its
 foot."""
 
+OPTIONAL = ("train_size", "folds")
+"""Fields of a cell that may be None, which a frame holds as missing."""
+
 EXPLODED = 10.0
 """A gradient explodes if it grows to so many times that of the first step."""
 
@@ -59,10 +62,11 @@ def _curves(rows: pd.DataFrame, column: str) -> pd.DataFrame:
 
 def _steps(selection: Selection) -> dict[str, int]:
     """Return the steps of an epoch of each cell, by key."""
-    images = {row.key: row.train_size for row in each(selection.runs)}
+    runs = selection.runs
+    optional = {column: runs[column].astype(object).where(runs[column].notna(), None) for column in OPTIONAL}
     return {
-        row.key: steps_of_epoch(row, int(REGISTRY[row.dataset].train if pd.isna(images[row.key]) else images[row.key]))
-        for row in each(selection.runs)
+        row.key: steps_of_epoch(row, row.train_size or REGISTRY[row.dataset].train)
+        for row in each(runs.assign(**optional))
     }
 
 

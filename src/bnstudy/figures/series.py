@@ -23,7 +23,8 @@ BY = ["dataset", "setting", "norm"]
 SUMMARY = ["mean", "low", "high", "seeds", "running"]
 USED = [
     "name", "key", "seed", "model", *BY, "reading", "batch_size", *SIZE, "outcome", "diverged_epoch", "diverged_step",
-    "epochs_run", "test_accuracy", "broken", "classes", "data_digest", "validation_fraction", "last_batch",
+    "epochs_run", "test_accuracy", "broken", "classes", "data_digest", "validation_fraction", "folds",
+    "fold", "last_batch",
 ]  # fmt: skip
 
 

@@ -34,6 +34,9 @@ class Background:
 
 
 _ALL = (
+    Background("2.1", "data", "tasks", "Two tasks of image classification",
+               "Which digit, which kind of thing? Test images with their class, of the first data set of each kind "
+               "that is on this machine.", of_data=True),
     Background("2.2", "data", "splits", "Training, validation and test part",
                "Images of each data set as this project splits them: a random tenth of the training set is held out.",
                wide=False),
@@ -55,6 +58,9 @@ _ALL = (
                wide=False),
     Background("2.8", "networks", "connected", "A network of fully connected layers",
                "The MLP of table 6.2 as it is built here, with a share of its units and connections.", wide=False),
+    Background("2.9", "convolution", "sliding", "A filter that slides over an image",
+               "Each output is the sum of a field of the image times the filter, here of the field framed in orange. "
+               "With several channels filter and field have as many, and all their products are one sum."),
     Background("2.10", "networks", "pooling", "Max pooling",
                "The largest of each 2x2 field at a stride of 2."),
     Background("2.11", "activations", "functions", "Activation functions",
@@ -91,6 +97,11 @@ _LAYERS = (
                "Batch norm makes the values the same for weights of any size far above epsilon; it does not bring them "
                "near one.",
                kind="layers", table="spectra"),
+    Background("L3", "chain", "chain", "A chain of linear units",
+               "y = x w1 w2 ... wl (equations 3.6 to 3.8). A step on all weights changes y by products of all orders "
+               "of its size, so the first-order prediction fails in deep chains. With batch norm between the units "
+               "it is right: the weights before a norm do not change y.",
+               kind="layers", table="steps"),
 )  # fmt: skip
 
 LAYERS: dict[str, Background] = {one.id: one for one in _LAYERS}

@@ -1,7 +1,7 @@
 """2.2 splits, 2.3 standardization, 2.4 whitening, 6.1 samples: the data before training."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -81,15 +81,43 @@ def _clouds(one: Background, shown: dict[str, np.ndarray], narrow: bool) -> Page
 
 def samples(one: Background, narrow: bool) -> Page:
     """Draw the first images of ten classes of each of the thesis's data sets that is on this machine."""
-    found = dict(_present()) or {"digits": datasets.load("digits")}
+    found = dict(_here(THESIS_DATASETS)) or {"digits": datasets.load("digits")}
     fig, axes = page(one, [style.dataset(name) for name in found], narrow)
     for ax, arrays in zip(axes, found.values(), strict=True):
         _samples(ax, arrays)
     return fig
 
 
-def _present() -> Iterator[tuple[str, Arrays]]:
-    for name in THESIS_DATASETS:
+TASKS = {"a digit": ("mnist", "digits"), "a thing": ("cifar10",)}
+"""Data sets that show each task, the first that is on this machine."""
+THINGS = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+"""The classes of CIFAR-10 by index."""
+SHOWN = 8
+
+
+def tasks(one: Background, narrow: bool) -> Page:
+    """Draw test images of a task with digits and, if CIFAR-10 is here, of one with things, each with its class."""
+    found = [there[0] for names in TASKS.values() if (there := list(_here(names)))]
+    titles = [f"{task}: {style.dataset(name)}" for task, (name, _) in zip(TASKS, found, strict=False)]
+    fig, axes = page(one, titles, narrow)
+    for ax, (name, arrays) in zip(axes, found, strict=True):
+        columns = SHOWN // 2
+        for i in range(SHOWN):
+            picture, label = arrays.test_images[i].transpose(1, 2, 0), int(arrays.test_labels[i])
+            row, column = divmod(i, columns)
+            place = (column / columns + 0.01, 0.54 - row / 2, 1 / columns - 0.02, 0.42)
+            inset = ax.inset_axes(place)
+            inset.imshow(np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture)
+            inset.set_title(THINGS[label] if name == "cifar10" else str(label), size=9, weight="normal", pad=2)
+            bare(inset)
+        ax.plot([], [])
+        bare(ax)
+    return fig
+
+
+def _here(names: Sequence[str]) -> Iterator[tuple[str, Arrays]]:
+    """Yield those of these data sets that are on this machine."""
+    for name in names:
         with contextlib.suppress(DataError):
             yield name, datasets.load(name)
 

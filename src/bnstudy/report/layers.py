@@ -16,7 +16,7 @@ CLAIMS = ("G24", "G25")
 
 def of_page(folder: Path) -> dict[str, Any]:
     """The tables of the section, from the plotted data that its figures have in this folder."""
-    scaling, spectra = (pd.read_csv(folder / f"{figure.stem}.csv") for figure in LAYERS.values())
+    scaling, spectra = (pd.read_csv(folder / f"{figure.stem}.csv") for figure in (LAYERS["L1"], LAYERS["L2"]))
     return {"scaling": scaling_rows(scaling), "spectra": spectrum_rows(spectra), "claims": CLAIMS}
 
 

@@ -165,7 +165,7 @@ class EffectPicture(Picture):
 
 
 class ComputedPicture(Picture):
-    """Figures of chapters 2, 3 and 6, L1 and L2. Every study lists them; the page of the whole thesis shows them."""
+    """Figures of chapters 2, 3 and 6, and L1 to L3. Every study lists them; the page of the whole thesis shows them."""
 
     def is_on_page(self, plan: pd.DataFrame) -> bool:
         return is_whole(plan)

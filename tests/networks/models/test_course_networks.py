@@ -5,18 +5,20 @@ import json
 import re
 from itertools import pairwise
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from bnstudy import paths
+from bnstudy.datasets import Arrays
 from bnstudy.design.cell import Cell, Run
 from bnstudy.errors import DataError, UsageError
 from bnstudy.networks.inits import initialize
 from bnstudy.networks.models import ImageShape, build, densenet121, mlp
 from bnstudy.training import train
 from bnstudy.training.engine.contract import Keeper
-from bnstudy.training.engine.inputs import Inputs
+from bnstudy.training.engine.inputs import Inputs, prepare
 from bnstudy.training.engine.reference import Training
 from command_line import call
 
@@ -157,6 +159,21 @@ def test_pretrained_weights_stay_when_the_network_is_initialized(official, weigh
     torch.testing.assert_close(net.eval().features(images), official.eval().features(images))
     assert net.classifier.weight.abs().max() <= 1 / 32  # drawn: uniform within 1 / sqrt(1024)
     assert len(set(net.classifier.weight.flatten()[:50].tolist())) > 40
+
+
+def test_with_a_frozen_body_the_pretrained_weights_stay_while_the_output_layer_is_trained(official, weights):
+    draw = np.random.default_rng(0).integers
+    pixels, labels = draw(0, 256, (24, 3, 32, 32), dtype=np.uint8), draw(0, 10, 24)
+    arrays = Arrays(train_images=pixels, train_labels=labels, test_images=pixels[:8], test_labels=labels[:8],
+                    digest="d", source="imported")  # fmt: skip
+    cell = make("densenet121", norm="batch", pretrained=True, trained_layers="output", validation_fraction=0,
+                schedule="constant", optimizer="adam", batch_size=8, steps=2, eval_every=2)  # fmt: skip
+    run = Training(Run(cell, 0), prepare(cell, 0, arrays), "cpu")
+    drawn = run.model.classifier.weight.clone()
+    run.epoch(Keeper())
+    for name, value in official.features.named_parameters():
+        assert torch.equal(run.model.features.get_parameter(name), value), name
+    assert not torch.equal(run.model.classifier.weight, drawn)
 
 
 def test_without_pretrained_all_is_drawn(official):

@@ -11,7 +11,8 @@ import torch
 
 from bnstudy import datasets
 from bnstudy.datasets import Arrays
-from bnstudy.design.cell import Cell
+from bnstudy.design.cell import Cell, make_cell
+from bnstudy.design.rules import train_part
 from bnstudy.errors import UsageError
 from bnstudy.training.engine import inputs
 from bnstudy.training.engine.inputs import moments, prepare, split
@@ -84,6 +85,42 @@ def test_stratified_holds_out_the_same_share_of_every_class():
     share = len(validation) / len(labels)
     assert np.abs(np.bincount(labels[validation], minlength=5) - counts * share).max() < 1
     assert len(np.unique(np.diff(validation))) > 5  # at random places
+
+
+@pytest.mark.parametrize("how", ["random", "last", "stratified"])
+@pytest.mark.parametrize(("count", "folds"), [(100, 5), (1_003, 4), (37, 10)])
+def test_folds_hold_each_image_out_once_and_are_of_one_size(how, count, folds):
+    labels = np.random.default_rng(2).integers(0, 3, count)
+    parts = [split(cell(split=how, folds=folds, fold=fold), None, labels) for fold in range(folds)]
+    held_out = [validation for _, validation in parts]
+    assert np.array_equal(np.sort(np.concatenate(held_out)), np.arange(count))
+    assert max(map(len, held_out)) - min(map(len, held_out)) <= 1
+    for fold, (train, validation) in enumerate(parts):
+        assert len(train) == train_part(cell(folds=folds, fold=fold), count)
+        assert not set(train) & set(validation)
+    if how == "stratified":
+        counts = [np.bincount(labels[validation], minlength=3) for validation in held_out]
+        assert np.ptp(counts, axis=0).max() <= 2
+
+
+def test_inputs_of_two_folds_are_kept_apart():
+    arrays = numbered(dataset="toy")
+    first, second = (inputs.prepare(cell(folds=4, fold=fold), 0, arrays) for fold in (0, 1))
+    assert not torch.equal(first.validation_labels, second.validation_labels)
+
+
+@pytest.mark.parametrize(
+    ("fields", "told"),
+    [
+        ({"folds": 5, "fold": 5}, "fold: 5, but there are 5 folds"),
+        ({"fold": 1}, "fold: has no effect here"),
+        ({"folds": 5, "validation_fraction": 0.2}, "validation_fraction: has no effect here"),
+        ({"folds": 1}, "folds: 1 is out of range"),
+    ],
+)
+def test_folds_that_make_no_sense_are_refused(fields, told):
+    with pytest.raises(UsageError, match=told):
+        make_cell({"dataset": "toy", "model": "mlp", "norm": "none", **fields})
 
 
 def test_train_size_takes_a_fixed_random_subset_before_the_split():

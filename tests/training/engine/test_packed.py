@@ -169,6 +169,7 @@ AGREEING = [
     {"nesterov": "torch", "decay_patience": 1},
     {"optimizer": "sgd", "schedule": "exponential", "shuffle": "once"},
     {"width": 0.125, "activation": "leaky_relu"},
+    {"folds": 4, "fold": 3},
 ]
 
 

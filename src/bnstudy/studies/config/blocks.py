@@ -18,6 +18,7 @@ from bnstudy.design.labels import READINGS, SETTINGS
 from bnstudy.design.study import MAX_SEED, MAX_SEEDS, STUDY_PATTERN
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
+from bnstudy.studies.config import draws
 
 RULES = ("data", "train", "cell", "time", "aggregate", "report")
 """The rules in workflow/rules. Each study adds a rule with its name."""
@@ -123,6 +124,7 @@ Grid = create_model(
     **{name: _field(name) for name in FIELDS if name != "recipe"},  # type: ignore[arg-type]  # recipe follows the code
     setting=_several(_one_of("setting", lambda: ("all", *SETTINGS)), []),
     reading=_several(_one_of("reading", lambda: READINGS), []),
+    random=(Annotated[Any, PlainValidator(_refusing(draws.parsed))], None),
 )
 
 Seeds = Annotated[Any, PlainValidator(_refusing(_seeds))]

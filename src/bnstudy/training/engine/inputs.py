@@ -11,7 +11,7 @@ from torch import Tensor
 
 from bnstudy.datasets import REGISTRY, Arrays
 from bnstudy.design.cell import Cell
-from bnstudy.design.rules import WHITENED, train_part
+from bnstudy.design.rules import WHITENED, fold_bounds, train_part
 from bnstudy.errors import UsageError
 from bnstudy.networks import random_streams
 from bnstudy.training.engine.whitening import whitening
@@ -62,7 +62,8 @@ def prepare(cell: Cell, seed: int, arrays: Arrays) -> Inputs:
     """
     split_seed = seed if cell.split_seed == "run" else None
     wanted = (
-        arrays.digest, cell.dataset, split_seed, cell.split, cell.validation_fraction, cell.train_size,
+        arrays.digest, cell.dataset, split_seed, cell.split, cell.validation_fraction, cell.folds, cell.fold,
+        cell.train_size,
         cell.standardization, cell.standardization_from, cell.mnist_size, cell.svhn_labels,
     )  # fmt: skip
     if wanted not in _KEPT:
@@ -105,18 +106,22 @@ def _prepared(cell: Cell, split_seed: int | None, arrays: Arrays) -> Inputs:
 def split(cell: Cell, split_seed: int | None, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return (train, validation): indices of training images, each in stored order.
 
-    `train_size` limits them to the first images of a fixed random order.
+    `train_size` limits them to the first images of a fixed random order. With `folds` the order that the split draws is
+    cut into folds, and validation is one of them.
     """
     chosen = _chosen(cell, len(labels))
     count = len(chosen)
     part = train_part(cell, count)
+    first, last = (part, count) if cell.folds is None else fold_bounds(cell, count)
     order = torch.randperm(count, generator=random_streams.split_generator(cell.dataset, split_seed)).numpy()
     if cell.split == "last":
-        held_out = np.arange(part, count)
+        held_out = np.arange(first, last)
     elif cell.split == "random":
-        held_out = order[part:]
+        held_out = order[first:last]
     else:
-        held_out = order[np.argsort(labels[chosen][order], kind="stable")][_evenly(count - part, count)]
+        by_class = order[np.argsort(labels[chosen][order], kind="stable")]
+        spread = np.argsort(np.arange(count) % (cell.folds or 1), kind="stable")  # every k-th, then the next ones
+        held_out = by_class[_evenly(count - part, count) if cell.folds is None else spread[first:last]]
     is_held_out = np.zeros(count, bool)
     is_held_out[held_out] = True
     return chosen[~is_held_out], chosen[is_held_out]

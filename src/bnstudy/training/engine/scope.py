@@ -15,7 +15,8 @@ KNOWN = frozenset({
     "tested_weights", "on_nan", "width", "train_size", "standardization", "standardization_from", "split", "split_seed",
     "validation_fraction", "mnist_size", "svhn_labels", "kaiming_gain", "init_distribution", "fan", "init_std_on",
     "gamma_init", "norm_eps", "norm_momentum", "population", "norm_bias", "output_norm", "dense_layers", "dropout_at",
-    "dropout_kind", "penalty_factor", "penalty_on", "nesterov", "last_batch", "shuffle", "precision", "recipe",
+    "dropout_kind", "folds", "fold", "penalty_factor", "penalty_on", "nesterov", "last_batch", "shuffle", "precision",
+    "recipe",
 })  # fmt: skip
 """Fields that the fast engines implement at any value, except values that an engine excludes in `supports`."""
 
