@@ -77,7 +77,7 @@ test: setup
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -m slow
+	$(BIN)/python -m pytest -q -m slow -n 2 --dist loadfile --timeout 7200
 
 test-gpu: setup
 	$(BIN)/python -m pytest -q -m gpu

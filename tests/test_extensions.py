@@ -138,6 +138,7 @@ def test_without_the_folder_its_names_are_refused_and_a_variable_brings_them(fol
     assert {row["setting"] for row in rows} == {"relu", "swish"}
 
 
+@pytest.mark.slow
 def test_a_study_of_the_folder_is_trained_by_the_dag_and_shown_on_the_page(folder):
     done = process(
         folder, "bnstudy", "run", "--study", "mine", "--extensions", "my own", "--config", str(ROOT / "config.yaml")

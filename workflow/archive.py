@@ -25,6 +25,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 from typing import IO
 
+sys.path.insert(0, str(Path(__file__).resolve().parent))  # for PYTHONSAFEPATH leaves it out
 import crate
 
 

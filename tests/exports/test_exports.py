@@ -73,14 +73,14 @@ def test_csv_has_every_frame_and_table(export, results, tmp_path):
 
 def test_latex_has_the_tables_of_the_study(export, tmp_path):
     ended = export("--format", "latex", "--to", tmp_path)
-    assert ended.out.splitlines() == [str(tmp_path / name) for name in ("b1.tex", "g1.tex")]
+    assert ended.out.splitlines() == [str(tmp_path / name) for name in ("b1.tex", "g1.tex", "v1.tex", "m1.tex")]
     assert r"\toprule" in (tmp_path / "b1.tex").read_text()
 
 
 def test_by_default_it_goes_beside_the_report(export, tmp_path):
     ended = export("--format", "latex", "--reports", tmp_path)
     folder = tmp_path / "thesis" / "export" / "latex"
-    assert ended.out.splitlines() == [str(folder / name) for name in ("b1.tex", "g1.tex")]
+    assert ended.out.splitlines() == [str(folder / name) for name in ("b1.tex", "g1.tex", "v1.tex", "m1.tex")]
 
 
 def test_narrowed(export, tmp_path):

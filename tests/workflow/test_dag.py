@@ -164,8 +164,8 @@ def test_what_is_said_is_short_and_ours(first):
     lines = first.ended.err.splitlines()
     assert [line.partition("  ")[0] for line in lines[1:4]] == ["1 of 3", "2 of 3", "3 of 3"]
     assert re.fullmatch(r"1 of 3  toy-\S+ seed 0: [\d.]+ % after \d epochs?", lines[1])
-    assert lines[-2] == "tiny: 3 of 3 runs trained, 3 of them now; 0 diverged"
-    assert len(lines) == 7
+    assert lines[-3] == "tiny: 3 of 3 runs trained, 3 of them now; 0 diverged"
+    assert len(lines) == 8
     assert first.ended.out == ""
 
 
@@ -218,6 +218,7 @@ def fresh(folder, mixed) -> Step:
     return step(folder, bnstudy(folder, "tiny", "--fresh"))
 
 
+@pytest.mark.slow
 def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, more_seeds, fresh, kept):
     known = runs("tiny", folder)
     times = {name for name, state in fresh.records.items() if state[0] != more_seeds.records[name][0]}
@@ -230,6 +231,7 @@ def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, m
     assert not list((folder / "results" / "fresh").iterdir())
 
 
+@pytest.mark.slow
 def test_a_page_is_made_anew_when_the_config_changes(folder, fresh, tmp_path):
     """Margins and questions stand on it."""
     copy = shutil.copytree(folder, tmp_path / "copy")
@@ -248,6 +250,7 @@ def test_an_absent_data_set_leaves_the_rest(folder, more_seeds, mixed):
     assert "official files are unavailable" in (folder / "reports" / "mixed" / "index.html").read_text()
 
 
+@pytest.mark.slow
 def test_nothing_but_absent_data_is_exit_65(folder, mixed):
     ended = bnstudy(folder, "gone")
     assert ended.code == 65
@@ -531,6 +534,7 @@ def test_a_torn_line_of_what_jobs_said_hides_no_cause(tmp_path):
     assert _failure("tiny", said, tmp_path / "log", killed=False).cause == "tiny: no data"
 
 
+@pytest.mark.slow
 def test_single_cells_are_a_target_of_snakemake(tmp_path):
     """Without a rule per cell: the name is a config value."""
     (tmp_path / "small.yaml").write_text(CONFIG)

@@ -3,12 +3,13 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bnstudy import console
-from bnstudy.claims.thesis import registry
 from bnstudy.errors import UsageError
-from bnstudy.report.findings import Findings
+
+if TYPE_CHECKING:
+    from bnstudy.report.findings import Findings
 
 IDS = re.compile(r"[A-Za-z]{1,3}\.?\d+[a-z]?|\d\.\d+|[A-Za-z]\.\w+", re.ASCII)
 """What claims (M07), tables (B.1, b1) and figures (7.16, E1) are called; a cell has a longer name."""
@@ -17,6 +18,7 @@ IDS = re.compile(r"[A-Za-z]{1,3}\.?\d+[a-z]?|\d\.\d+|[A-Za-z]\.\w+", re.ASCII)
 def put(word: str, study: str, config: Path, results: Path | None, as_json: bool) -> bool:
     """Print the claim, the table or the figure of this id, with or without its capitals and dots. Returns False if
     there is none. Raises UsageError if JSON is asked for."""
+    from bnstudy.claims.thesis import registry
     from bnstudy.cli.report import findings
     from bnstudy.report import pictures
 
@@ -43,9 +45,10 @@ def _bare(id: str) -> str:
     return id.lower().replace(".", "")
 
 
-def _put_claim(id: str, found: Findings) -> None:
+def _put_claim(id: str, found: "Findings") -> None:
     """Print a claim, its verdict, and for each of its parts what is checked and on which numbers."""
     from bnstudy.claims import listing
+    from bnstudy.claims.thesis import registry
     from bnstudy.claims.verdicts import printed_support, verdict
     from bnstudy.report import evidence
 
@@ -69,12 +72,12 @@ def _evidence_row(row: dict[str, Any], labels: int) -> Sequence[str]:
     return [*row["labels"], *[""] * (labels - len(row["labels"])), *(text for text, _ in row["shown"])]
 
 
-def _put_table(id: str, found: Findings) -> None:
+def _put_table(id: str, found: "Findings") -> None:
     (one,) = (one for one in (*found.tables, *found.course_tables) if one.id == id)
     console.put(one.texts()["md"])
 
 
-def _put_figure(id: str, found: Findings) -> None:
+def _put_figure(id: str, found: "Findings") -> None:
     from bnstudy.report import pictures
 
     picture = pictures.find(id)
@@ -82,7 +85,7 @@ def _put_figure(id: str, found: Findings) -> None:
     console.put_table("", ("", ""), [*rows, ("draw it", f"bnstudy figure {id} --study {found.study.name}")])
 
 
-def of_cell(key: str, found: Findings) -> dict[str, Any]:
+def of_cell(key: str, found: "Findings") -> dict[str, Any]:
     """Return what a study's results say of a cell: `printed` (place, printed value, ours, verdict and what it rests on)
     and `claims` (id, verdict, title) that are judged on it."""
     from bnstudy.claims import listing

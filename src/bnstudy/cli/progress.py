@@ -25,7 +25,7 @@ from bnstudy.design.cell import Run
 from bnstudy.design.labels import name
 from bnstudy.design.study import Study
 from bnstudy.errors import UsageError
-from bnstudy.results import frames, valid
+from bnstudy.results import valid
 from bnstudy.studies import selection
 from bnstudy.workflow.progress import status as progress
 
@@ -136,6 +136,7 @@ def why(
 ) -> None:
     """Explain a cell: its printed number with the verdict, the claims it enters, and whether its runs would be trained
     again and why. Of a claim, table or figure (M07, B.1): as `show`."""
+    from bnstudy.results import frames
     from bnstudy.workflow.progress.why import explain
 
     if explained.put(which, study, config, results, as_json):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from bnstudy import console, paths, printed, small_json
+from bnstudy import console, paths, small_json
 from bnstudy.cli import explained, options
 from bnstudy.cli.options import DEFAULT_CONFIG, ConfigOption, JsonOption, ResultsOption, StudyOption
 from bnstudy.design.cell import Cell, Run
@@ -41,6 +41,8 @@ def show(
     if not found:  # a short name, or a cell without a record
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
         found = valid.of_both_origins(folder, cell.key, console.say)
+    if found:
+        cell = found[0][1].cell
     found = [each for each in found if not seed or str(each[1].seed) == seed]
     if as_json:
         return console.put_json([small_json.parse(record.to_text(), dict) for record in _first(found)])
@@ -90,6 +92,8 @@ def _test(record: Record) -> dict[str, float]:
 
 def _printed(cell: Cell) -> list[tuple[str, str]]:
     """Return a row with the accuracy that the thesis prints of a cell, if it does."""
+    from bnstudy import printed
+
     setting, reading = labels(cell)
     for row in printed.accuracy().itertuples():
         if (row.model, row.dataset, row.norm, row.setting) == (cell.model, cell.dataset, cell.norm, setting):

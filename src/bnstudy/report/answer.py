@@ -31,14 +31,16 @@ def of_gains(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    parts = [f"needs {norm} to learn at all with {where}" for where in _where(rows, "only_normed")]
-    parts += [f"learns only without {norm} with {where}" for where in _where(rows, "only_none")]
+    parts = [f"learns only with {norm} where it has {where}" for where in _where(rows, "only_normed")]
+    parts += [f"learns only without {norm} where it has {where}" for where in _where(rows, "only_none")]
     learn = [row for row in rows if row["learn"]]
     if learn:
-        gains = listed(f"{row['gain']} {row['interval']}".strip() for row in learn)
-        sure = " (mean over settings, 95 % interval)" if any(row["interval"] for row in learn) else ""
-        where = f"points of test accuracy on {listed(row['dataset'] for row in learn)}{sure}"
-        parts.append(f"{'where both learn' if parts else 'learns with and without'}, {norm} adds {gains} {where}")
+        gains = listed(f"{row['gain']} {row['interval']}".strip() + f" on {row['dataset']}" for row in learn)
+        sure = " (points; mean over settings, 95 % interval)" if any(row["interval"] for row in learn) else " (points)"
+        both = "where both learn" if parts else "learns with and without"
+        parts.append(f"{both}, {norm} changes test accuracy by {gains}{sure}")
+        if unsure := [row["dataset"] for row in learn if row["unsure"]]:
+            parts.append(f"so no gain is shown on {listed(unsure)}")
     return sentence(f"the {model}{remark} {'; '.join(parts) or 'learns in no setting'}")
 
 
@@ -48,7 +50,7 @@ def _where(rows: Sequence[Mapping[str, Any]], which: str) -> list[str]:
     for row in rows:
         if row[which]:
             found.setdefault(tuple(row[which]), []).append(row["dataset"])
-    return [f"{listed(settings)} (on {listed(datasets)})" for settings, datasets in found.items()]
+    return [f"{listed(settings, 'or')} (on {listed(datasets)})" for settings, datasets in found.items()]
 
 
 def of_verdicts(
@@ -67,7 +69,7 @@ def of_verdicts(
         left = f" ({after_holm} still do after correction for the number of tests)" if counts["differs"] else ""
         found = [
             f"{_verb(counts['reproduced'], 'come')} out again",
-            f"{_are(counts['broken as published'])} of networks that answer one class there and here",
+            f"{_are(counts['broken as published'])} of networks that learn nothing, in the thesis and here",
             f"{_verb(counts['differs'], 'differ')}{left}",
             f"{_are(counts['undecided'])} undecided",
         ]
@@ -75,7 +77,7 @@ def of_verdicts(
     if judged:
         found = [_verb(claims[HOLDS], "hold"), _verb(claims[FAILS], "fail"), f"{_are(claims[UNDECIDED])} undecided"]
         if claims[OTHER_HARDWARE]:
-            found.append(f"{_verb(claims[OTHER_HARDWARE], 'concern')} seconds on the thesis’s GPU")
+            found.append(f"{_are(claims[OTHER_HARDWARE])} about seconds on the thesis’s GPU, which ours cannot decide")
         parts.append(f"of {sum(claims.values())} claims of the thesis {judged} were judged: {listed(found)}")
     return [sentence("; ".join(parts))] if parts else []
 
@@ -90,9 +92,11 @@ def of_remarks(verdicts: Iterable[str]) -> list[str]:
 
 def of_untested(numbers: int, claims: int, why: Iterable[tuple[str, Sequence[str]]]) -> list[str]:
     """A sentence on what is not known. `why`: (reason, what was not run for it)."""
-    what = [f"{n} {word}" for n, word in ((numbers, "printed accuracies"), (claims, "claims")) if n]
     reasons = "; ".join(f"{listed(places)}: {reason}" for reason, places in why)
-    return [f"Not tested: {listed(what)}{f' ({reasons})' if reasons else ''}."] if what else []
+    of_numbers = f"{numbers} printed accuracies" + (f" ({reasons})" if reasons else "")
+    of_claims = f"{claims} claims" + (" that need such networks" if numbers else "")
+    what = [text for n, text in ((numbers, of_numbers), (claims, of_claims)) if n]
+    return [f"Not tested: {listed(what)}."] if what else []
 
 
 def of_one_field(plan: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
@@ -145,7 +149,7 @@ def _are(n: int) -> str:
     return f"{n} {'is' if n == 1 else 'are'}"
 
 
-def listed(words: Iterable[str]) -> str:
-    """`a`, `a and b`, or `a, b and c`."""
+def listed(words: Iterable[str], joined: str = "and") -> str:
+    """`a`, `a and b`, or `a, b and c`; `joined` may be `or`."""
     *most, last = words
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {joined} {last}" if most else last

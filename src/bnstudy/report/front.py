@@ -54,7 +54,7 @@ def values(studies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "judging": [s for s in studies if any(c["verdict"] != NOT_RUN for c in s["claims"])],
         "pairs": merged_pairs(studies), "effect": effects[0] if effects else None, "signs": SIGNS,
         "claim_words": CLAIM_VERDICTS, "many": next((s["many"] for s in studies if s["numbers"]), []),
-        "unofficial": _unofficial(studies),
+        "unofficial": _unofficial(studies), "margins": _margins(numbers),
     }  # fmt: skip
     return shared | {"answer": sentences(shared, studies)}
 
@@ -175,6 +175,17 @@ def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
         "address": f"{number['study']}/cells/{number['key']}.html",
         "words": f"{words}, ours {half_up(number['mean'])}{spread}, {verdict}",
     }  # fmt: skip
+
+
+def _margins(numbers: Iterable[Mapping[str, Any]]) -> str:
+    """` (1 points, 0.3 on MNIST)`: the most frequent margin, and the data sets that have another; empty if none was
+    run."""
+    of = {style.dataset(number["dataset"]): number["margin"] for number in numbers if number["verdict"] != NOT_RUN}
+    if not of:
+        return ""
+    values = list(of.values())
+    usual = max(values, key=values.count)
+    return f" ({', '.join([f'{usual:g} points', *(f'{m:g} on {dataset}' for dataset, m in of.items() if m != usual)])})"
 
 
 def _counted(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -24,8 +24,8 @@ def equivalence(numbers: pd.DataFrame) -> str:
     count, total = many.confirmed(numbers), int((numbers["verdict"] == "reproduced").sum())
     return (
         f"Reproduced means that no difference is seen. For {count['exact']} of the {total} our runs also show that the "
-        f"difference is smaller than the margin, if the printed number is taken as exact; for {count['one_run']} if it "
-        "is one run among others."
+        f"difference is smaller than the margin, if the printed number is exact; for {count['one_run']}, even if that "
+        "number is one run of many."
     )
 
 
@@ -34,10 +34,10 @@ def corrected(numbers: pd.DataFrame) -> str:
     tested, count = len(many.tested(numbers)), many.still_differ(numbers)
     differ = int((numbers["verdict"] == "differs").sum())
     return (
-        f"Of {tested} faithful numbers about {max(1, round(0.05 * tested))} would lie outside their interval by "
-        f"chance. Of the {differ} that differ, {count['holm']} still do if even one false alarm among all is to be "
-        f"rare (Holm), {count['benjamini_hochberg']} if one in twenty of those named may be false "
-        "(Benjamini and Hochberg)."
+        f"Of the {tested} numbers that were tested, about {max(1, round(0.05 * tested))} would differ by chance alone. "
+        f"Of the {differ} that differ, {count['holm']} still do after Holm’s correction (one false alarm in the whole "
+        f"table would be rare), {count['benjamini_hochberg']} after Benjamini and Hochberg’s (one in twenty of those "
+        "named may be false)."
     )
 
 
@@ -52,12 +52,12 @@ def of_tables(numbers: pd.DataFrame) -> list[str]:
 
 def _verdict(whole: many.Together) -> str:
     chance = "less than 0.1 %" if whole.p < 0.001 else f"{100 * whole.p:.1f} %"
-    says = "is not compatible with ours" if whole.p <= 0.05 else "is compatible with ours"
+    says = "differs from ours by more than chance" if whole.p <= 0.05 else "is compatible with ours"
     text = (
         f"{says}: differences as large as these, over its {whole.tested} tested numbers, come about by chance in "
         f"{chance} of tables."
     )
-    return text if whole.p > 0.05 else f"{text} Most of that comes from {_drivers(whole)}."
+    return text if whole.p > 0.05 else f"{text} The largest parts are {_drivers(whole)}."
 
 
 def _drivers(whole: many.Together) -> str:

@@ -16,7 +16,7 @@ from bnstudy.verdicts import accuracies, effects
 SOURCES = {
     "official": "the official files, checked against their published digests",
     "embedded": "real images that come with a library; nothing was downloaded",
-    "imported": "imported from an array file: these are not the official files",
+    "imported": "imported as arrays, which nothing compares with the official files",
     "synthetic": "synthetic records: nothing was trained, no number here means anything",
 }
 UNKNOWN_SOURCE = "of unknown origin: these are not known to be the official files"
@@ -194,7 +194,7 @@ def pairs(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _pair(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Counts and names of settings; `gain` and `interval` in points, – where unknown."""
+    """Counts and names of settings; `gain` and `interval` in points, – where unknown; `unsure` if 0 is inside."""
     reading = row["reading"]
     return {
         "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
@@ -202,6 +202,7 @@ def _pair(row: Mapping[Any, Any]) -> dict[str, Any]:
         **{count: row[count] for count in ("pairs", "higher", "learn")},
         "gain": signed(row["gain"]) if row["learn"] else "–",
         "interval": f"± {half_up(row['h'])}" if row["h"] == row["h"] else "",
+        "unsure": bool(row["learn"] and abs(row["gain"]) <= row["h"]),
         **{who: [style.setting(s).label for s in row[who]] for who in ("only_normed", "only_none", "neither")},
     }  # fmt: skip
 

@@ -17,7 +17,7 @@ from bnstudy.verdicts.accuracies import SLOT, each
 
 FORMAT = 2
 NAME = "summary.json"
-GPU = "days without a GPU"
+GPU = "it would take days without a GPU"
 NUMBER = ("key", "printed", "mean", "n", "h", "difference", "margin", "verdict")
 VALUES = ("answer", "replicates", "counts", "started", "synthetic", "unofficial", "pairs")
 CLAIM = ("id", "title", "priority", "section", "printed", "verdict", "state")
