@@ -322,6 +322,7 @@ def test_false_verdicts_on_one_comparison_are_rare():
     assert clear["holds"] >= 95
 
 
+@pytest.mark.slow
 def test_false_verdicts_on_four_comparisons():
     """The next lines: M07, batch norm ahead on each of four data sets."""
     none, weak, clear = (rates("M07", effect) for effect in (0, 1, 5))

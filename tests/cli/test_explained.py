@@ -66,6 +66,7 @@ def test_claims_tables_and_figures_are_shown_by_their_id(results, verb, word, sa
     assert said in run(results, verb, word).out
 
 
+@pytest.mark.slow
 def test_an_id_that_is_none_is_refused_as_a_cell(results):
     refused = run(results, "show", "M99")
     assert refused.code == 2
@@ -74,6 +75,7 @@ def test_an_id_that_is_none_is_refused_as_a_cell(results):
     assert run(results, "show", "M27", "--json").code == 2
 
 
+@pytest.mark.slow
 def test_compare_names_seeds_and_origins_unlike_those_of_the_tables(results):
     same = run(results, "compare", CELL, "cifar10-mlp-none-lr_low")
     assert "A: own records of some seeds, published ones of others" in same.out

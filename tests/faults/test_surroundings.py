@@ -77,6 +77,7 @@ def same(folder: Path, plain: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_hostile_variables_change_nothing(tmp_path, plain):
     tally.count("hostile variables", len(HOSTILE))
     ended = train(tmp_path, **HOSTILE)

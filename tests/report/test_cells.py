@@ -81,7 +81,7 @@ def test_it_has_code_machine_and_data(written):
     text = html.unescape(pages.read(page_of(page, study.cells[0])))
     for fact in ("ab" * 32, "5eed5eed5eed", "packed", "c0ffee with local changes", "some processor", "3.12"):
         assert fact in text, fact
-    assert "these are not the official files" in text
+    assert "imported as arrays, which nothing compares with the official files" in text
     assert f"results/records/{study.cells[0].key}/2.json" in text
 
 
@@ -175,6 +175,7 @@ def test_a_cell_without_a_label_has_a_short_title_and_its_fields(tmp_path):
     assert "</code>: lr=0.02, batch_size=48</p>" in text
 
 
+@pytest.mark.slow
 def test_a_cell_without_a_run_has_no_page(tmp_path):
     study = study_of()
     page = made(study, tmp_path)
@@ -191,6 +192,7 @@ def others_of(page, cell):
     return re.findall(r'<a href="([^"]+)">(\w+)</a>', part)
 
 
+@pytest.mark.slow
 def test_it_names_the_other_studies_that_hold_the_cell(tmp_path):
     first, second = study_of("first"), study_of("second", settings=("elu", "dropout"))
     one = made(first, tmp_path)

@@ -390,6 +390,7 @@ def test_placed_keeps_only_their_cells():
     assert found[["setting", "reading"]].to_numpy().tolist() == [["K10", "default"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", ["none", "some", "all"])
 def test_the_page_of_their_study(share, tmp_path):
     wanted = {"none": [], "some": STUDY.runs()[::3], "all": STUDY.runs()}[share]

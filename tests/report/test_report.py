@@ -177,6 +177,7 @@ def timings_of(*datasets):
     return pd.DataFrame(rows)
 
 
+@pytest.mark.slow
 def test_a_narrowed_page_is_that_of_a_study_with_no_more(tmp_path):
     study = study_of([*cells_of(), *cells_of("cifar10")])
     narrow = selection.narrow(study, "dataset=mnist setting=relu", "2,")
@@ -262,7 +263,7 @@ def test_a_study_of_other_data_claims_no_verdict(tmp_path):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("imported", "these are not the official files"),
+        ("imported", "which nothing compares with the official files"),
         ("embedded", None),
         ("official", None),
         ("elsewhere", "not known to be"),
@@ -289,6 +290,7 @@ def test_imported_images_that_are_missing_are_counted(tmp_path):
     assert "test images):" not in pages.read(report.write(study, every, None, MARGINS, tmp_path / "every"))
 
 
+@pytest.mark.slow
 def test_the_page_tells_own_records_from_published_ones(tmp_path):
     study = study_of(cells_of("mnist", ("relu", "elu")), (0, 1))
     made = [synthetic.record(run, epochs_run=3) for run in study.runs()]

@@ -130,6 +130,7 @@ def test_runs_outside_the_study_are_not_judged(written, tmp_path):
     assert found["M01"] == "not run"
 
 
+@pytest.mark.slow
 def test_the_section_of_readings_names_the_closest(tmp_path):
     settings = {"dataset": "cifar10", "model": "mlp"}
     cells = [make_cell({**settings, "norm": n}, READINGS[r]) for n in ("none", "batch") for r in ("default", "code")]

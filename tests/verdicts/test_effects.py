@@ -268,6 +268,7 @@ def run(study, seeds=(0, 1)):
     return frames.build([synthetic.record(r, epochs_run=2) for r in study.runs() if r.seed in seeds], study.runs())
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_effect(tmp_path):
     study = study_of(("relu", "elu", "lr_high"))
     built = run(study)

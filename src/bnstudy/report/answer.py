@@ -37,8 +37,8 @@ def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]])
     if learn:
         gains = listed(f"{row['gain']} {row['interval']}".strip() + f" on {row['dataset']}" for row in learn)
         sure = " (points; mean over settings, 95 % interval)" if any(row["interval"] for row in learn) else " (points)"
-        both = "where both learn" if parts else "learns with and without"
-        parts.append(f"{both}, {norm} changes test accuracy by {gains}{sure}")
+        both = f"where both learn, {norm}" if parts else f"learns with and without {norm}, which"
+        parts.append(f"{both} changes test accuracy by {gains}{sure}")
         if unsure := [row["dataset"] for row in learn if row["unsure"]]:
             parts.append(f"so no gain is shown on {listed(unsure)}")
     return sentence(f"the {model}{remark} {'; '.join(parts) or 'learns in no setting'}")
