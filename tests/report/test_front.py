@@ -134,7 +134,7 @@ def test_a_study_of_ones_own_lists_its_own_norms(tmp_path):
     text = made(Study("own", "Which norm?", tuple(cells), (0, 1, 2)), tmp_path)
     said = answer_of(text)
     assert re.search(r"batch norm, which changes test accuracy by [+−][\d.]+ ± [\d.]+ on Digits", said)
-    assert re.search(r"layer norm adds [+−][\d.]+ ± [\d.]+ points", said)
+    assert re.search(r"layer norm, which changes test accuracy by [+−][\d.]+ ± [\d.]+ on Digits", said)
     page = words(pages.read(paths.report(tmp_path, "own")))
     assert "Batch norm, layer norm against vanilla" in page
     assert "MLP, Digits, layer norm" in page
