@@ -75,6 +75,10 @@ def test_without_timings_no_parts_are_listed():
     assert "T.1" not in shown([mlp()], [])
 
 
+def test_small_batches_which_the_thesis_did_not_time_have_no_parts():
+    assert "T.1" not in shown([mlp()], [], timings((1.25, 1.2, 1.2)).assign(batch_size=8))
+
+
 def test_memory_by_batch_size_is_the_largest_of_the_seeds():
     cells = [mlp(), mlp(setting="batch_1024"), mlp("batch"), mlp(setting="elu")]
     needs = {(64, 0): 5_000_000, (64, 1): 7_000_000, (1024, 0): 31_000_000}

@@ -11,7 +11,7 @@ import pandas as pd
 
 from bnstudy import disk
 from bnstudy.design.cell import Cell
-from bnstudy.design.labels import NORMS, SIZE, THESIS_DATASETS
+from bnstudy.design.labels import BATCH_SIZES, NORMS, SIZE, THESIS_DATASETS
 from bnstudy.design.study import describe
 from bnstudy.design.timing import BY_BATCH_SIZE, TIMING_COLUMNS
 from bnstudy.figures import style
@@ -220,8 +220,8 @@ def _memory(table: Table, plan: pd.DataFrame, runs: pd.DataFrame) -> Iterator[Sh
 
 
 def _parts(table: Table, timings: pd.DataFrame) -> Iterator[Shown]:
-    """One table per machine, if any was timed; ids as in `_seconds`."""
-    rows = [row for row in accuracies.each(timings) if row.model == table.model]
+    """One table per machine, if any was timed at the thesis's batch sizes; ids as in `_seconds`."""
+    rows = [r for r in accuracies.each(timings) if r.model == table.model and r.batch_size in BATCH_SIZES]
     for shown_id, machine in _by_machine(table, rows):
         part = pd.DataFrame([row for row in rows if machine_of(row) == machine], columns=timings.columns)
         content = beside.parts(part, in_order(part["dataset"]))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from bnstudy.design.labels import BATCH_SIZES, NORMS
+from bnstudy.design.labels import NORMS
 from bnstudy.design.timing import EPOCH_KINDS
 from bnstudy.figures import style
 from bnstudy.tables import further
@@ -47,12 +47,12 @@ def parts(timings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
     """Return batch_size, dataset, norm, part, quantity, own: seconds of each part, and the overhead of the epoch so far
     (percent, mean over `datasets`, which is `all` there).
 
-    timings  rows of the frame `timings` of one model and machine
+    timings  rows of the frame `timings` of one model and machine, at the thesis's batch sizes
 
     What a part adds is the difference of two medians, so it may be slightly below 0.
     """
     by_slot = {(r.batch_size, r.dataset, r.norm, r.kind): r for r in accuracies.each(timings)}
-    sizes = sorted(set(timings["batch_size"]) & set(BATCH_SIZES))
+    sizes = sorted(set(timings["batch_size"]))
     rows = []
     for size in sizes:
         for i, (kind, part) in enumerate(PARTS.items()):
