@@ -87,10 +87,18 @@ def is_out_of_memory(error: Exception) -> bool:
 def listed(typed: str, known: Iterable[str], what: str, remedy: str) -> str:
     """Return the known id that was typed, with or without its capitals and dots: b1 is B.1. Raises UsageError."""
     known = list(known)
+    if (found := same_id(typed, known)) is None:
+        raise UsageError(f"{typed}: no such {what}{nearest(typed, known)}", remedy)
+    return found
+
+
+def same_id(typed: str, known: Iterable[str]) -> str | None:
+    """Return the known id that was typed, with or without its capitals and dots; None if there is none."""
+    known = list(known)
     for bare in (str, lambda word: word.lower().replace(".", "")):
         if found := [each for each in known if bare(each) == bare(typed)]:
             return found[0]
-    raise UsageError(f"{typed}: no such {what}{nearest(typed, known)}", remedy)
+    return None
 
 
 def nearest(name: str, known) -> str:

@@ -48,6 +48,9 @@ def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(result
     found = {line.split()[0] for line in told.out.splitlines() if "holds" in line or "fails" in line}
     assert {"M27", "G09"} <= found
     assert "G25" not in found  # of a layer, not of this cell
+    (row, *_) = json.loads(run(results, "why", CELL, "--json").out)
+    assert {claim["id"] for claim in row["claims"]} >= found
+    assert [number["verdict"] for number in row["printed"]] == ["differs"]
 
 
 @pytest.mark.parametrize("verb", ["show", "why"])

@@ -81,7 +81,7 @@ def test_it_has_code_machine_and_data(written):
     text = html.unescape(pages.read(page_of(page, study.cells[0])))
     for fact in ("ab" * 32, "5eed5eed5eed", "packed", "c0ffee with local changes", "some processor", "3.12"):
         assert fact in text, fact
-    assert "imported as arrays, which nothing compares with the official files" in text
+    assert "imported as arrays, not compared with the official files" in text
     assert f"results/records/{study.cells[0].key}/2.json" in text
 
 

@@ -54,7 +54,7 @@ def answer_of(text):
 
 def test_one_study_has_a_front_page_with_its_answer(alone):
     said = answer_of(alone)
-    assert "The MLP learns only with batch norm where it has learning rate 0.1 (on MNIST)" in said
+    assert "The MLP learns only with batch norm given learning rate 0.1 (on MNIST)" in said
     assert "Of 144 printed accuracies of the thesis 6 were run" in said
     assert re.search(r"where both learn, batch norm changes test accuracy by [+−]\d+\.\d ± \d+\.\d on MNIST", said)
     assert "Not tested: 138 printed accuracies" in said
@@ -126,7 +126,7 @@ def test_a_study_of_ones_own_speaks_of_no_replication(tmp_path):
         assert "Schilling" not in page
         assert "claim" not in words(page.split("<main>")[1])
     assert "thesis" not in text
-    assert "The MLP learns only with batch norm where it has learning rate 0.1 (on Digits)" in answer_of(text)
+    assert "The MLP learns only with batch norm given learning rate 0.1 (on Digits)" in answer_of(text)
 
 
 def test_a_study_of_ones_own_lists_its_own_norms(tmp_path):
@@ -230,5 +230,5 @@ def test_networks_that_never_learn_have_no_gain():
            "gain": "–", "interval": "", "only_normed": [], "only_none": [], "neither": ["ReLU baseline"]}  # fmt: skip
     assert answer.of_gains([row]) == ["The MLP learns in no setting."]
     assert answer.of_gains([row | {"only_none": ["ELU"]}]) == [
-        "The MLP learns only without batch norm where it has ELU (on MNIST)."
+        "The MLP learns only without batch norm given ELU (on MNIST)."
     ]

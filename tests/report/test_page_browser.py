@@ -14,16 +14,9 @@ from bnstudy.design.labels import SETTINGS
 from bnstudy.design.study import Study
 from bnstudy.printed import practicals
 from bnstudy.results import frames
-from browser import CHROMIUM, Browser
+from browser import CHROMIUM
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here (Debian: apt-get install chromium)")
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory):
-    found = Browser(tmp_path_factory.mktemp("browser"))
-    yield found
-    found.close()
 
 
 @pytest.fixture(scope="module")

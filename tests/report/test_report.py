@@ -263,7 +263,7 @@ def test_a_study_of_other_data_claims_no_verdict(tmp_path):
 @pytest.mark.parametrize(
     ("source", "said"),
     [
-        ("imported", "which nothing compares with the official files"),
+        ("imported", "not compared with the official files"),
         ("embedded", None),
         ("official", None),
         ("elsewhere", "not known to be"),

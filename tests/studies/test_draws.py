@@ -55,8 +55,8 @@ def test_whole_numbers_are_drawn_whole(tmp_path):
     ("random", "told"),
     [
         (LR, "draws is None"), (f"{LR}, draws: 0", "draws is 0"), (f"{LR}, draws: 2000", "draws is 2000"), (f"{LR}, draws: true", "draws is True"),
-        ("draws: 3", "no field is drawn"), ("lrr: {log: [1, 2]}, draws: 3", "lrr is no field"),
-        ("activation: {log: [1, 2]}, draws: 3", "activation holds no number"), ("lr: {log: [1]}, draws: 3", "lr is"),
+        ("draws: 3", "no field is drawn"), ("lrr: {log: [1, 2]}, draws: 3", "lrr is not a field"),
+        ("activation: {log: [1, 2]}, draws: 3", "activation is not a number field"), ("lr: {log: [1]}, draws: 3", "lr is"),
         ("lr: {normal: [0.1, 1]}, draws: 3", "lr is"), ("lr: {log: [1, 0.1]}, draws: 3", "the lower end before the upper"),
         ("dropout: {log: [0, 0.5]}, draws: 3", "both above 0"), ("dropout: {uniform: [0, 2]}, draws: 3", "out of range"),
         (f"{LR}, draws: 3, seed: -1", "seed is -1"), ("lr: 3, draws: 3", "lr is 3"),

@@ -54,13 +54,13 @@ def compare(
 def _records(results: Path, word: str, config: Path) -> list[tuple[str, Record]]:
     """Return the records of a cell, with their origin. Raises DataError if it has none, UsageError if no study has such
     a cell."""
-    found = valid.of_both_origins(results, word, console.say)
+    found = valid.with_origins(results, word, console.say)
     if not found:
         cell = find((c for s in options.studies(config).values() for c in s.cells), word)
-        if not (found := valid.of_both_origins(results, cell.key, console.say)):
+        if not (found := valid.with_origins(results, cell.key, console.say)):
             remedy = f"Train it with: bnstudy train {cell.key}{valid.without_published(results)}"
             raise DataError(f"{word}: no record", remedy)
-    return list({record.seed: (origin, record) for origin, record in reversed(found)}.values())[::-1]
+    return found
 
 
 def _unlike_tables(cells: Sequence[Cell], seeds: Sequence[int], origins: Sequence[Sequence[str]], config: Path) -> str:

@@ -6,13 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnstudy import console
-from bnstudy.errors import UsageError
+from bnstudy.errors import UsageError, same_id
 
 if TYPE_CHECKING:
     from bnstudy.report.findings import Findings
 
-IDS = re.compile(r"[A-Za-z]{1,3}\.?\d+[a-z]?|\d\.\d+|[A-Za-z]\.\w+", re.ASCII)
-"""What claims (M07), tables (B.1, b1) and figures (7.16, E1) are called; a cell has a longer name."""
+IDS = re.compile(r"[A-Za-z]\.?\d{1,2}( .+)?|\d\.\d{1,2}", re.ASCII)
+"""The form of the ids of claims (M07), tables (B.1, b1, B.1 reduced) and figures (7.16, E1). What is short for a cell
+has four characters at least and no space."""
 
 
 def put(word: str, study: str, config: Path, results: Path | None, as_json: bool) -> bool:
@@ -31,18 +32,13 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
         ({picture.id: picture for picture in pictures.of_study(found.plan)}, lambda id: _put_figure(id, found)),
     )
     for known, put_one in ways:
-        if same := [id for id in known if _bare(id) == _bare(word)]:
+        if id := same_id(word, known):
             if as_json:
-                raise UsageError(
-                    f"{word} --json: only cells", "Give bnstudy claims --json, or bnstudy table ID for CSV."
-                )
-            put_one(same[0])
+                remedy = "Give bnstudy claims --json, or bnstudy table ID for CSV."
+                raise UsageError(f"{word} --json: only cells have JSON", remedy)
+            put_one(id)
             return True
     return False
-
-
-def _bare(id: str) -> str:
-    return id.lower().replace(".", "")
 
 
 def _put_claim(id: str, found: "Findings") -> None:

@@ -144,9 +144,11 @@ def why(
     folder, studies = paths.results_root(results), list(options.studies(config).values())
     runs = _runs_of(which, seeds, folder, studies)
     rows = explain(runs, studies, folder, paths.data_root(data), console.say)
-    if as_json:
-        return console.put_json(rows)
     first = rows[0]
+    holder = next((study for study in first["studies"] if frames.exist(folder, study)), None)
+    said = explained.of_cell(first["key"], findings(holder, config, results)) if holder else {}
+    if as_json:
+        return console.put_json([row | said for row in rows])
     fields = ", ".join(f"{field}={value}" for field, value in first["fields"].items())
     held = ", ".join(f"{study} (seeds {', '.join(map(str, of))})" for study, of in first["studies"].items())
     there = first["data"]
@@ -158,13 +160,10 @@ def why(
     )  # fmt: skip
     shown = [(row["seed"], row["state"], "yes" if row["trains"] else "no", row["because"]) for row in rows]
     console.put_table("", ("seed", "state", "trains", "because"), shown)
-    for holder in first["studies"]:
-        if frames.exist(folder, holder):
-            explained.put_of_cell(explained.of_cell(first["key"], findings(holder, config, results)))
-            break
-    else:
-        holders = first["studies"] or [study]
-        console.say(f"verdict and claims: after bnstudy aggregate --study {next(iter(holders))}")
+    if said:
+        explained.put_of_cell(said)
+    elif first["studies"]:
+        console.say(f"verdict and claims: after bnstudy aggregate --study {next(iter(first['studies']))}")
 
 
 def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) -> list[Run]:

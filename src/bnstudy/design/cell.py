@@ -10,8 +10,9 @@ import json
 from dataclasses import fields
 from typing import Any, NamedTuple
 
-from bnstudy.design.fields import FIELDS, Fields, checked, hint
+from bnstudy.design.fields import FIELDS, Fields, checked
 from bnstudy.design.rules import check, inert
+from bnstudy.design.words import hint
 from bnstudy.errors import UsageError
 
 

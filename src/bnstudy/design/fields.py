@@ -5,7 +5,6 @@ A new hyperparameter is one line of `Fields`. Stdlib only.
 
 import math
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
@@ -238,25 +237,6 @@ MAX_LISTED = 32
 TYPE_WORDS = {float: "a number", int: "a whole number", bool: "true or false", str: "a name"}
 FIELDS = {spec.name: spec for spec in fields(Fields)}
 FORMS = {name: _form(hint) for name, hint in HINTS.items()}
-
-
-OTHER_WORDS = {
-    "learning_rate": "lr", "bs": "batch_size", "batchsize": "batch_size", "weight_decay": "penalty=l2 penalty_strength",
-    "max_epochs": "epochs", "num_epochs": "epochs", "n_epochs": "epochs", "optim": "optimizer", "opt": "optimizer",
-    "scheduler": "schedule", "lr_scheduler": "schedule", "dropout_rate": "dropout", "augmentation": "augment",
-    "seed": "--seeds", "network": "model", "arch": "model", "architecture": "model", "data": "dataset",
-    "normalization": "norm", "patience": "stop_patience", "initializer": "init", "criterion": "loss",
-}  # fmt: skip
-"""What Keras, Lightning, Hydra and PyTorch call what is a field here."""
-
-
-def hint(name: str, known: Iterable[str]) -> str:
-    """Return ` (here: lr)` if other programs call something so that is `known` here, else the nearest known name."""
-    known = list(known)
-    word = OTHER_WORDS.get(name.lower().replace("-", "_"), "")
-    if not word or word.removeprefix("--") in known:
-        return nearest(word.removeprefix("--") or name, known)
-    return f" (here: {word})"
 
 
 def checked(name: str, value: Any) -> Any:

@@ -1,13 +1,23 @@
-"""Fields as the words a person types and reads, both ways: lr=0.001, norm_bias=false, hidden=900-500. Stdlib only."""
+"""Fields as the words a person types and reads, both ways: lr=0.001, norm_bias=false, hidden=900-500; and which
+field another program's word means. Stdlib only."""
 
 import re
 from collections.abc import Iterable
 from typing import Any
 
 from bnstudy.design.fields import FORMS
-from bnstudy.errors import UsageError
+from bnstudy.errors import UsageError, nearest
 
 WIDTHS = "[0-9]{1,9}(-[0-9]{1,9})*"
+
+OTHER_WORDS = {
+    "learning_rate": "lr", "bs": "batch_size", "batchsize": "batch_size", "weight_decay": "penalty=l2 penalty_strength",
+    "max_epochs": "epochs", "num_epochs": "epochs", "n_epochs": "epochs", "optim": "optimizer", "opt": "optimizer",
+    "scheduler": "schedule", "lr_scheduler": "schedule", "dropout_rate": "dropout", "augmentation": "augment",
+    "seed": "--seeds", "network": "model", "arch": "model", "architecture": "model", "data": "dataset",
+    "normalization": "norm", "patience": "stop_patience", "initializer": "init", "criterion": "loss",
+}  # fmt: skip
+"""What Keras, Lightning, Hydra and PyTorch call what is a field here."""
 
 
 def plain(value: Any) -> Any:
@@ -48,3 +58,12 @@ def _typed(key: str, text: str) -> Any:
         return form.type(text)
     except ValueError:
         return text
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return ` (here: lr)` if other programs call something so that is `known` here, else the nearest known name."""
+    known = list(known)
+    word = OTHER_WORDS.get(name.lower().replace("-", "_"), "")
+    if not word or word.removeprefix("--") in known:
+        return nearest(word.removeprefix("--") or name, known)
+    return f" (here: {word})"

@@ -31,8 +31,8 @@ def of_gains(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    parts = [f"learns only with {norm} where it has {where}" for where in _where(rows, "only_normed")]
-    parts += [f"learns only without {norm} where it has {where}" for where in _where(rows, "only_none")]
+    parts = [f"learns only with {norm} given {where}" for where in _where(rows, "only_normed")]
+    parts += [f"learns only without {norm} given {where}" for where in _where(rows, "only_none")]
     learn = [row for row in rows if row["learn"]]
     if learn:
         gains = listed(f"{row['gain']} {row['interval']}".strip() + f" on {row['dataset']}" for row in learn)
@@ -77,7 +77,9 @@ def of_verdicts(
     if judged:
         found = [_verb(claims[HOLDS], "hold"), _verb(claims[FAILS], "fail"), f"{_are(claims[UNDECIDED])} undecided"]
         if claims[OTHER_HARDWARE]:
-            found.append(f"{_are(claims[OTHER_HARDWARE])} about seconds on the thesis’s GPU, which ours cannot decide")
+            found.append(
+                f"{_are(claims[OTHER_HARDWARE])} about seconds on the thesis’s GPU, which other hardware cannot decide"
+            )
         parts.append(f"of {sum(claims.values())} claims of the thesis {judged} were judged: {listed(found)}")
     return [sentence("; ".join(parts))] if parts else []
 

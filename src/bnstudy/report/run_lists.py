@@ -16,8 +16,8 @@ from bnstudy.verdicts import accuracies, effects
 SOURCES = {
     "official": "the official files, checked against their published digests",
     "embedded": "real images that come with a library; nothing was downloaded",
-    "imported": "imported as arrays, which nothing compares with the official files",
-    "synthetic": "synthetic records: nothing was trained, no number here means anything",
+    "imported": "imported as arrays, not compared with the official files",
+    "synthetic": "synthetic records: nothing was trained, the numbers are made up",
 }
 UNKNOWN_SOURCE = "of unknown origin: these are not known to be the official files"
 

@@ -242,16 +242,12 @@ def _move_aside(run: Run, results: Path, say: Say) -> None:
 def records_of(results: Path, word: str, say: Say) -> list[Record]:
     """Return the results of all seeds of the cell with this name or key, by seed, as records; published runs have what
     was published. Raises DataError if an own record does not verify."""
-    return [record for _, record in _of_cell(results, word, say, hidden=False)]
+    return [record for _, record in with_origins(results, word, say)]
 
 
-def of_both_origins(results: Path, word: str, say: Say) -> list[tuple[str, Record]]:
-    """Return all results of a cell as `records_of` does, with their origin (own or published), by seed; an own record
-    comes before the published run that it hides."""
-    return _of_cell(results, word, say, hidden=True)
-
-
-def _of_cell(results: Path, word: str, say: Say, hidden: bool) -> list[tuple[str, Record]]:
+def with_origins(results: Path, word: str, say: Say, hidden: bool = False) -> list[tuple[str, Record]]:
+    """Return the results of a cell as `records_of` does, with their origin: own or published. `hidden` adds the
+    published runs that own records hide, each after its own record."""
     key = word.rpartition("-")[2]
     found = [("own", record) for record in store.find_records(results, key)]
     own = () if hidden else [record.seed for _, record in found]

@@ -9,11 +9,11 @@ from typing import Any
 
 from bnstudy import extensions, small_json
 from bnstudy.design.cell import Cell, Run, make_cell
-from bnstudy.design.fields import FIELDS, FORMS, hint
+from bnstudy.design.fields import FIELDS, FORMS
 from bnstudy.design.labels import READINGS, SETTINGS, labels, name
 from bnstudy.design.labels import cell_of as labelled_cell
 from bnstudy.design.study import MAX_SEED, MAX_SEEDS, Study, describe
-from bnstudy.design.words import as_word, fields_of
+from bnstudy.design.words import as_word, fields_of, hint
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
 

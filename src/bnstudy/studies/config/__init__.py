@@ -12,8 +12,8 @@ from types import MappingProxyType
 from pydantic import ValidationError
 
 from bnstudy import extensions
-from bnstudy.design.fields import hint
 from bnstudy.design.study import Study
+from bnstudy.design.words import hint
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies.config.blocks import Top
 from bnstudy.studies.config.grids import expand

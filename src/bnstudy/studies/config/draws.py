@@ -58,7 +58,7 @@ class Draws:
 def parsed(block: Any) -> Draws:
     """Return the draws that a config's `random` block asks for. Raises UsageError."""
     if not isinstance(block, dict):
-        raise UsageError(f"random: {block!r} is no mapping", EXAMPLE)
+        raise UsageError(f"random: {block!r} is not a mapping", EXAMPLE)
     number, seed = block.get("draws"), block.get("seed", 0)
     if type(number) is not int or not 1 <= number <= MOST:
         raise UsageError(f"random: draws is {number!r}", f"Give the number of draws, from 1 to {MOST:,}.")
@@ -72,7 +72,7 @@ def parsed(block: Any) -> Draws:
 
 def _range(field: Any, given: Any) -> Range:
     if field not in NUMBERS:
-        kind = "is no field" if field not in FIELDS else "holds no number"
+        kind = "is not a field" if field not in FIELDS else "is not a number field"
         raise UsageError(f"random: {field} {kind}{nearest(str(field), NUMBERS)}", EXAMPLE)
     how, ends = next(iter(given.items())) if isinstance(given, dict) and len(given) == 1 else ("", None)
     if how not in HOW or not isinstance(ends, list) or len(ends) != 2:
