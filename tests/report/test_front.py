@@ -225,6 +225,32 @@ def test_sentences_agree_in_number():
     assert answer.of_untested(0, 0, []) == []
 
 
+@pytest.mark.parametrize(("unsure", "said"), [(True, "; so no gain is shown on MNIST."), (False, "95 % interval).")])
+def test_a_gain_whose_interval_holds_zero_is_not_shown(unsure, said):
+    row = {"model": "CNN", "dataset": "MNIST", "reading": "", "norm": "batch norm", "learn": 3, "gain": "+0.2",
+           "interval": "± 0.5", "unsure": unsure, "only_normed": [], "only_none": [], "neither": []}  # fmt: skip
+    assert answer.of_gains([row])[0].endswith(said)
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_zero_inside_the_interval_is_found(shift):
+    """Three seeds each; batch norm is `shift` points ahead, with a spread of about one."""
+    study = study_of("first", seeds=(0, 1, 2))
+    built = frames.build([synthetic.record(run, epochs_run=3) for run in study.runs()], study.runs())
+    noise = (built.runs["seed"].astype(float) - 1) * (1 - 2 * (built.runs["norm"] == "batch"))
+    runs = built.runs.assign(test_accuracy=90 + noise + shift * 3 * (built.runs["norm"] == "batch"))
+    assert [row["unsure"] for row in run_lists.pairs(runs)] == [shift == 0]
+
+
+def test_the_margins_of_the_heat_map_are_given():
+    numbers = [{"dataset": d, "margin": m, "verdict": v} for d, m, v in (
+        ("mnist", 0.3, "differs"), ("cifar10", 1.0, "reproduced"), ("cifar100", 1.0, "differs"),
+        ("svhn", 2.0, "not run"),
+    )]  # fmt: skip
+    assert front._margins(numbers) == " (1 point, 0.3 on MNIST)"
+    assert front._margins(numbers[3:]) == ""
+
+
 def test_networks_that_never_learn_have_no_gain():
     row = {"model": "MLP", "dataset": "MNIST", "reading": "", "norm": "batch norm", "learn": 0,
            "gain": "–", "interval": "", "only_normed": [], "only_none": [], "neither": ["ReLU baseline"]}  # fmt: skip

@@ -178,14 +178,15 @@ def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
 
 
 def _margins(numbers: Iterable[Mapping[str, Any]]) -> str:
-    """` (1 points, 0.3 on MNIST)`: the most frequent margin, and the data sets that have another; empty if none was
+    """` (1 point, 0.3 on MNIST)`: the most frequent margin, and the data sets that have another; empty if none was
     run."""
     of = {style.dataset(number["dataset"]): number["margin"] for number in numbers if number["verdict"] != NOT_RUN}
     if not of:
         return ""
     values = list(of.values())
     usual = max(values, key=values.count)
-    return f" ({', '.join([f'{usual:g} points', *(f'{m:g} on {dataset}' for dataset, m in of.items() if m != usual)])})"
+    others = [f"{margin:g} on {dataset}" for dataset, margin in of.items() if margin != usual]
+    return f" ({', '.join([f'{usual:g} point' + 's' * (usual != 1), *others])})"
 
 
 def _counted(claims: Sequence[Mapping[str, Any]]) -> dict[str, int]:
