@@ -151,13 +151,15 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     anew = "Write it with `bnstudy cells --json`."
     try:
         rows = small_json.read(file, list, MOST_CELLS)
-        given = [(dict(row), list(row["seeds"]), row.get("key")) for row in rows]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"{file}: not a list of cells ({type(error).__name__}: {error})", anew) from error
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file}: not a list of cells ({error})", anew) from error
     runs: list[Run] = []
-    for index, (values, row_seeds, key) in enumerate(given):
+    for index, row in enumerate(rows):
+        if not isinstance(row, dict) or not isinstance(row.get("seeds"), list):
+            raise UsageError(f"{file}: row {index} is no cell with a list of `seeds`", anew)
+        row_seeds, key = row["seeds"], row.get("key")
         try:
-            cell = make_cell({k: v for k, v in values.items() if k not in DERIVED})
+            cell = make_cell({k: v for k, v in row.items() if k not in DERIVED})
         except UsageError as error:
             raise UsageError(f"{file}: row {index}: {error.cause}", error.remedy) from error
         if key not in (None, cell.key):
