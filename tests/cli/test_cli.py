@@ -178,6 +178,7 @@ def test_what_are_no_seeds(text):
         (["train"], "train: name cells, or give --study, or --cells"),
         (["train", "x", "--study", "thesis"], "one of them"),
         (["train", "toy-mlp-none-relu-000000000000"], "no such cell"),
+        (["train", "dataset=toy"], "--where dataset=toy"),
         (["train", f"{TOY.key}:x"], "'x' is not a seed"),
         (["train", TOY.key, "--engine", "packd"], "--engine packd: no such engine (nearest: packed)"),
         (["train", TOY.key, "--device", "gpu"], "--device gpu: no such device"),

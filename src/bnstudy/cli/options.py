@@ -41,7 +41,9 @@ ReportsOption = Annotated[
     Path | None, typer.Option("--reports", help="Folder of reports [BNSTUDY_REPORTS or ./reports].")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON list on stdout.")]
-EngineOption = Annotated[str, typer.Option("--engine", help="auto, packed (CPU), graph (GPU) or reference.")]
+EngineOption = Annotated[
+    str, typer.Option("--engine", help="auto, or packed (MLP, CPU), winograd (CNN, CPU), graph (GPU), reference.")
+]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu or cuda[:n].")]
 FreshOption = Annotated[bool, typer.Option("--fresh", help="Train again what has a record.")]
 EstimateOption = Annotated[bool, typer.Option("--estimate", help="Only print how long it would take.")]

@@ -90,7 +90,11 @@ def find(cells: Iterable[Cell], wanted: str) -> Cell:
         listed = ", ".join(names[cell] for cell in found[:LISTED]) + ", ..." * (len(found) > LISTED)
         raise UsageError(f"{shown}: {len(found)} cells match", f"Add more of the name or key: {listed}.")
     known = [k for cell in cells for k in (names[cell], cell.key)]
-    remedy = f"List the cells with `bnstudy cells`.{extensions.hint()}"
+    remedy = (
+        f"To choose cells by fields, write --where {shown}; `bnstudy try` takes the fields of one cell."
+        if "=" in wanted
+        else f"List the cells with `bnstudy cells`.{extensions.hint()}"
+    )
     raise UsageError(f"{shown}: no such cell{nearest(wanted, known)}", remedy)
 
 
