@@ -10,6 +10,7 @@ import pytest
 
 from bnstudy import paths
 from bnstudy.cli import process
+from bnstudy.errors import UsageError
 from command_line import call, environment
 
 BNSTUDY = str(Path(sys.executable).parent / "bnstudy")
@@ -38,6 +39,21 @@ def test_as_many_files_may_be_open_as_the_system_allows():
         assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] in (hard, process.FILES)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize("kind", ["not UTF-8", "pipe"])
+def test_a_matplotlibrc_that_matplotlib_cannot_read_is_named(tmp_path, monkeypatch, kind):
+    """Matplotlib reads it on import, before any setting of ours counts."""
+    monkeypatch.chdir(tmp_path)
+    if kind == "pipe":
+        os.mkfifo("matplotlibrc")
+    else:
+        Path("matplotlibrc").write_bytes(b"\xff\xfe axes")
+    with pytest.raises(UsageError, match="matplotlibrc"):
+        process.prepare()
+    Path("matplotlibrc").unlink()
+    Path("matplotlibrc").write_text("axes.grid: True")
+    process.prepare()
 
 
 @pytest.mark.parametrize(

@@ -71,10 +71,10 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def main(words: list[str] | None = None) -> None:
     """Run the command line and exit; an error that a user can mend takes two lines, never a traceback."""
-    process.prepare()
     with contextlib.suppress(ValueError):  # not in the main thread, as in some tests
         signal.signal(signal.SIGTERM, _interrupt)
     try:
+        process.prepare()
         command = extensions.everywhere(typer.main.get_command(app))
         typed = map(_from_home, sys.argv[1:] if words is None else words)
         command(args=selection.spread_where(_with_study(command, list(typed))), prog_name="bnstudy")

@@ -5,6 +5,9 @@ import io
 import os
 import resource
 import sys
+from pathlib import Path
+
+from bnstudy.errors import UsageError
 
 PINNED = dict.fromkeys(
     (
@@ -14,6 +17,7 @@ PINNED = dict.fromkeys(
     "1",  # more threads add in another order: other bits
 ) | {
     "MPLBACKEND": "agg",  # figures are files; a notebook's backend cannot be imported here
+    "MATPLOTLIBRC": os.devnull,  # figures have our style (figures/style.py)
     "PYTHONSAFEPATH": "1",  # `python -m` would import numpy.py of the working folder
 }  # fmt: skip
 """Environment variables that have one value, whatever they were set to."""
@@ -26,7 +30,7 @@ FILES = 65536  # open files at most; a run in training holds one
 
 def prepare() -> None:
     """Pin and drop environment variables, allow as many open files as the system does, and make standard streams that
-    take any text; a closed one leads nowhere."""
+    take any text; a closed one leads nowhere. Raises UsageError if matplotlib could not be imported here."""
     os.environ.update(PINNED)
     for variable in DROPPED:
         os.environ.pop(variable, None)
@@ -41,3 +45,14 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError):  # a pipe that nobody reads
                 stream.reconfigure(errors="backslashreplace")
+    style = Path("matplotlibrc")
+    if style.exists() and not style.is_dir() and not (style.is_file() and _is_text(style)):
+        raise UsageError(f"{style} in the working folder is no UTF-8 text", "Rename it: matplotlib reads it first.")
+
+
+def _is_text(file: Path) -> bool:
+    try:
+        file.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
