@@ -14,7 +14,8 @@ from bnstudy.design.model_facts import Field, facts_of
 from bnstudy.errors import UsageError
 
 BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
-LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
+IMAGE_NORMS = ("layer", "layer_autograd", "layer_manual", "group", "rms")
+"""Norms whose statistics are those of a single image."""
 WITH_SQUARES = ("rmsprop", "rmsprop_plain", "adadelta", "adadelta_printed", "adam", "adam_printed", "adamax")
 WITH_MEAN = ("adam", "adam_printed", "adamax")
 WITH_EPS = (*WITH_SQUARES, "adagrad", "adagrad_printed")
@@ -77,7 +78,7 @@ def has_layer_before_norm(cell: Fields) -> bool:
 
 
 NORMED = unless("norm", "none")
-AVERAGED = unless("norm", "none", *LAYER_NORMS, otherwise="no norm takes averages over images")
+AVERAGED = unless("norm", "none", *IMAGE_NORMS, otherwise="no norm takes averages over images")
 PENALIZED = unless("penalty", "none")
 DROPS = unless("dropout", 0)
 ADAPTIVE = only("schedule", "adaptive")
@@ -88,13 +89,21 @@ HELD_OUT = unless("validation_fraction", 0, otherwise="no images are held out")
 ACTS: dict[Field, tuple[Rule, ...]] = {
     # normalization
     "norm_placement": (NORMED,),
+    "normed_layers": (
+        NORMED,
+        unless("norm_placement", "pre_linear"),
+        Rule(lambda cell: len(cell.hidden) != 1, "there is only one hidden layer"),
+    ),
+    ("normed_layers", "every_second"): (
+        Rule(lambda cell: len(cell.hidden) != 2, "with two hidden layers it is the same as first"),
+    ),
     "norm_eps": (NORMED,),
     "norm_momentum": (AVERAGED, only("population", "running", otherwise="there are no running averages")),
     "norm_bias": (NORMED, Rule(has_layer_before_norm, "no layer is directly before a norm")),
     "output_norm": (NORMED, unless("norm_placement", "pre_linear")),
     "population": (AVERAGED,),
     "norm_affine": (
-        only("norm", "none", "batch", "layer", otherwise="a norm from formulas has gamma and beta"),
+        only("norm", "none", "batch", "layer", "group", "rms", otherwise="a norm from formulas has gamma and beta"),
         NORMED,
     ),
     "gamma_init": (NORMED, only("norm_affine", True, otherwise="the norm has no gamma")),
@@ -104,6 +113,7 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "negative_slope": (only("activation", "leaky_relu"),),
     "elu_alpha": (only("activation", "elu"),),
     "dropout_at": (DROPS,),
+    ("dropout_at", "before_norm"): (unless("norm_placement", "pre_linear"),),
     "dropout_kind": (DROPS,),
     # initialization
     "kaiming_gain": (only("init", "kaiming"),),

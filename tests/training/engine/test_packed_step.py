@@ -10,17 +10,25 @@ from bnstudy.networks.models import ImageShape
 from bnstudy.networks.models.block import dropout_mask, set_step
 from bnstudy.training.engine.contract import Keeper
 from bnstudy.training.engine.inputs import Inputs
+from bnstudy.training.engine.packed.activations import NAMES
 from bnstudy.training.engine.packed.layout import Layout
 from bnstudy.training.engine.packed.member import Member
 from bnstudy.training.engine.packed.stack import Stack
-from bnstudy.training.engine.packed.step import ACTIVATIONS, Network
+from bnstudy.training.engine.packed.step import Network
 
 SHAPE = ImageShape(1, 8, 8, 10)
 NORMS = {
     "none": {"norm": "none"},
     "before": {"norm": "batch"},
     "after": {"norm": "batch", "norm_placement": "post_activation"},
+    "every second": {"norm": "batch", "normed_layers": "every_second"},
+    "layer": {"norm": "layer"},
+    "group": {"norm": "group"},
+    "rms": {"norm": "rms"},
+    "rms after": {"norm": "rms", "norm_placement": "post_activation"},
+    "group first": {"norm": "group", "normed_layers": "first"},
 }
+DROPOUTS = [{}, *({"dropout": 0.5, "dropout_at": place} for place in ("default", "last", "before_norm"))]
 
 
 def make(**fields) -> Cell:
@@ -54,9 +62,9 @@ def relative(found: torch.Tensor, wanted: torch.Tensor, scale: float) -> float:
 
 
 @pytest.mark.parametrize("batch", [16, 41])
-@pytest.mark.parametrize("dropout", [{}, {"dropout": 0.5}, {"dropout": 0.5, "dropout_at": "last"}])
+@pytest.mark.parametrize("dropout", DROPOUTS, ids=lambda d: d.get("dropout_at", "none"))
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", NAMES)
 def test_gradients_are_those_of_autograd(activation, norm, dropout, batch):
     cell = make(activation=activation, batch_size=batch, **NORMS[norm], **dropout)
     model = model_of(cell)
@@ -70,7 +78,7 @@ def test_gradients_are_those_of_autograd(activation, norm, dropout, batch):
     network.labels.copy_(labels)
     for layer, plane in network.masks.items():
         plane.view.copy_(dropout_mask(3, layer, 5, (batch, 100), cell.dropout, "units").t())
-    assert len(network.masks) == {(): 0, ("dropout",): 3}.get(tuple(dropout), 1)
+    assert len(network.masks) == {None: 0, "last": 1}.get(dropout.get("dropout_at"), 3)
     network.forward()
     network.backward()
     network.track()
