@@ -10,9 +10,8 @@ from functools import wraps
 from typing import Any, Protocol
 
 import numpy as np
-from scipy import stats
 
-from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, some
+from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, rank_correlation, some
 from bnstudy.results.publication.kept import EVERY_EPOCH_TO
 from bnstudy.verdicts.mean_gradient import mean_gradient
 
@@ -271,8 +270,7 @@ class History:
     def trend_with_depth(self, model: str, setting: str, dataset: str, norm: str, column: str) -> float:
         """Return Spearman's correlation of a layer column after the last epoch with depth; 0 if it is constant."""
         last = self.hidden(model, setting, dataset, norm, column)[-1]
-        found: Any = stats.spearmanr(np.arange(len(last)), last) if np.ptp(last) else None
-        return found.statistic if found else 0.0
+        return float(rank_correlation(last))
 
     def seconds(self, model: str, batch_size: int, dataset: str, norm: str) -> float:
         """Return seconds per epoch in the timing study. Raises NotGiven if they were not measured."""

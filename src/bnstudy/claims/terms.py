@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.printed import CONSTANT_GUESS
@@ -102,10 +101,17 @@ def never_rising(values: Iterable[Any]) -> Any:
 
 def rank_correlation(values: Iterable[Any]) -> Any:
     """Return Spearman's correlation of the values with their order; 0 if they are all equal."""
-    ranks = stats.rankdata(np.stack(_broadcast(values)), axis=0)
+    ranks = _ranks(np.stack(_broadcast(values)))
     centred, order = ranks - ranks.mean(axis=0), np.arange(len(ranks)) - (len(ranks) - 1) / 2
     spread = np.sqrt((centred**2).sum(axis=0) * (order**2).sum())
     return np.tensordot(order, centred, axes=1) / np.where(spread == 0, 1, spread)
+
+
+def _ranks(values: np.ndarray) -> np.ndarray:
+    """Return the rank of each value along the first axis, from 1; equal values share their mean rank. All are NaN if
+    one value is."""
+    below = [(values < value).sum(axis=0) + ((values == value).sum(axis=0) + 1) / 2 for value in values]
+    return np.where(np.isnan(values).any(axis=0), np.nan, np.stack(below))
 
 
 def chance(accuracy: Any, dataset: str) -> Any:

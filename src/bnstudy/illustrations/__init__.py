@@ -106,5 +106,3 @@ _LAYERS = (
 
 LAYERS: dict[str, Background] = {one.id: one for one in _LAYERS}
 """Measurements for section 3.3, of which the thesis has no figure."""
-
-COMPUTED: dict[str, Background] = REGISTRY | LAYERS

@@ -1,6 +1,7 @@
 """2.5, 2.6, 2.12, 2.13: iterates of the update rules, and penalties, on losses of one or two weights."""
 
 from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import torch
@@ -115,8 +116,12 @@ def penalties(one: Background, narrow: bool) -> Page:
 
 def _penalty(name: str, point: np.ndarray) -> float:
     """Return this project's penalty with strength 1."""
-    cell = Cell(dataset="digits", model="mlp", norm="none", penalty=name, penalty_strength=1.0)
-    return float(terms.REGISTRY[name]([torch.from_numpy(point)], cell))
+    return float(terms.REGISTRY[name]([torch.from_numpy(point)], _penalized(name)))
+
+
+@cache
+def _penalized(name: str) -> Cell:
+    return Cell(dataset="digits", model="mlp", norm="none", penalty=name, penalty_strength=1.0)
 
 
 def _loss(point: np.ndarray) -> float:

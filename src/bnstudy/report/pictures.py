@@ -5,10 +5,6 @@ it a study has run, and draws it.
 """
 
 import re
-import subprocess
-import sys
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import product
@@ -20,9 +16,9 @@ import pandas as pd
 from bnstudy import figures, illustrations, printed
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.errors import listed
-from bnstudy.figures import course_curves, practicals, render, series, style
+from bnstudy.figures import course_curves, parallel, practicals, render, series, style
 from bnstudy.figures import effects as figure_e1
-from bnstudy.figures.writer import Drawing, Target, is_written, write
+from bnstudy.figures.writer import Drawing, Target, write
 from bnstudy.illustrations.render import drawing as background_drawing
 from bnstudy.printed.practicals import homes, rows
 from bnstudy.report import figure_pages
@@ -206,30 +202,43 @@ def find(id: str) -> Picture:
 def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:
     """Draw every figure of a study's page that has been run. Returns the entries of each section of the page: figure,
     state, files (ending -> address), wide and narrow (see `_image`; narrow is for a phone) and the picture's words."""
-    shown = [picture for picture in of_study(found.plan) if picture.is_on_page(found.plan)]
-    computed = [picture for picture in shown if isinstance(picture, ComputedPicture)]
-    with _beside(computed, target):
-        entries = [(p, _entry(p, found, target)) for p in shown if p not in computed]
-    entries += [(p, _entry(p, found, target)) for p in computed]
+    shown = [_Shown.of(picture, found) for picture in of_study(found.plan) if picture.is_on_page(found.plan)]
+    parallel.write_all([one.drawing for one in shown if one.drawing], target)
     sections: dict[str, list[dict[str, Any]]] = {picture.section: [] for picture in every()}
-    for picture, entry in entries:
-        sections[picture.section].append(entry)
+    for one in shown:
+        sections[one.picture.section].append(_entry(one, target))
     return sections
 
 
-def _entry(picture: Picture, found: Findings, target: Target) -> dict[str, Any]:
-    state, stem = picture.state(found), picture.figure.stem
-    drawing = None if state == NOT_RUN else picture.drawing(found)
+@dataclass(frozen=True)
+class _Shown:
+    """A picture on the page of a study. `drawing`, None if it is not run, and `words` are as the picture returns
+    them."""
+
+    picture: Picture
+    state: str
+    drawing: Drawing | None
+    cells: frozenset[str]
+    words: dict[str, Any]
+
+    @classmethod
+    def of(cls, picture: Picture, found: Findings) -> "_Shown":
+        state = picture.state(found)
+        drawing = None if state == NOT_RUN else picture.drawing(found)
+        return cls(picture, state, drawing, picture.cells(found) if drawing else frozenset(), picture.words(found))
+
+
+def _entry(one: _Shown, target: Target) -> dict[str, Any]:
+    figure, drawing = one.picture.figure, one.drawing
     made = write(drawing, target) if drawing else []
-    table = picture.curves(drawing) if drawing else None
-    files = {path.name.removeprefix(stem).lstrip("."): path for path in made}
+    table = one.picture.curves(drawing) if drawing else None
+    files = {path.name.removeprefix(figure.stem).lstrip("."): path for path in made}
     narrow = files.pop("_narrow.svg", None)
     addresses = {ending: f"figures/{path.name}" for ending, path in files.items()}
     images = {"wide": _image(files["svg"]), "narrow": _image(narrow)} if narrow else {}
-    cells = picture.cells(found) if made else frozenset()
     return {
-        "figure": picture.figure, "state": state, "files": addresses, "cells": cells, "table": table,
-        "page": figure_pages.address(picture.figure, table), **images, **picture.words(found),
+        "figure": figure, "state": one.state, "files": addresses, "cells": one.cells, "table": table,
+        "page": figure_pages.address(figure, table), **images, **one.words,
     }  # fmt: skip
 
 
@@ -240,14 +249,6 @@ def _image(svg: Path) -> dict[str, Any]:
     assert found, svg
     width, height = (round(float(side)) for side in found.groups())
     return {"src": f"figures/{svg.name}", "width": width, "height": height}
-
-
-def _beside(pictures: Sequence[ComputedPicture], target: Target) -> AbstractContextManager[Any]:
-    """A process that draws figures without results, unless they are drawn, while this process draws the others."""
-    if all(is_written(picture.drawing(), target) for picture in pictures):
-        return nullcontext()
-    command = [sys.executable, "-m", "bnstudy.illustrations", str(target.folder), *target.formats]
-    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
 def is_whole(plan: pd.DataFrame) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from bnstudy.errors import UsageError
 from bnstudy.printed import is_chance
@@ -103,7 +103,7 @@ def outlying(variances: np.ndarray, freedoms: np.ndarray) -> np.ndarray:
         largest = left[variances[left].argmax()]
         rest = left[left != largest]
         ratio = variances[largest] / max(_pooled(variances[rest], freedoms[rest]), TINY)
-        if stats.f.sf(ratio, freedoms[largest], freedoms[rest].sum()) >= OUTLYING / len(left):
+        if special.fdtrc(freedoms[largest], freedoms[rest].sum(), ratio) >= OUTLYING / len(left):
             break
         apart[largest] = True
     return apart
@@ -124,7 +124,7 @@ def half_width(s: float, freedom: int, n: int, error: float = 0.0, split: float 
         return float("nan")
     tail = (1 + LEVEL) / 2
     return float(
-        np.hypot(stats.t.ppf(tail, freedom) * s * np.sqrt(1 + 1 / n + 2 * split), stats.norm.ppf(tail) * error)
+        np.hypot(special.stdtrit(freedom, tail) * s * np.sqrt(1 + 1 / n + 2 * split), special.ndtri(tail) * error)
     )
 
 
@@ -135,7 +135,7 @@ def probability(difference: float, h: float, freedom: int) -> float:
         return float("nan")
     if h == 0:
         return 1.0 if round(difference, EXACT) == 0 else 0.0
-    return float(2 * stats.t.sf(abs(difference) / h * stats.t.ppf((1 + LEVEL) / 2, freedom), freedom))
+    return float(2 * special.stdtr(freedom, -abs(difference) / h * special.stdtrit(freedom, (1 + LEVEL) / 2)))
 
 
 def number_verdict(difference: float, h: float, margin: float, ours_broken: bool, theirs_broken: bool) -> str:

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from bnstudy.design.labels import NORMS, SIZE
 from bnstudy.printed import is_chance
@@ -108,7 +108,7 @@ def _half_width(pairs: pd.DataFrame) -> float:
     if not total:
         return 0.0
     freedom = total**2 / (variances**2 / freedoms).sum()
-    return float(stats.t.ppf((1 + LEVEL) / 2, freedom) * np.sqrt(total) / len(pairs))
+    return float(special.stdtrit(freedom, (1 + LEVEL) / 2) * np.sqrt(total) / len(pairs))
 
 
 def asked(cells: pd.DataFrame, printed: pd.DataFrame) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from bnstudy.design.labels import name
 from bnstudy.errors import DataError
@@ -45,7 +45,7 @@ def interval(differences: np.ndarray) -> tuple[float | None, float | None]:
     n = len(differences)
     if n < 2:
         return None, None
-    half = float(stats.t.ppf((1 + LEVEL) / 2, n - 1) * differences.std(ddof=1) / np.sqrt(n))
+    half = float(special.stdtrit(n - 1, (1 + LEVEL) / 2) * differences.std(ddof=1) / np.sqrt(n))
     return float(differences.mean()) - half, float(differences.mean()) + half
 
 

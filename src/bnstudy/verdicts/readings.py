@@ -2,7 +2,7 @@
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from bnstudy.verdicts.accuracies import EXACT, SLOT, cell_means, each
 
@@ -96,7 +96,7 @@ def _half_width(errors: np.ndarray, freedom: np.ndarray, tail: float) -> float:
     total = errors.sum()
     if np.isnan(total) or not total:  # a mean of one seed; or all seeds agree to the last digit
         return float(total)
-    return float(stats.t.ppf(1 - tail, total**2 / (errors**2 / freedom).sum()) * np.sqrt(total))
+    return float(special.stdtrit(total**2 / (errors**2 / freedom).sum(), 1 - tail) * np.sqrt(total))
 
 
 def verdict(difference: float, half_width: float) -> str:

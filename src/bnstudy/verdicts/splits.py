@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import pandas as pd
-from scipy import stats
+from scipy import special
 
 from bnstudy.verdicts.accuracies import LEVEL, SLOT, cell_means, each, half_width, spreads
 
@@ -50,7 +50,7 @@ def between_splits(runs: pd.DataFrame) -> Split | None:
             freedom += len(others)
     if not freedom:
         return None
-    lowest = stats.chi2.ppf(1 - LEVEL, freedom)
+    lowest = 2 * special.gammaincinv(freedom / 2, 1 - LEVEL)
     share, upper = ((ratio - 1) * freedom / sizes for ratio in (squares / freedom, squares / lowest))
     return Split(max(0.0, float(share)), max(0.0, float(upper)), freedom)
 

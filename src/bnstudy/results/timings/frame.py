@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-from scipy import stats
 
 from bnstudy import disk, paths
 from bnstudy.design.cell import Cell
@@ -47,13 +46,18 @@ def narrowed(frame: pd.DataFrame, cells: Iterable[Cell]) -> pd.DataFrame:
 
 
 def _rows(body: Body) -> list[dict[str, Any]]:
+    from scipy import stats  # takes a second, and only records of timings need it
+
     none, batch = (full_epochs(body, norm) for norm in NORMS)
     rows = []
     for i, kind in enumerate(EPOCH_KINDS):
         ratio, low, high = median_interval(batch[:, i] / none[:, i])
         compared = {"kind": kind, "ratio": ratio, "ratio_low": low, "ratio_high": high}
         for norm, seconds in (("none", none[:, i]), ("batch", batch[:, i])):
-            measured = {"median_seconds": float(np.median(seconds)), "iqr": float(stats.iqr(seconds))}
+            measured = {
+                "median_seconds": float(np.median(seconds)),
+                "iqr": float(stats.iqr(seconds)),
+            }
             rows.append(_circumstances(body, norm) | compared | measured)
     return rows
 
@@ -85,6 +89,8 @@ def full_epochs(body: Body, norm: str) -> np.ndarray:
 
 def median_interval(values: np.ndarray) -> tuple[float, float, float]:
     """Return (median, low, high), a distribution-free 95 % interval by order statistics; NaN below 6 values."""
+    from scipy import stats
+
     interval = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
     return float(np.median(values)), float(interval.low), float(interval.high)
 
