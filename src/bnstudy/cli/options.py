@@ -4,9 +4,9 @@ import inspect
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, fields, is_dataclass
-from functools import wraps
+from functools import cached_property, wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,9 @@ from bnstudy import console, paths
 from bnstudy.design.study import Study
 from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import selection
+
+if TYPE_CHECKING:
+    from bnstudy.studies.config import Config
 
 StudyOption = Annotated[str, typer.Option("--study", help="A study of the config.")]
 WhereOption = Annotated[
@@ -66,20 +69,23 @@ class Narrowing:
     seeds: SeedsOption = None
     config: ConfigOption = DEFAULT_CONFIG
 
-    def study(self, name: str) -> Study:
-        """Return the study of this name, narrowed. Raises UsageError naming the nearest."""
+    @cached_property
+    def loaded(self) -> "Config":
+        """The content of the config file, read at first use."""
         from bnstudy.studies.config import load
 
-        return selection.narrow(load(self.config).study(name), self.where, self.seeds)
+        return load(self.config)
+
+    def study(self, name: str) -> Study:
+        """Return the study of this name, narrowed. Raises UsageError naming the nearest."""
+        return selection.narrow(self.loaded.study(name), self.where, self.seeds)
 
     def those(self, names: Iterable[str] | None = None) -> list[Study]:
         """Return the studies of these names, or all, narrowed, without those that have no such cell. Raises UsageError
         naming the nearest name, and if no study has such a cell."""
-        from bnstudy.studies.config import load
-
         found, refused = [], None
-        config = load(self.config)
-        for each in [config.study(name) for name in dict.fromkeys(config.studies if names is None else names)]:
+        names = self.loaded.studies if names is None else names
+        for each in [self.loaded.study(name) for name in dict.fromkeys(names)]:
             try:
                 found.append(selection.narrow(each, self.where, self.seeds))
             except UsageError as error:

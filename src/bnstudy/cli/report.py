@@ -62,17 +62,11 @@ def report(
     chosen = narrowing.study(study)
     built, timings = frames.get(folder, study), timing.get(folder, study)
     path = page.write(
-        chosen, built, timings, _margins(narrowing.config), paths.reports_root(reports), kinds,
+        chosen, built, timings, narrowing.loaded.margins, paths.reports_root(reports), kinds,
         published=publication.index(folder).keys(),
     )  # fmt: skip
     console.say(f"report: {path.resolve()}")
     console.say(f"front page: {paths.front(path.parents[1]).resolve()}")
-
-
-def _margins(config: Path) -> dict[str, float]:
-    from bnstudy.studies.config import load
-
-    return dict(load(config).margins)
 
 
 def findings(study: str, config: Path, results: Path | None) -> "Findings":
@@ -81,9 +75,10 @@ def findings(study: str, config: Path, results: Path | None) -> "Findings":
     from bnstudy.results import frames
     from bnstudy.results.timings import frame as timing
 
-    chosen, folder = Narrowing(config=config).study(study), paths.results_root(results)
+    narrowing, folder = Narrowing(config=config), paths.results_root(results)
+    chosen = narrowing.study(study)
     built = frames.get(folder, study) if frames.exist(folder, study) else frames.build([], chosen.runs())
-    return Findings.of(chosen, built, timing.get(folder, study), _margins(config))
+    return Findings.of(chosen, built, timing.get(folder, study), narrowing.loaded.margins)
 
 
 def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:

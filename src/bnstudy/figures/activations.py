@@ -32,7 +32,7 @@ def footer(selection: Selection) -> str:
 def plotted(selection: Selection) -> pd.DataFrame:
     """BY, quantity, layer, position (0 = first), epoch (from 1), mean over seeds: shares from 0 to 1. Values that are
     not finite are left out, and so are the output layer and quantities that are 0 throughout."""
-    rows = selection.rows(selection.frames.layers)
+    rows = selection.rows(selection.frames.layers[["key", "seed", "epoch", "layer", "position", *QUANTITIES]])
     rows = rows[rows["position"] < rows["position"].max()]
     parts = [
         over_seeds(of_layer, quantity).assign(quantity=quantity, layer=layer, position=position)

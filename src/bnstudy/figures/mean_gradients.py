@@ -43,7 +43,9 @@ def plotted(selection: Selection) -> pd.DataFrame:
     """BY, epoch, SUMMARY: the mean over weight entries. Rows of whole epochs, from 1, are averages over the epoch's
     sampled steps; rows below 1 are single steps of the first epoch, as a share of its steps."""
     column = "weight_grad.mean" if selection.signed else "weight_grad.mean_abs"
-    epochs, early = selection.rows(selection.frames.layers), selection.rows(selection.frames.early)
+    at, frames = ["key", "seed", "position", "size"], selection.frames
+    epochs = selection.rows(frames.layers[[*at, "epoch", column]])
+    early = selection.rows(frames.early[[*at, "step", "weight_grad.mean_abs"]])
     early = early.assign(epoch=early["step"] / early["key"].map(_steps(selection)).astype(float))
     within = early[(early["epoch"] < 1) & (not selection.signed)]  # of steps, only absolute values are recorded
     steps, means = _curves(within, column), _curves(epochs, column)

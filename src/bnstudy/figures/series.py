@@ -89,6 +89,7 @@ def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
     published run is interpolated between its epochs, and values that are not finite are left out (see the module's
     text). `seeds` counts the values in the mean.
     """
+    rows = rows[[*BY, "seed", "epoch", value]]
     curves = [_summary(group, value).assign(**group[BY].iloc[0]) for _, group in rows.groupby(BY)]
     columns = [*BY, "epoch", *SUMMARY]
     return pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)

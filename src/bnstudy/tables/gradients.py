@@ -30,6 +30,10 @@ QUANTITIES = {
 """Column of the content: label, format."""
 
 SHARES = ["dead_share", "saturated_share"]
+MEASURED = ["weight_grad.mean_abs", "weight_grad.min", "weight_grad.max", *SHARES]
+AT = ["key", "seed", "epoch", "position", "size"]
+"""Columns of the frame `layers` that are read."""
+
 EVENTS = ("exploded", "exploded_epoch", "exploded_step", "died", "died_epoch")
 COLUMNS = ["parameter", "setting", "dataset", "norm", "key", "n", "seeds", *QUANTITIES, *EVENTS]
 
@@ -45,9 +49,11 @@ def content(cells: pd.DataFrame, runs: pd.DataFrame, layers: pd.DataFrame) -> pd
     was not finite, and died if its gradient is zero from some epoch to the end; the epoch and the step are those of the
     first seed.
     """
-    layers = layers[layers["key"].isin(cells["key"])]
+    layers = layers.loc[layers["key"].isin(cells["key"]), [*AT, *MEASURED]]
     by_run = {at: of_run(rows) for at, rows in layers.groupby(["key", "seed"], observed=True)}
-    runs = runs.astype(dict.fromkeys(("diverged_epoch", "diverged_step"), "Float64"))
+    runs = runs[["key", "seed", "diverged_epoch", "diverged_step"]].astype(
+        dict.fromkeys(("diverged_epoch", "diverged_step"), "Float64")
+    )
     rows = []
     for cell in accuracies.each(cells):
         own = runs[runs["key"] == cell.key].sort_values("seed")
@@ -75,7 +81,7 @@ def slots(cells: pd.DataFrame) -> pd.DataFrame:
 
 def of_run(layers: pd.DataFrame) -> dict[str, float]:
     """Return QUANTITIES and died_epoch of one run, from its rows of the frame `layers`; NaN where not finite."""
-    each = by_epoch(layers, [f"weight_grad.{part}" for part in ("mean_abs", "min", "max")] + SHARES)
+    each = by_epoch(layers, MEASURED)
     epochs, absolute = each["epoch"], each["weight_grad.mean_abs"]
     mean = mean_gradient(absolute, each["size"])
     entries = np.abs([each["weight_grad.min"], each["weight_grad.max"]])
