@@ -63,7 +63,7 @@ def main(tables: int) -> None:
             differs = (found["verdict"] == "differs").to_numpy()
             p = found["p"].to_numpy(float)
             any_false += bool((differs & (many.holm(p) <= 0.05) & faithful).any())
-            hochberg = differs & (many.stats.false_discovery_control(p) <= 0.05)
+            hochberg = differs & (many.benjamini_hochberg(p) <= 0.05)
             false, named = false + int((hochberg & faithful).sum()), named + int(hochberg.sum())
             whole = many.together(found, draws=2000)
             incompatible += whole is not None and whole.p <= 0.05

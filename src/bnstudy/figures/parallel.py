@@ -15,6 +15,8 @@ EACH = 4
 """A helping process is started for each so many figures at most: a few are drawn sooner than it starts."""
 WIDTH = 4
 """Bytes of a turn."""
+PATIENCE = 120.0
+"""Seconds after the last figure in which a helper may finish its own; one that hangs is ended, and loses nothing."""
 
 
 def write_all(drawings: Sequence[Drawing], target: Target) -> None:
@@ -52,7 +54,8 @@ def _helpers(left: Sequence[Drawing], target: Target) -> Iterator[Callable[[], i
     finally:
         os.read(turns, WIDTH * len(left))
         for helper in helpers:
-            helper.join()
+            helper.join(PATIENCE)
+            helper.kill()
         os.close(turns)
 
 
