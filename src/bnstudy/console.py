@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,9 @@ Say = Callable[[str], None]
 """A function that reports one line to people."""
 
 
+_shown = threading.Lock()
+"""Held while `waiting` may show a line."""
+
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 
 
@@ -22,7 +26,8 @@ def say(line: str) -> None:
     """Print one line to stderr, since stdout is for data, with control characters escaped. A closed stderr is
     ignored."""
     with contextlib.suppress(OSError, ValueError):
-        print(line.translate(_CONTROLS), file=sys.stderr, flush=True)
+        clear = "\r\x1b[K" if _shown.locked() and sys.stderr.isatty() else ""
+        print(clear + line.translate(_CONTROLS), file=sys.stderr, flush=True)
 
 
 def put(text: str) -> None:
@@ -93,6 +98,45 @@ def hours(value: float) -> str:
     if value < 2:
         return f"{value * 60:.0f} min"
     return f"{value:.1f} h" if value < 72 else f"{value / 24:.1f} days"
+
+
+PATIENCE = 1.0
+"""Seconds of work before `waiting` shows what is being done."""
+
+
+@contextlib.contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Show what is being done if it takes longer than PATIENCE: a line on stderr, or on a terminal a line that counts
+    the seconds and disappears at the end. Shows nothing while another wait is shown."""
+    if _shown.locked():
+        yield
+        return
+    done = threading.Event()
+    with _shown:
+        shows = threading.Thread(target=_show, args=(what, done), daemon=True)
+        shows.start()
+        try:
+            yield
+        finally:
+            done.set()
+            shows.join()
+
+
+def _show(what: str, done: threading.Event) -> None:
+    if done.wait(PATIENCE):
+        return
+    if not sys.stderr.isatty():
+        return say(f"{what} ...")
+    started = time.monotonic() - PATIENCE
+    while not done.wait(0.2):
+        _overwrite(f"{what} ... {time.monotonic() - started:.0f} s")
+    _overwrite("")
+
+
+def _overwrite(line: str) -> None:
+    """Put a line in place of the terminal's current one."""
+    with contextlib.suppress(OSError, ValueError):
+        print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
 
 @contextlib.contextmanager

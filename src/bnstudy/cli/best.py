@@ -27,14 +27,13 @@ def best(
 ) -> None:
     """Choose a cell for each data set, model and norm: by validation accuracy, or the largest value of a field at which
     no seed diverged; with its test accuracy and what choosing cost."""
-    from bnstudy.results import collect
     from bnstudy.verdicts.best import VALIDATION, choices
 
     numbers = [name for name in FIELDS if FORMS[name].type in (int, float) and not FORMS[name].is_list]
     if by != VALIDATION and by not in numbers:
         known = [VALIDATION, *numbers]
         raise UsageError(f"--by {by}: nothing to choose by{nearest(by, known)}", f"Known: {', '.join(known)}.")
-    found = choices(collect.collect(narrowing.study(study), paths.results_root(results), console.say).runs, by)
+    found = choices(options.collected(narrowing.study(study), paths.results_root(results)).runs, by)
     if found.empty:
         raise DataError(f"{study}: no run to choose from", f"Train some: bnstudy run --study {study}.")
     rows = found.to_dict("records")

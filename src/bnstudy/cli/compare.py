@@ -29,17 +29,19 @@ def compare(
     as_json: JsonOption = False,
 ) -> None:
     """Compare two cells: their curves, and the difference of test accuracy with its interval, paired by seed."""
-    from bnstudy.figures.comparison import write
-    from bnstudy.verdicts import pairs
-
     folder = paths.results_root(results)
-    both = [_records(folder, word, config) for word in (a, b)]
+    with console.waiting("reading the runs of both cells"):
+        from bnstudy.figures.comparison import write
+        from bnstudy.verdicts import pairs
+
+        both = [_records(folder, word, config) for word in (a, b)]
     of_a, of_b = ([record for _, record in found] for found in both)
     if of_a[0].cell == of_b[0].cell:
         raise UsageError(f"{a} and {b}: one and the same cell", "Give two; list them with `bnstudy cells`.")
     found = pairs.compare(of_a, of_b)
     of_a, of_b = ([r for r in records if r.seed in found["seeds"]] for records in (of_a, of_b))
-    files = write(of_a, of_b, found["text"], paths.reports_root(reports) / "comparisons")
+    with console.waiting("drawing both curves"):
+        files = write(of_a, of_b, found["text"], paths.reports_root(reports) / "comparisons")
     if as_json:
         return console.put_json([found | {"files": [str(file) for file in files]}])
     rows = zip(found["seeds"], found["accuracy_a"], found["accuracy_b"], strict=True)

@@ -58,7 +58,8 @@ def check(
     """Say which data sets are there and whether they verify. A damaged one, or a named one that is absent: exit 65."""
     from bnstudy import datasets
 
-    rows = [datasets.check(dataset, paths.data_root(data)) for dataset in names or datasets.REGISTRY]
+    with console.waiting("comparing data sets with their digests"):
+        rows = [datasets.check(dataset, paths.data_root(data)) for dataset in names or datasets.REGISTRY]
     if as_json:
         console.put_json(rows)
     else:
@@ -83,8 +84,9 @@ def classes(
 
     root = paths.data_root(data)
     asked = [datasets.spec_of(name) for name in names or datasets.REGISTRY]
-    there = [spec for spec in asked if names or datasets.check(spec.name, root)["state"] in ("present", "embedded")]
-    counts = {spec.name: datasets.load(spec.name, root).balance(spec.classes) for spec in there}
+    with console.waiting("counting images"):
+        there = [spec for spec in asked if names or datasets.check(spec.name, root)["state"] in ("present", "embedded")]
+        counts = {spec.name: datasets.load(spec.name, root).balance(spec.classes) for spec in there}
     rows = [
         {"name": name, "class": label, "train": train, "test": test}
         for name, found in counts.items()

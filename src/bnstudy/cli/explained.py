@@ -25,10 +25,12 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
 
     if not IDS.fullmatch(word):
         return False
-    found = findings(study, config, results)
+    with console.waiting(f"reading the results of study {study}"):
+        found = findings(study, config, results)
+        tables = {t.id: t for t in (*found.tables, *found.course_tables)}
     ways = (
         (registry(), lambda id: _put_claim(id, found)),
-        ({t.id: t for t in (*found.tables, *found.course_tables)}, lambda id: _put_table(id, found)),
+        (tables, lambda id: console.put(tables[id].texts()["md"])),
         ({picture.id: picture for picture in pictures.of_study(found.plan)}, lambda id: _put_figure(id, found)),
     )
     for known, put_one in ways:
@@ -49,8 +51,9 @@ def _put_claim(id: str, found: "Findings") -> None:
     from bnstudy.report import evidence
 
     claim = registry()[id]
-    measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
-    decided = verdict(claim, measured)
+    with console.waiting(f"judging claim {id}"):
+        measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
+        decided = verdict(claim, measured)
     rows = [
         ("section", claim.section), ("verdict", decided.verdict), ("state", decided.state),
         ("printed numbers support it", printed_support(claim)), ("figures and tables", " ".join(claim.figures)),
@@ -68,11 +71,6 @@ def _evidence_row(row: dict[str, Any], labels: int) -> Sequence[str]:
     return [*row["labels"], *[""] * (labels - len(row["labels"])), *(text for text, _ in row["shown"])]
 
 
-def _put_table(id: str, found: "Findings") -> None:
-    (one,) = (one for one in (*found.tables, *found.course_tables) if one.id == id)
-    console.put(one.texts()["md"])
-
-
 def _put_figure(id: str, found: "Findings") -> None:
     from bnstudy.report import pictures
 
@@ -87,10 +85,12 @@ def of_cell(key: str, found: "Findings") -> dict[str, Any]:
     from bnstudy.claims import listing
     from bnstudy.report import cells
 
-    measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
-    judged = [(claim, decided) for claim, decided in listing.judged(measured) if key in decided.cells]
+    with console.waiting(f"judging the claims on study {found.study.name}"):
+        measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
+        judged = [(claim, decided) for claim, decided in listing.judged(measured) if key in decided.cells]
+        printed = [number for number in cells.numbers(found) if number["key"] == key]
     return {
-        "printed": [number for number in cells.numbers(found) if number["key"] == key],
+        "printed": printed,
         "claims": [{"id": c.id, "verdict": decided.verdict, "title": c.title} for c, decided in judged],
     }
 

@@ -31,11 +31,10 @@ def export(
         raise UsageError(f"--format {kind}: no such format{nearest(kind, FORMATS)}", f"Formats: {', '.join(FORMATS)}.")
     chosen = narrowing.study(study)
     from bnstudy import exports
-    from bnstudy.results import collect
-    from bnstudy.studies.config import load
 
     folder = to or paths.report(paths.reports_root(reports), study).parent / "export" / kind
-    found = collect.collect(chosen, paths.results_root(results), console.say)
-    written = exports.FORMATS[kind](found, load(narrowing.config).margins, folder)
+    found = options.collected(chosen, paths.results_root(results))
+    with console.waiting(f"writing {kind} files"):
+        written = exports.FORMATS[kind](found, narrowing.loaded.margins, folder)
     console.put("".join(f"{path}\n" for path in written))
     console.say(f"{study}: {len(found.runs)} runs, {len(found.missing)} missing, {len(found.timings)} rows of timings")

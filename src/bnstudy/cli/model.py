@@ -21,10 +21,11 @@ def model(
     as_json: JsonOption = False,
 ) -> None:
     """List the layers of a network: output shapes, parameters, multiply-adds per image; estimate a step's memory."""
-    from bnstudy.networks import model_summary
-
     cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])
-    rows = model_summary.rows(cell)
+    with console.waiting("building the network"):
+        from bnstudy.networks import model_summary
+
+        rows = model_summary.rows(cell)
     if as_json:
         return console.put_json(rows)
     columns = ("layer", "modules", "output", "parameters", "multiply-adds")

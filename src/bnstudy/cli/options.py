@@ -16,6 +16,7 @@ from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import selection
 
 if TYPE_CHECKING:
+    from bnstudy.results.collect import Results
     from bnstudy.studies.config import Config
 
 StudyOption = Annotated[str, typer.Option("--study", help="A study of the config.")]
@@ -131,6 +132,14 @@ def studies(config: Path) -> dict[str, Study]:
     from bnstudy.studies.config import load
 
     return dict(load(config).studies)
+
+
+def collected(study: Study, results: Path) -> "Results":
+    """Return the results of a study from its records (see `collect.collect`)."""
+    with console.waiting(f"reading the results of study {study.name}, {len(study.runs()):,} runs"):
+        from bnstudy.results import collect
+
+        return collect.collect(study, results, console.say)
 
 
 def announce(studies: Iterable[Study]) -> None:

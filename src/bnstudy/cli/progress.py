@@ -56,11 +56,12 @@ def status(
     folder, chosen = paths.results_root(results), narrowing.those(None if study is None else [study])
     options.announce(chosen)
     look = progress.Look(chosen, folder, _count if estimate else None)
-    if as_json:
-        return console.put_json(look().rows)
-    if watch and sys.stdout.isatty():
+    if watch and not as_json and sys.stdout.isatty():
         return console.live(lambda: (_tables(now := look()), _words(now)), AGAIN)
-    now = look()
+    with console.waiting(f"looking at {sum(len(one.trained) * len(one.seeds) for one in chosen):,} runs"):
+        now = look()
+    if as_json:
+        return console.put_json(now.rows)
     for number, (columns, rows) in enumerate(_tables(now)):
         console.put("\n" * bool(number))
         console.put_table("", columns, rows)
@@ -143,7 +144,8 @@ def why(
         return
     folder, studies = paths.results_root(results), list(options.studies(config).values())
     runs = _runs_of(which, seeds, folder, studies)
-    rows = explain(runs, studies, folder, paths.data_root(data), console.say)
+    with console.waiting("looking at the runs of the cell"):
+        rows = explain(runs, studies, folder, paths.data_root(data), console.say)
     first = rows[0]
     holder = next((study for study in first["studies"] if frames.exist(folder, study)), None)
     said = explained.of_cell(first["key"], findings(holder, config, results)) if holder else {}

@@ -33,13 +33,14 @@ def add_to(app: typer.Typer) -> None:
 
 def aggregate(*, study: StudyOption = "thesis", narrowing: Narrowing, results: ResultsOption = None) -> None:
     """Records of a study into tidy frames (Parquet, CSV)."""
-    from bnstudy.results import collect, frames
+    from bnstudy.results import frames
     from bnstudy.results.timings import frame as timing
 
     folder = paths.results_root(results)
-    built = collect.collect(narrowing.study(study), folder, console.say)
-    at = frames.put(built, folder, study)
-    timing.put(built.timings, folder, study)
+    built = options.collected(narrowing.study(study), folder)
+    with console.waiting(f"writing the frames of study {study}"):
+        at = frames.put(built, folder, study)
+        timing.put(built.timings, folder, study)
     own = int((built.runs["origin"] == "own").sum())
     origin = f"{own} own, {len(built.runs) - own} published" if own < len(built.runs) else "all own"
     console.say(f"{study}: {len(built.runs)} runs ({origin}), {len(built.missing)} missing, frames in {at}")
@@ -54,31 +55,32 @@ def report(
     formats: FormatsOption = "svg",
 ) -> None:
     """Tables, figures and the page of a study from its frames, without training."""
-    from bnstudy import report as page
-    from bnstudy.results import frames, publication
-    from bnstudy.results.timings import frame as timing
-
     kinds, folder = options.formats(formats), paths.results_root(results)
-    chosen = narrowing.study(study)
-    built, timings = frames.get(folder, study), timing.get(folder, study)
-    path = page.write(
-        chosen, built, timings, narrowing.loaded.margins, paths.reports_root(reports), kinds,
-        published=publication.index(folder).keys(),
-    )  # fmt: skip
+    with console.waiting(f"reading the frames of study {study}"):
+        from bnstudy import report as page
+        from bnstudy.results import frames, publication
+        from bnstudy.results.timings import frame as timing
+
+        chosen = narrowing.study(study)
+        built, timings = frames.get(folder, study), timing.get(folder, study)
+        published = publication.index(folder).keys()
+    margins, root = narrowing.loaded.margins, paths.reports_root(reports)
+    path = page.write(chosen, built, timings, margins, root, kinds, published)
     console.say(f"report: {path.resolve()}")
     console.say(f"front page: {paths.front(path.parents[1]).resolve()}")
 
 
 def findings(study: str, config: Path, results: Path | None) -> "Findings":
     """The findings of a study from its frames as last aggregated; from empty ones if there are none yet."""
-    from bnstudy.report.findings import Findings
-    from bnstudy.results import frames
-    from bnstudy.results.timings import frame as timing
-
     narrowing, folder = Narrowing(config=config), paths.results_root(results)
-    chosen = narrowing.study(study)
-    built = frames.get(folder, study) if frames.exist(folder, study) else frames.build([], chosen.runs())
-    return Findings.of(chosen, built, timing.get(folder, study), narrowing.loaded.margins)
+    with console.waiting(f"reading the frames of study {study}"):
+        from bnstudy.report.findings import Findings
+        from bnstudy.results import frames
+        from bnstudy.results.timings import frame as timing
+
+        chosen = narrowing.study(study)
+        built = frames.get(folder, study) if frames.exist(folder, study) else frames.build([], chosen.runs())
+        return Findings.of(chosen, built, timing.get(folder, study), narrowing.loaded.margins)
 
 
 def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:
@@ -99,7 +101,9 @@ def tables(
 ) -> None:
     """List the tables of a study."""
     found = findings(study, config, results)
-    _put_rows([one.row for one in (*found.tables, *found.course_tables)], as_json)
+    with console.waiting(f"filling the tables of study {study}"):
+        rows = [one.row for one in (*found.tables, *found.course_tables)]
+    _put_rows(rows, as_json)
 
 
 def table(
@@ -113,7 +117,8 @@ def table(
     from bnstudy.tables import write
 
     found = findings(study, config, results)
-    known = {one.id: one for one in (*found.tables, *found.course_tables)}
+    with console.waiting(f"filling the tables of study {study}"):
+        known = {one.id: one for one in (*found.tables, *found.course_tables)}
     chosen = known[listed(which, known, "table", f"Tables: {', '.join(known)}.")]
     folder = paths.report(paths.reports_root(reports), study).parent / "tables"
     _put_paths(write([chosen], folder))
@@ -129,7 +134,9 @@ def figures(
     from bnstudy.report import pictures
 
     found = findings(study, config, results)
-    _put_rows([picture.row(found) for picture in pictures.of_study(found.plan)], as_json)
+    with console.waiting(f"selecting what the figures of study {study} show"):
+        rows = [picture.row(found) for picture in pictures.of_study(found.plan)]
+    _put_rows(rows, as_json)
 
 
 def figure(
@@ -142,18 +149,20 @@ def figure(
     signed: Annotated[bool, typer.Option("--signed", help="Mean signed gradients, as the author logged them.")] = False,
 ) -> None:
     """Draw one figure of a study, and write the numbers it shows as CSV."""
+    kinds, folder = options.formats(formats), paths.report(paths.reports_root(reports), study).parent / "figures"
+    found = findings(study, config, results)
     from bnstudy.figures.writer import Target, write
     from bnstudy.report import pictures
 
-    folder = paths.report(paths.reports_root(reports), study).parent / "figures"
-    target, picture = Target(folder, options.formats(formats)), pictures.find(which)
-    found = findings(study, config, results)
+    target, picture = Target(folder, kinds), pictures.find(which)
     if picture.state(found) == pictures.NOT_RUN:
         raise DataError(
             f"figure {which}: study {study} has no frames with a run it shows",
             f"Train some: bnstudy run --study {study}; if there are records: bnstudy aggregate --study {study}.",
         )
-    _put_paths(write(picture.drawing(found, signed=signed), target))
+    with console.waiting(f"drawing figure {picture.id}"):
+        files = write(picture.drawing(found, signed=signed), target)
+    _put_paths(files)
 
 
 def claims(
@@ -168,6 +177,7 @@ def claims(
     from bnstudy.printed.practicals import holds_any
 
     found = findings(study, config, results)
-    claimed = rows(found.frames, found.timings, reading_of(found.plan))
-    claimed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
+    with console.waiting(f"judging the claims on study {study}"):
+        claimed = rows(found.frames, found.timings, reading_of(found.plan))
+        claimed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
     _put_rows(claimed, as_json, ("id", "state", "verdict", "title"))

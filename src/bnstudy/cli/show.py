@@ -37,10 +37,11 @@ def show(
         return
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
-    found, cell = valid.with_origins(folder, word, console.say, hidden=True), None
-    if not found:  # a short name, or a cell without a record
-        cell = find((c for s in options.studies(config).values() for c in s.cells), word)
-        found = valid.with_origins(folder, cell.key, console.say, hidden=True)
+    with console.waiting("reading the runs of the cell"):
+        found, cell = valid.with_origins(folder, word, console.say, hidden=True), None
+        if not found:  # a short name, or a cell without a record
+            cell = find((c for s in options.studies(config).values() for c in s.cells), word)
+            found = valid.with_origins(folder, cell.key, console.say, hidden=True)
     if found:
         cell = found[0][1].cell
     found = [each for each in found if not seed or str(each[1].seed) == seed]

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from markupsafe import Markup
 
-from bnstudy import disk, paths, tables
+from bnstudy import console, disk, paths, tables
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.design.study import Study
@@ -74,28 +74,32 @@ def write(
     Raises WriteError, and UsageError on a format that cannot be drawn.
     """
     page = paths.report(reports_root, study.name)
-    found = Findings.of(study, frames, timings, margins)
-    tables.write([*found.tables, *found.course_tables], page.parent / "tables")
+    with console.waiting(f"{study.name}: filling the tables"):
+        found = Findings.of(study, frames, timings, margins)
+        tables.write([*found.tables, *found.course_tables], page.parent / "tables")
     target = Target(page.parent / "figures", tuple(dict.fromkeys(("svg", *formats))))
     drawn = pictures.draw(found, target)
-    judged = claims.of_study(found.plan, found.frames, found.timings)
-    reported = practicals.of_page(found, drawn["practicals"])
-    disk.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
-    parts = {
-        "pictures": drawn,
-        "practicals": reported,
-        "effect": effects.of_page(found),
-        "layers": layers.of_page(target.folder) if drawn["layers"] else {},
-    }
-    values = context(found) | figure_context(drawn["figures"]) | claim_context(judged, found.tables, drawn["figures"])
-    values |= parts | {"further": run_lists.further(study, published)}
-    values |= {"replicates": replicates(values), "remarks": remarks(found, judged)}
-    values |= {"answer": answers(values, answer.of_one_field(found.plan, found.frames.runs))}
-    disk.write(page, rendering.html("page.html.j2", "page.css", **values).encode())
-    values |= {"cells": cells.write(found, values, page.parent)}
-    figure_pages.write((p for section in drawn.values() for p in section), values, page.parent)
-    summary.put(summary.of_study(found, values), page.parent)
-    front.write(reports_root)
+    with console.waiting(f"{study.name}: judging the claims"):
+        judged = claims.of_study(found.plan, found.frames, found.timings)
+        reported = practicals.of_page(found, drawn["practicals"])
+        disk.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
+        parts = {
+            "pictures": drawn,
+            "practicals": reported,
+            "effect": effects.of_page(found),
+            "layers": layers.of_page(target.folder) if drawn["layers"] else {},
+        }
+    with console.waiting(f"{study.name}: writing the pages"):
+        values = context(found) | figure_context(drawn["figures"])
+        values |= claim_context(judged, found.tables, drawn["figures"])
+        values |= parts | {"further": run_lists.further(study, published)}
+        values |= {"replicates": replicates(values), "remarks": remarks(found, judged)}
+        values |= {"answer": answers(values, answer.of_one_field(found.plan, found.frames.runs))}
+        disk.write(page, rendering.html("page.html.j2", "page.css", **values).encode())
+        values |= {"cells": cells.write(found, values, page.parent)}
+        figure_pages.write((p for section in drawn.values() for p in section), values, page.parent)
+        summary.put(summary.of_study(found, values), page.parent)
+        front.write(reports_root)
     return page
 
 

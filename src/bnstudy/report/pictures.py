@@ -13,7 +13,7 @@ from typing import Any
 
 import pandas as pd
 
-from bnstudy import figures, illustrations, printed
+from bnstudy import console, figures, illustrations, printed
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.errors import listed
 from bnstudy.figures import course_curves, parallel, practicals, render, series, style
@@ -202,7 +202,8 @@ def find(id: str) -> Picture:
 def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:
     """Draw every figure of a study's page that has been run. Returns the entries of each section of the page: figure,
     state, files (ending -> address), wide and narrow (see `_image`; narrow is for a phone) and the picture's words."""
-    shown = [_Shown.of(picture, found) for picture in of_study(found.plan) if picture.is_on_page(found.plan)]
+    with console.waiting(f"{found.study.name}: selecting what the figures show"):
+        shown = [_Shown.of(picture, found) for picture in of_study(found.plan) if picture.is_on_page(found.plan)]
     parallel.write_all([one.drawing for one in shown if one.drawing], target)
     sections: dict[str, list[dict[str, Any]]] = {picture.section: [] for picture in every()}
     for one in shown:

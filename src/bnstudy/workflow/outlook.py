@@ -85,11 +85,12 @@ def outlook(work: Work, results: Path, device: str, at_a_time: int) -> Outlook:
 
 def put(work: Work, results: Path, device: str, processes: int) -> None:
     """Print what is reused and from which machine, what is trained and timed, and how long that takes."""
-    from bnstudy.training import devices
+    with console.waiting("estimating how long it takes"):
+        from bnstudy.training import devices
 
-    device = devices.choose_device(device, console.say)
-    at_a_time = devices.at_a_time(device, processes)
-    found = outlook(work, results, device, at_a_time)
+        device = devices.choose_device(device, console.say)
+        at_a_time = devices.at_a_time(device, processes)
+        found = outlook(work, results, device, at_a_time)
     console.put_table(f"to do, by {devices.words(device, at_a_time)}", COLUMNS, found.rows)
     for line in found.reused:
         console.say(line)
