@@ -204,6 +204,16 @@ class History:
         means = _infinite(mean_gradient(steps["weight_grad.mean_abs"], steps["size"]))
         return max(means.max(), self.gradient(*slot)[:EARLY].max())
 
+    @_measured
+    def first_gradient(self, *slot: str) -> float:
+        """Return the mean absolute weight gradient of the hidden layers at the first step. Raises NotGiven also if the
+        record has no early steps."""
+        try:
+            steps = self._source.early(slot, self._seed)  # type: ignore[arg-type]
+        except KeyError:
+            raise NotGiven((slot[0], slot[2])) from None
+        return mean_gradient(_infinite(steps["weight_grad.mean_abs"][:1, :-1]), steps["size"][:-1])[0]
+
     def peak_gradients(self, *slots: Slot) -> list[float]:
         """Return the largest early gradient of each slot: over single steps if all of them have such, else over means
         of epochs, as in records of earlier versions."""

@@ -29,8 +29,9 @@ class Question:
     known: str
 
     @property
-    def number(self) -> int:
-        return int(self.id[1:])
+    def figure(self) -> str:
+        """The id of its figure: Q.1 of Q01."""
+        return f"Q.{int(self.id[1:])}"
 
 
 @cache
