@@ -33,7 +33,10 @@ WITHOUT_EFFECT = [
     (MLP | {"norm_placement": "post_activation"}, "norm_bias", False), (MLP | {"split": "last"}, "split_seed", "run"),
     (MLP | {"norm": "layer"}, "population", "exact"), (MLP | {"norm": "layer"}, "norm_momentum", 0.2),
     (CNN | {"norm": "layer_autograd"}, "population", "exact"), (CNN | {"norm": "layer_manual"}, "norm_momentum", 0.2),
-    (MLP | {"model": "numpy_mlp"}, "precision", "bf16"),
+    (MLP | {"model": "numpy_mlp"}, "precision", "bf16"), (CNN, "normed_layers", "first"),
+    (MLP | {"norm_placement": "pre_linear"}, "normed_layers", "last"), (MLP | {"hidden": [9]}, "normed_layers", "first"),
+    (MLP | {"hidden": [9, 8]}, "normed_layers", "every_second"), (MLP | {"model": "resnet_course"}, "normed_layers", "last"),
+    (MLP, "dropout_at", "before_norm"), (MLP | {"norm_placement": "pre_linear", "dropout": 0.5}, "dropout_at", "before_norm"),
     (MLP | {"model": "cnn"}, "mnist_size", "native"), (MLP | {"schedule": "constant", "stop_patience": 0}, "improvement", "equal"),
 ]  # fmt: skip
 
@@ -51,6 +54,9 @@ ACTING = [
     (MLP | {"dropout": 0.5}, "dropout_at", "last"), (MLP | {"norm_placement": "post_activation", "output_norm": True}, "norm_bias", False),
     (MLP | {"norm": "batch_manual"}, "population", "exact"), (CNN | {"norm": "batch_autograd"}, "norm_momentum", 0.2),
     (CNN | {"norm": "layer"}, "norm_eps", 0.1), (MLP | {"norm": "layer"}, "gamma_init", "ones"),
+    (MLP, "normed_layers", "every_second"), (MLP | {"hidden": [9, 8]}, "normed_layers", "first"),
+    (MLP | {"norm_placement": "post_activation"}, "normed_layers", "last"), (CNN | {"norm": "batch"}, "normed_layers", "first"),
+    (MLP | {"dropout": 0.5}, "dropout_at", "before_norm"), (CNN | {"dropout": 0.5}, "dropout_at", "before_norm"),
     (CNN, "fan", "channels"), (MLP | {"schedule": "constant"}, "improvement", "equal"), (MLP, "split_seed", "run"),
 ]  # fmt: skip
 

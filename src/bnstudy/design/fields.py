@@ -34,6 +34,9 @@ class Fields:
         "normalize before or after the nonlinearity (7.1.1); pre_linear: mlp, before each linear layer, including "
         "the first and the output layer (Soons 2.1)",
     )
+    normed_layers: Literal["all", "first", "last", "every_second"] = _f(
+        "all", "hidden layers that have the norm (8.1.6); every_second: the first, the third, the fifth, ..."
+    )
     activation: str = _f("relu", "nonlinearity (2.10)")
     negative_slope: float = _f(0.01, "slope of leaky_relu below zero (2.10.2); Knigge's is 0.02", low=0, high=1)
     elu_alpha: float = _f(1.0, "alpha of elu (equation 2.35); not stated, 1 is torch's", above=0, high=100)
@@ -187,10 +190,11 @@ class Fields:
     norm_bias: bool = _f(True, "layers before a norm keep their bias (3.3 allows dropping it)")
     output_norm: bool = _f(False, "normalize the output layer too")
     dense_layers: Literal[1, 2] = _f(2, "dense layers of the cnn before its output layer (author's code: 1)")
-    dropout_at: Literal["default", "last", "pairs", "every"] = _f(
+    dropout_at: Literal["default", "last", "pairs", "every", "before_norm"] = _f(
         "default",
         "default: mlp after each activation, cnn inside each pair and before the output layer; last: only "
-        "before the output layer; pairs: cnn, only inside the pairs; every: after every hidden activation",
+        "before the output layer; pairs: cnn, only inside the pairs; every: after every hidden activation; "
+        "before_norm: in every hidden layer, on what enters its norm, or without a norm its nonlinearity (8.1.4)",
     )
     dropout_kind: Literal["units", "maps"] = _f("units", "drop single activations or whole feature maps")
     penalty_factor: Literal[0.5, 1.0] = _f(  # type: ignore[valid-type]

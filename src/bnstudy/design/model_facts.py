@@ -14,6 +14,7 @@ Field = str | tuple[str, Any]
 OPTIONAL: dict[Field, str] = {
     "hidden": "the model takes no list of widths",
     ("norm_placement", "pre_linear"): "the model cannot normalize before each linear layer",
+    "normed_layers": "the model has its norm in all hidden layers",
     "pretrained": "the model has no pretrained weights",
     "dropout": "the model has no dropout",
     "dropconnect": "the model has no dropconnect",

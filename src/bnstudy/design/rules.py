@@ -88,6 +88,14 @@ HELD_OUT = unless("validation_fraction", 0, otherwise="no images are held out")
 ACTS: dict[Field, tuple[Rule, ...]] = {
     # normalization
     "norm_placement": (NORMED,),
+    "normed_layers": (
+        NORMED,
+        unless("norm_placement", "pre_linear"),
+        Rule(lambda cell: len(cell.hidden) != 1, "there is only one hidden layer"),
+    ),
+    ("normed_layers", "every_second"): (
+        Rule(lambda cell: len(cell.hidden) != 2, "with two hidden layers it is the same as first"),
+    ),
     "norm_eps": (NORMED,),
     "norm_momentum": (AVERAGED, only("population", "running", otherwise="there are no running averages")),
     "norm_bias": (NORMED, Rule(has_layer_before_norm, "no layer is directly before a norm")),
@@ -104,6 +112,7 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "negative_slope": (only("activation", "leaky_relu"),),
     "elu_alpha": (only("activation", "elu"),),
     "dropout_at": (DROPS,),
+    ("dropout_at", "before_norm"): (unless("norm_placement", "pre_linear"),),
     "dropout_kind": (DROPS,),
     # initialization
     "kaiming_gain": (only("init", "kaiming"),),

@@ -21,10 +21,10 @@ class Named(nn.Module):
         return x
 
 
-def order_of(placement: str) -> list[str]:
+def order_of(placement: str, dropout_at: str = "default") -> list[str]:
     called: list[str] = []
     parts = [Named(name, called) for name in ("layer", "norm", "activation", "dropout")]
-    Block("hidden1", *parts, placement=placement)(torch.zeros(1))
+    Block("hidden1", *parts, placement=placement, dropout_at=dropout_at)(torch.zeros(1))
     return called
 
 
@@ -33,6 +33,26 @@ def test_the_norm_stands_before_or_after_the_nonlinearity():
     assert order_of("post_activation") == ["layer", "activation", "norm", "dropout"]
     assert order_of("pre_linear") == ["norm", "layer", "activation", "dropout"]
     assert order_of("first") == ["norm", "activation", "layer", "dropout"]
+
+
+def test_dropout_acts_on_what_enters_the_norm_on_request():
+    """Section 8.1.4."""
+    assert order_of("pre_activation", "before_norm") == ["layer", "dropout", "norm", "activation"]
+    assert order_of("post_activation", "before_norm") == ["layer", "activation", "dropout", "norm"]
+
+
+def test_dropout_before_the_norm_drops_linear_outputs():
+    x = torch.randn(8, 4)
+    for norm in ("none", "batch"):
+        block = hidden("hidden1", dense_layer(4, 3), cell(norm=norm, dropout=0.5, dropout_at="before_norm"), True)
+        mask = dropout_mask(0, "hidden1", 0, (8, 3), 0.5, "units")
+        torch.testing.assert_close(block(x), block.norm(block.layer(x) * mask).clamp(min=0))
+
+
+def test_a_layer_left_without_a_norm_keeps_its_bias():
+    normed, bare = (hidden("hidden1", dense_layer(4, 3), cell(norm_bias=False), False, normed=n) for n in (True, False))
+    assert isinstance(bare.norm, nn.Identity)
+    assert [block.layer.bias is None for block in (normed, bare)] == [True, False]
 
 
 def cell(**values) -> Cell:

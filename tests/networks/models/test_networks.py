@@ -79,7 +79,31 @@ def test_dropout_stands_where_the_reading_says():
     assert with_dropout("cnn", dense_layers=1) == [*pairs, "dense1"]
     assert with_dropout("cnn", dropout_at="pairs") == pairs
     assert with_dropout("cnn", dropout_at="last") == ["dense2"]
-    assert with_dropout("cnn", dropout_at="every") == [*CONVOLUTIONS, "dense1", "dense2"]
+    for everywhere in ("every", "before_norm"):
+        assert with_dropout("cnn", dropout_at=everywhere) == [*CONVOLUTIONS, "dense1", "dense2"]
+    assert with_dropout("mlp", dropout_at="before_norm") == ["hidden1", "hidden2", "hidden3"]
+
+
+def normed(model: str, which: str, **values) -> list[str]:
+    """The layers that have a norm."""
+    net = network(model, COLOUR, norm="batch", normed_layers=which, **values)
+    return [block.name for block in net.blocks if not isinstance(block.norm, torch.nn.Identity)]
+
+
+def test_the_norm_is_in_the_hidden_layers_that_the_cell_names():
+    """Section 8.1.6; the output layer has its norm by another field."""
+    hidden = [*CONVOLUTIONS, "dense1", "dense2"]
+    assert normed("mlp", "all") == ["hidden1", "hidden2", "hidden3"]
+    assert normed("mlp", "first") == ["hidden1"]
+    assert normed("mlp", "last") == ["hidden3"]
+    assert normed("mlp", "every_second") == ["hidden1", "hidden3"]
+    assert normed("mlp", "last", hidden=(8, 7, 6, 5), output_norm=True) == ["hidden4", "output"]
+    assert normed("cnn", "first", width=0.05) == ["conv1_1"]
+    assert normed("cnn", "last", width=0.05) == ["dense2"]
+    assert normed("cnn", "last", width=0.05, dense_layers=1) == ["dense1"]
+    assert normed("cnn", "every_second", width=0.05) == hidden[::2]
+    assert normed("vgg_course", "last", width=0.05) == ["conv5_2"]
+    assert len(normed("vgg_course", "every_second", width=0.05)) == 4
 
 
 def test_no_dropout_without_a_probability():

@@ -74,6 +74,7 @@ VARIANTS = [
     {"optimizer": "sgd"},
     {"population": "exact", "shuffle": "once"},
     {"output_norm": True, "gamma_init": "ones", "norm_bias": False},
+    {"normed_layers": "every_second"},
     {"standardization": "dimension"},
     {"lr": 1024.0, "norm": "none", "epochs": 3},
     {"precision": "bf16"},
@@ -115,8 +116,9 @@ def _double(value):
     [
         {"dropout": 0.5, "decay_patience": 1},
         {"optimizer": "adam", "norm": "none", "dropout": 0.2, "last_batch": "keep"},
+        {"dropout": 0.5, "dropout_at": "before_norm"},
     ],
-    ids=["nesterov", "adam"],
+    ids=["nesterov", "adam", "before_norm"],
 )
 def test_a_run_resumed_at_any_epoch_has_the_same_bits(fields):
     cell, keeper = make(epochs=4, **fields), Saving()

@@ -67,6 +67,7 @@ SHAPES = [
     {"activation": activation, "norm": norm} for activation in ("relu", "elu", "sigmoid") for norm in ("none", "batch")
 ]
 SHAPES += [AFTER, {**MORE}, {**MORE, "norm": "batch", "activation": "sigmoid"}, {**MORE, **AFTER, "activation": "elu"}]
+SHAPES += [{"dropout": 0.5, "dropout_at": "before_norm", "norm": "batch", "normed_layers": "every_second"}]
 
 
 @pytest.mark.parametrize("fields", SHAPES, ids=lambda f: "-".join(map(str, f.values())))
@@ -164,6 +165,10 @@ AGREEING = [
     {"norm": "batch", "norm_placement": "post_activation", "activation": "elu", "last_batch": "keep"},
     {"dropout": 0.5, "activation": "sigmoid"},
     {"dropout": 0.5, "dropout_at": "last", "activation": "tanh"},
+    {"dropout": 0.5, "dropout_at": "before_norm", "norm": "batch"},
+    {"dropout": 0.5, "dropout_at": "before_norm", "activation": "elu"},
+    {"norm": "batch", "normed_layers": "first"},
+    {"norm": "batch", "normed_layers": "last", "norm_placement": "post_activation"},
     {"norm": "batch", "penalty": "elastic_net", "penalty_strength": 5e-4},
     {"penalty": "l2", "penalty_strength": 5e-4, "penalty_on": "all", "decay_patience": 1},
     {"nesterov": "torch", "decay_patience": 1},

@@ -96,8 +96,26 @@ PLACEMENTS = {
 }
 
 
+def order(placement: str, dropout_at: str) -> tuple[str, ...]:
+    """Return the parts of a block in the order in which they act: dropout is the last, or with `before_norm` it acts on
+    what enters the norm (8.1.4)."""
+    parts = PLACEMENTS[placement]
+    place = parts.index("norm") if dropout_at == "before_norm" else len(parts)
+    return (*parts[:place], "dropout", *parts[place:])
+
+
+def is_normed(cell: Cell, index: int, count: int) -> bool:
+    """Return True if hidden layer `index`, from 0, of `count` has the cell's norm (8.1.6)."""
+    return {
+        "all": True,
+        "first": index == 0,
+        "last": index == count - 1,
+        "every_second": index % 2 == 0,
+    }[cell.normed_layers]
+
+
 class Block(nn.Module):
-    """A weight layer with its norm, nonlinearity and dropout, in the order of its `placement` (PLACEMENTS).
+    """A weight layer with its norm, nonlinearity and dropout, in the `order` of its `placement` and `dropout_at`.
 
     `name` is the layer's name everywhere: in streams, statistics and records. The parts listed in
     `given` ("layer", "norm") keep their weights when a model is initialized.
@@ -118,10 +136,11 @@ class Block(nn.Module):
         placement: str = "pre_activation",
         given: Sequence[str] = (),
         dropconnect: float = 0.0,
+        dropout_at: str = "default",
     ):
         super().__init__()
         self.name, self.given = name, given
-        self.order = PLACEMENTS[placement]
+        self.order = order(placement, dropout_at)
         self.layer = layer
         self.norm, self.activation, self.dropout = (part or nn.Identity() for part in (norm, activation, dropout))
         self.dropconnect = DropConnect(name, dropconnect) if dropconnect else None
@@ -132,7 +151,7 @@ class Block(nn.Module):
                 x = self.dropconnect(self.layer, x)
             else:
                 x = getattr(self, part)(x)
-        return self.dropout(x)
+        return x
 
 
 class Network(nn.Module):
@@ -173,17 +192,19 @@ def conv3x3(inputs: int, maps: int) -> Layer:
     return Layer(lambda bias: nn.Conv2d(inputs, maps, 3, padding=1, bias=bias), inputs, maps, 2)
 
 
-def hidden(name: str, layer: Layer, cell: Cell, dropped: bool) -> Block:
-    """Make a hidden layer with the cell's norm and nonlinearity, and with its dropout if `dropped`."""
-    bias = cell.norm_bias or cell.norm == "none" or cell.norm_placement != "pre_activation"
+def hidden(name: str, layer: Layer, cell: Cell, dropped: bool, normed: bool = True) -> Block:
+    """Make a hidden layer with the cell's nonlinearity, its norm if `normed`, and its dropout if `dropped`."""
+    norm = cell.norm if normed else "none"
+    bias = cell.norm_bias or norm == "none" or cell.norm_placement != "pre_activation"
     return Block(
         name,
         layer.make(bias),
-        _norm(layer, cell, cell.norm),
+        _norm(layer, cell, norm),
         activations.REGISTRY[cell.activation](cell),
         Dropout(name, cell.dropout, cell.dropout_kind) if dropped and cell.dropout > 0 else None,
         cell.norm_placement,
         dropconnect=cell.dropconnect,
+        dropout_at=cell.dropout_at,
     )
 
 

@@ -20,7 +20,7 @@ PAIRS = (64, 128, 256, 512, 512)
 DENSE = 512
 
 FACTS = ModelFacts(
-    has=frozenset({"dropout", "dropconnect", "dense_layers"}),
+    has=frozenset({"normed_layers", "dropout", "dropconnect", "dense_layers"}),
     lacks={("mnist_size", "native"): "the cnn halves its images five times and needs 32x32"},
     engines=("graph", "winograd"),
     runs_per_pack=6,
@@ -31,7 +31,7 @@ FACTS = ModelFacts(
 
 def build(cell: Cell, shape: ImageShape) -> Network:
     """Return the network from images (N, C, H, W), H and W multiples of 32, to logits. Raises UsageError."""
-    from bnstudy.networks.models.block import Network, conv3x3, dense, hidden, output
+    from bnstudy.networks.models.block import Network, conv3x3, dense, hidden, is_normed, output
 
     if shape.height % 32 or shape.width % 32 or not shape.height or not shape.width:
         raise UsageError(
@@ -41,15 +41,18 @@ def build(cell: Cell, shape: ImageShape) -> Network:
     maps = [shape.channels, *(max(1, round(n * cell.width)) for n in PAIRS)]
     units = max(1, round(DENSE * cell.width))
     dropped = _dropped(cell)
-    blocks = []
+    layers = []
     for i in range(1, len(maps)):
-        blocks.append(hidden(f"conv{i}_1", conv3x3(maps[i - 1], maps[i]), cell, "pair" in dropped))
-        blocks.append(hidden(f"conv{i}_2", conv3x3(maps[i], maps[i]), cell, "else" in dropped))
+        layers.append((f"conv{i}_1", conv3x3(maps[i - 1], maps[i]), "pair"))
+        layers.append((f"conv{i}_2", conv3x3(maps[i], maps[i]), "else"))
     inputs = maps[-1] * (shape.height // 32) * (shape.width // 32)
     for i in range(1, cell.dense_layers + 1):
-        place = "last" if i == cell.dense_layers else "else"
-        blocks.append(hidden(f"dense{i}", dense(inputs, units), cell, place in dropped))
+        layers.append((f"dense{i}", dense(inputs, units), "last" if i == cell.dense_layers else "else"))
         inputs = units
+    blocks = [
+        hidden(name, layer, cell, place in dropped, is_normed(cell, i, len(layers)))
+        for i, (name, layer, place) in enumerate(layers)
+    ]
     return Network([*blocks, output(dense(units, shape.classes), cell)], forward)
 
 
@@ -69,4 +72,5 @@ def _dropped(cell: Cell) -> set[str]:
         "last": {"last"},
         "pairs": {"pair"},
         "every": {"pair", "last", "else"},
+        "before_norm": {"pair", "last", "else"},
     }[cell.dropout_at]

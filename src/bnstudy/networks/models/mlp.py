@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bnstudy.design.model_facts import ModelFacts
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 HIDDEN = (100, 100, 100)
 
 FACTS = ModelFacts(
-    has=frozenset({"hidden", "dropout", "dropconnect", ("norm_placement", "pre_linear")}),
+    has=frozenset({"hidden", "normed_layers", "dropout", "dropconnect", ("norm_placement", "pre_linear")}),
     lacks={
         ("hidden", HIDDEN): "these are the model's own widths",
         "fan": "the model has no convolution",
@@ -34,14 +35,15 @@ FACTS = ModelFacts(
 
 def build(cell: Cell, shape: ImageShape, own: Sequence[int] = HIDDEN) -> Network:
     """Return the network with the cell's hidden widths, or with the widths `own` times the cell's `width`."""
-    from bnstudy.networks.models.block import Network, dense, hidden, output
+    from bnstudy.networks.models.block import Network, dense, hidden, is_normed, output
 
     widths = cell.hidden or tuple(max(1, round(n * cell.width)) for n in own)
     sizes = [shape.inputs, *widths]
-    everywhere = cell.dropout_at != "last"
+    layers = [dense(inputs, units) for inputs, units in pairwise(sizes)]
+    dropped = [cell.dropout_at != "last"] * (len(layers) - 1) + [True]
     blocks = [
-        hidden(f"hidden{i}", dense(sizes[i - 1], sizes[i]), cell, dropped=everywhere or i == len(widths))
-        for i in range(1, len(sizes))
+        hidden(f"hidden{i + 1}", layer, cell, dropped[i], is_normed(cell, i, len(layers)))
+        for i, layer in enumerate(layers)
     ]
     return Network([*blocks, output(dense(sizes[-1], shape.classes), cell)], forward)
 

@@ -21,19 +21,23 @@ if TYPE_CHECKING:
 
 STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
-FACTS = ModelFacts()
+FACTS = ModelFacts(has=frozenset({"normed_layers"}))
 
 
 def build(cell: Cell, shape: ImageShape) -> Network:
     """Return the network from images (N, C, H, W) of any size to logits."""
-    from bnstudy.networks.models.block import Network, conv3x3, dense, hidden, output
+    from bnstudy.networks.models.block import Network, conv3x3, dense, hidden, is_normed, output
 
-    blocks, inputs = [], shape.channels
+    layers, inputs = [], shape.channels
     for i, stage in enumerate(STAGES, 1):
         for j, n in enumerate(stage, 1):
             maps = max(1, round(n * cell.width))
-            blocks.append(hidden(f"conv{i}_{j}", conv3x3(inputs, maps), cell, dropped=False))
+            layers.append((f"conv{i}_{j}", conv3x3(inputs, maps)))
             inputs = maps
+    blocks = [
+        hidden(name, layer, cell, dropped=False, normed=is_normed(cell, i, len(layers)))
+        for i, (name, layer) in enumerate(layers)
+    ]
     last = dense(inputs * halved(shape.height) * halved(shape.width), shape.classes)
     return Network([*blocks, output(last, cell)], forward)
 

@@ -9,8 +9,8 @@ from bnstudy.design.cell import Cell
 from bnstudy.design.model_facts import facts_of
 
 KNOWN = frozenset({
-    "dataset", "model", "norm", "norm_placement", "activation", "init", "init_std", "dropout", "penalty",
-    "penalty_strength", "optimizer", "momentum", "lr", "schedule", "batch_size", "epochs", "grad_clip",
+    "dataset", "model", "norm", "norm_placement", "normed_layers", "activation", "init", "init_std", "dropout",
+    "penalty", "penalty_strength", "optimizer", "momentum", "lr", "schedule", "batch_size", "epochs", "grad_clip",
     "decay_factor", "decay_patience", "decay_counter", "improvement", "lr_min", "decay_rate", "stop_patience",
     "tested_weights", "on_nan", "width", "train_size", "standardization", "standardization_from", "split", "split_seed",
     "validation_fraction", "mnist_size", "svhn_labels", "kaiming_gain", "init_distribution", "fan", "init_std_on",

@@ -108,7 +108,8 @@ class Sampled:
         """Return LAYER_COLUMNS of the epoch, each (cells, layers); `dead_share` (cells, layers) becomes one of them."""
         steps = self._steps[:, :, None]
         mean = self._sum / steps.clamp(min=1)[..., None]
-        mean[:, :, LOW], mean[:, :, HIGH] = self._low, self._high
+        # amin of 0 and -0 is one or the other, depending on where they are in memory; -0 + 0 is 0
+        mean[:, :, LOW], mean[:, :, HIGH] = self._low + 0.0, self._high + 0.0
         mean[self._steps == 0] = torch.nan
         out = {f"{w}.{m}": mean[i, :, j].t() for i, w in enumerate(MEASURED) for j, m in enumerate(MOMENTS)}
         shares = self._shares / steps[MEASURED.index("activation")].clamp(min=1)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from bnstudy.design.cell import Cell
+from bnstudy.networks.models.block import is_normed, order
 from bnstudy.training.engine.packed.layout import Layout, Plane, padded, views
 
 Call = Callable[[], object]
@@ -207,7 +208,7 @@ class Network:
             z, d = self._plane(units), self._plane(units)
             self._linear(i, x, z)
             if i < self.hidden:
-                out, backward = self._nonlinear(i, z, d)
+                out, backward = self._after_linear(i, z, d)
             else:
                 self.logits, self.loss = z, SoftmaxLoss(z, d, self.labels)
                 self._forward += self.loss.forward
@@ -242,29 +243,36 @@ class Network:
             calls.append(partial(torch.bmm, d.view[group], shared, out=to_weight[group]))
         return calls
 
-    def _nonlinear(self, i: int, z: Plane, d: Plane) -> tuple[Plane, list[Call]]:
-        """Add what follows the linear part of hidden layer i; return its output plane and the calls of its backward."""
-        units, backward = z.view.shape[1], []
-        normed = self.cell.norm == "batch"
-        if normed and self.cell.norm_placement == "pre_activation":
-            z, backward = self._norm(i, z, d)
-        a = self._plane(units)
+    def _after_linear(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        """Add norm, nonlinearity and dropout of hidden layer i to its linear part, in the order of the reference
+        network; return the layer's output plane and the calls of its backward."""
+        parts = {"norm": self._norm, "activation": self._activation, "dropout": self._drop}
+        backward: list[Call] = []
+        for part in order(self.cell.norm_placement, self.cell.dropout_at):
+            if part != "layer":
+                x, calls = parts[part](i, x, d)
+                backward = calls + backward
+        return x, backward
+
+    def _activation(self, i: int, z: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        a = self._plane(z.view.shape[1])
         put, pull = ACTIVATIONS[self.cell.activation]
         self._forward += put(z.flat, a.flat)
         self.pre.append(z)
         self.active.append(a)
-        out, backward = a, [pull(d.flat, z.flat, a.flat), *backward]
-        if normed and self.cell.norm_placement == "post_activation":
-            out, norm_backward = self._norm(i, a, d)
-            backward = norm_backward + backward
-        if self._dropout and (self.cell.dropout_at != "last" or i == self.hidden - 1):
-            mask, kept = self._plane(units), self._plane(units)
-            self.masks[f"hidden{i + 1}"] = mask
-            self._forward.append(partial(torch.mul, out.flat, mask.flat, out=kept.flat))
-            out, backward = kept, [partial(d.flat.mul_, mask.flat), *backward]
-        return out, backward
+        return a, [pull(d.flat, z.flat, a.flat)]
+
+    def _drop(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        if not self._dropout or (self.cell.dropout_at == "last" and i < self.hidden - 1):
+            return x, []
+        mask, kept = (self._plane(x.view.shape[1]) for _ in range(2))
+        self.masks[f"hidden{i + 1}"] = mask
+        self._forward.append(partial(torch.mul, x.flat, mask.flat, out=kept.flat))
+        return kept, [partial(d.flat.mul_, mask.flat)]
 
     def _norm(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        if self.cell.norm == "none" or not is_normed(self.cell, i, self.hidden):
+            return x, []
         prefix, units = f"blocks.{i}.norm.", x.view.shape[1]
         parameters = self._parameters[prefix + "weight"], self._parameters[prefix + "bias"]
         mean, variance = (self._padded(prefix + name) for name in ("running_mean", "running_var"))
