@@ -84,7 +84,7 @@ HEAVY = {
     "bnstudy export --study demo --format latex --to tables",
     "bnstudy export --study demo --format parquet",
     "bnstudy export --study demo --format tensorboard --to curves",
-    "bnstudy try dataset=waves model=mlp norm=rms activation=swish epochs=3 --extensions own",
+    "bnstudy try dataset=waves model=mlp norm=pixel_norm activation=swish epochs=3 --extensions own",
     "bnstudy run --study waves --extensions own",
     "BNSTUDY_EXTENSIONS=own snakemake --cores 2 waves",
 }

@@ -33,17 +33,17 @@ datasets.REGISTRY["swirls"] = datasets.DatasetSpec(
     terms="public domain", source="made by the test",
 )
 ''',
-    "rms.py": '''
-"""A norm: by the root mean square of each image's units, then scaled."""
+    "pixel_norm.py": '''
+"""A norm: by the root mean square of each image's units, without a scale."""
 
 from bnstudy.extend import norms, torch
 
 
-def rms(features, dims, cell):
-    return torch.nn.RMSNorm(features, eps=cell.norm_eps)
+def pixel_norm(features, dims, cell):
+    return torch.nn.RMSNorm(features, eps=cell.norm_eps, elementwise_affine=False)
 
 
-norms.REGISTRY["rms"] = rms
+norms.REGISTRY["pixel_norm"] = pixel_norm
 ''',
     "swish.py": '''
 """An activation, and the setting that figures and tables know it by."""
@@ -60,8 +60,8 @@ style.SETTINGS["swish"] = style.Look("swish", "#D55E00", style.DASHED)
 from bnstudy.figures import KINDS, REGISTRY, Figure, Kind
 
 KINDS["last_dots"] = Kind("Test accuracy", "A dot for each run.", f"{__package__}._dots")
-REGISTRY["S.1"] = Figure("S.1", "training_curves", "mlp", ("relu",), ("none", "rms"))
-REGISTRY["S.2"] = Figure("S.2", "last_dots", "mlp", ("relu", "swish"), ("none", "batch", "rms"))
+REGISTRY["S.1"] = Figure("S.1", "training_curves", "mlp", ("relu",), ("none", "pixel_norm"))
+REGISTRY["S.2"] = Figure("S.2", "last_dots", "mlp", ("relu", "swish"), ("none", "batch", "pixel_norm"))
 ''',
     "_dots.py": '''
 """Paints a panel of the kind last_dots; imported when one is drawn."""
@@ -88,10 +88,10 @@ studies:
   mine:
     question: Does a norm of my own help on data of my own?
     cells:
-      - {dataset: swirls, model: mlp, norm: [none, batch, rms], setting: [relu, swish], width: 0.05, epochs: 2}
+      - {dataset: swirls, model: mlp, norm: [none, batch, pixel_norm], setting: [relu, swish], width: 0.05, epochs: 2}
 """,
 }
-MIXED = ("try", "dataset=swirls", "model=mlp", "norm=rms", "activation=swish", "width=0.05", "epochs=1")
+MIXED = ("try", "dataset=swirls", "model=mlp", "norm=pixel_norm", "activation=swish", "width=0.05", "epochs=1")
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def only_record(folder):
 def test_try_trains_what_the_folder_adds_and_its_record_says_so(folder, tmp_path):
     made = process(tmp_path, "bnstudy", *MIXED, "--extensions", str(folder / "my own"))
     assert made.code == 0, made.err
-    assert "swirls-mlp-rms-" in made.out
+    assert "swirls-mlp-pixel_norm-" in made.out
     record = only_record(tmp_path)
     assert record["provenance"]["engine"] == "reference"
     assert re.fullmatch(r"[0-9a-f]{12}\+my_own:[0-9a-f]{12}", record["provenance"]["source_digest"])
@@ -134,7 +134,7 @@ def test_without_the_folder_its_names_are_refused_and_a_variable_brings_them(fol
         BNSTUDY_EXTENSIONS=str(folder / "my own"),
     )  # fmt: skip
     rows = json.loads(listed.out)
-    assert {row["norm"] for row in rows} == {"none", "batch", "rms"}
+    assert {row["norm"] for row in rows} == {"none", "batch", "pixel_norm"}
     assert {row["setting"] for row in rows} == {"relu", "swish"}
 
 
@@ -146,7 +146,7 @@ def test_a_study_of_the_folder_is_trained_by_the_dag_and_shown_on_the_page(folde
     assert done.code == 0, done.err
     assert "mine: 6 of 6 runs trained" in done.err
     page = (folder / "reports" / "mine" / "index.html").read_text()
-    for words in ("Swirls", "Figure S.1.", "Figure S.2.", "swish", "rms", "+my_own:"):
+    for words in ("Swirls", "Figure S.1.", "Figure S.2.", "swish", "pixel_norm", "+my_own:"):
         assert words in page, words
     dots = (folder / "reports" / "mine" / "figures" / "fig_S_2.csv").read_text().splitlines()
     assert len(dots) == 1 + 6
@@ -162,7 +162,7 @@ def test_fast_engines_take_none_of_it_but_data(added):
 
 
 @pytest.mark.parametrize(
-    "words", [("model=residual", "norm=group", "optimizer=adamw"), ("model=mlp", "norm=group", "hidden=8")]
+    "words", [("model=residual", "norm=instance", "optimizer=adamw"), ("model=mlp", "norm=instance", "hidden=8")]
 )
 def test_the_network_norm_and_optimizer_of_the_guide_are_trained(tmp_path, words):
     for name, text in files_of_the_guide().items():
@@ -248,12 +248,12 @@ def test_arrays_that_are_not_what_is_declared_are_told(folder, tmp_path):
 
 def test_an_installed_package_brings_its_own(folder, tmp_path):
     """As pip writes it: a module beside the folder `<name>.dist-info` with its entry points."""
-    site, facts = tmp_path / "site", tmp_path / "site" / "rms_norm-1.0.dist-info"
+    site, facts = tmp_path / "site", tmp_path / "site" / "pixel_norm-1.0.dist-info"
     facts.mkdir(parents=True)
-    (site / "rms_norm.py").write_text(FILES["rms.py"])
-    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: rms-norm\nVersion: 1.0\n")
-    (facts / "entry_points.txt").write_text("[bnstudy.extensions]\nrms-norm = rms_norm\n")
-    words = ("try", "dataset=toy", "model=mlp", "norm=rms", "width=0.05", "epochs=1")
+    (site / "pixel_norm.py").write_text(FILES["pixel_norm.py"])
+    (facts / "METADATA").write_text("Metadata-Version: 2.1\nName: pixel-norm\nVersion: 1.0\n")
+    (facts / "entry_points.txt").write_text("[bnstudy.extensions]\npixel-norm = pixel_norm\n")
+    words = ("try", "dataset=toy", "model=mlp", "norm=pixel_norm", "width=0.05", "epochs=1")
     made = process(tmp_path, "bnstudy", *words, PYTHONPATH=f"{ROOT / 'src'}:{site}")
     assert made.code == 0, made.err
-    assert "+rms-norm:" in only_record(tmp_path)["provenance"]["source_digest"]
+    assert "+pixel-norm:" in only_record(tmp_path)["provenance"]["source_digest"]

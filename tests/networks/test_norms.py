@@ -2,13 +2,17 @@ import pytest
 import torch
 
 from bnstudy.design.cell import Cell
-from bnstudy.networks.norms import REGISTRY
+from bnstudy.networks.norms import REGISTRY, groups
 
 X = torch.tensor([[1.0, -2.0], [2.0, 0.0], [4.0, 5.0], [9.0, 1.0]])
 
 
 def cell(**values) -> Cell:
     return Cell(dataset="mnist", model="mlp", norm="batch", **values)
+
+
+def other(norm: str, **values) -> Cell:
+    return Cell(dataset="mnist", model="mlp", norm=norm, **values)
 
 
 def test_no_norm_changes_nothing_and_has_no_parameters():
@@ -112,6 +116,49 @@ def test_layer_norm_takes_each_image_alone(dims):
     expected = norm.weight.view(per_feature) * expected + norm.bias.view(per_feature)
     torch.testing.assert_close(norm(x)[1], expected)
     torch.testing.assert_close(norm.eval()(x[1:2])[0], expected)
+
+
+def by_hand(x: torch.Tensor, groups: int, centred: bool) -> torch.Tensor:
+    """Each group of each image by its own statistics, one value after the other."""
+    parts = x.reshape(len(x), groups, -1)
+    out = torch.empty_like(parts)
+    for i in range(len(x)):
+        for g in range(groups):
+            values = parts[i, g] - (parts[i, g].mean() if centred else 0)
+            out[i, g] = values / (values.square().mean() + 1e-5) ** 0.5
+    return out.reshape(x.shape)
+
+
+@pytest.mark.parametrize("shape", [(3, 100), (3, 64, 4, 4), (3, 8, 2, 3)], ids=str)
+def test_group_norm_takes_each_group_of_an_image_alone(shape):
+    x = 3 + torch.randn(shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    norm = REGISTRY["group"](shape[1], 2 if len(shape) > 2 else 1, other("group")).double()
+    torch.testing.assert_close(norm(x), by_hand(x, norm.num_groups, centred=True))
+    torch.testing.assert_close(norm.eval()(x[:1]), norm(x)[:1])
+
+
+def test_group_norm_has_32_groups_or_the_next_lower_divisor():
+    assert [groups(n, 2) for n in (512, 64, 100, 8, 37, 1)] == [32, 32, 25, 8, 1, 1]
+    assert [groups(n, 1) for n in (512, 100, 64, 25, 8, 7, 3, 1)] == [32, 25, 16, 5, 2, 1, 1, 1]  # at least four units
+
+
+@pytest.mark.parametrize("dims", KINDS)
+def test_rms_norm_divides_each_image_by_its_root_mean_square_and_scales_it(dims):
+    norm = named("rms", dims)
+    x = 3 + torch.randn(KINDS[dims], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert [name for name, _ in norm.named_parameters()] == ["weight"]
+    per_feature = norm.weight.view((5,) + (1,) * (x.dim() - 2))
+    torch.testing.assert_close(norm(x), per_feature * by_hand(x, 1, centred=False))
+    torch.testing.assert_close(norm.eval()(x[:1]), norm(x)[:1])
+
+
+@pytest.mark.parametrize("dims", KINDS)
+@pytest.mark.parametrize("name", ["layer", "group", "rms"])
+def test_a_norm_may_go_without_scale_and_shift(name, dims):
+    norm = REGISTRY[name](5, dims, other(name, norm_affine=False)).double()
+    x = 3 + torch.randn(KINDS[dims], generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    assert list(norm.parameters()) == []
+    torch.testing.assert_close(norm(x), by_hand(x, groups(5, dims) if name == "group" else 1, centred=name != "rms"))
 
 
 @pytest.mark.parametrize(("name", "dims"), FORMULAS)

@@ -180,7 +180,7 @@ class Fields:
     init_std_on: Literal["all", "hidden"] = _f(
         "all", "layers that init_std applies to; hidden leaves kaiming on the output"
     )
-    gamma_init: Literal["uniform", "ones"] = _f("uniform", "scale of batch norm: uniform on [0, 1) as in Torch7, or 1")
+    gamma_init: Literal["uniform", "ones"] = _f("uniform", "scale of the norm: uniform on [0, 1) as in Torch7, or 1")
     norm_affine: bool = _f(True, "the norm scales and shifts by gamma and beta; false: neither (7.2.1)")
     norm_eps: float = _f(1e-5, "epsilon of the normalization", above=0)
     norm_momentum: float = _f(0.1, "weight of a new batch in the running averages", above=0, high=1)

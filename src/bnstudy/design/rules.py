@@ -14,7 +14,8 @@ from bnstudy.design.model_facts import Field, facts_of
 from bnstudy.errors import UsageError
 
 BATCH_NORMS = ("batch", "batch_autograd", "batch_manual")
-LAYER_NORMS = ("layer", "layer_autograd", "layer_manual")
+IMAGE_NORMS = ("layer", "layer_autograd", "layer_manual", "group", "rms")
+"""Norms whose statistics are those of a single image."""
 WITH_SQUARES = ("rmsprop", "rmsprop_plain", "adadelta", "adadelta_printed", "adam", "adam_printed", "adamax")
 WITH_MEAN = ("adam", "adam_printed", "adamax")
 WITH_EPS = (*WITH_SQUARES, "adagrad", "adagrad_printed")
@@ -77,7 +78,7 @@ def has_layer_before_norm(cell: Fields) -> bool:
 
 
 NORMED = unless("norm", "none")
-AVERAGED = unless("norm", "none", *LAYER_NORMS, otherwise="no norm takes averages over images")
+AVERAGED = unless("norm", "none", *IMAGE_NORMS, otherwise="no norm takes averages over images")
 PENALIZED = unless("penalty", "none")
 DROPS = unless("dropout", 0)
 ADAPTIVE = only("schedule", "adaptive")
@@ -102,7 +103,7 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     "output_norm": (NORMED, unless("norm_placement", "pre_linear")),
     "population": (AVERAGED,),
     "norm_affine": (
-        only("norm", "none", "batch", "layer", otherwise="a norm from formulas has gamma and beta"),
+        only("norm", "none", "batch", "layer", "group", "rms", otherwise="a norm from formulas has gamma and beta"),
         NORMED,
     ),
     "gamma_init": (NORMED, only("norm_affine", True, otherwise="the norm has no gamma")),

@@ -27,6 +27,8 @@ NORMS: dict[str, Look] = {
     "none": Look("vanilla", "#1B4F9C"),
     "batch": Look("batch norm", "#17A062", marker="s"),
     "layer": Look("layer norm", "#D55E00", marker="^"),
+    "group": Look("group norm", "#7A3E9D", marker="v"),
+    "rms": Look("RMS norm", "#3D9BD9", marker="P"),
 }
 
 # Settings that are compared in one figure differ in colour and in dash; the baseline is black and solid in all.

@@ -68,6 +68,8 @@ SHAPES = [
 ]
 SHAPES += [AFTER, {**MORE}, {**MORE, "norm": "batch", "activation": "sigmoid"}, {**MORE, **AFTER, "activation": "elu"}]
 SHAPES += [{"dropout": 0.5, "dropout_at": "before_norm", "norm": "batch", "normed_layers": "every_second"}]
+SHAPES += [{"norm": "layer"}, {"norm": "group", "activation": "elu"}, {**AFTER, "norm": "rms", "activation": "sigmoid"}]
+SHAPES += [{"activation": "prelu"}, {**MORE, "norm": "group", "activation": "prelu", "width": 0.25}]
 
 
 @pytest.mark.parametrize("fields", SHAPES, ids=lambda f: "-".join(map(str, f.values())))
@@ -138,6 +140,7 @@ def test_runs_enter_and_leave_a_stack_and_keep_their_bits(monkeypatch):
         {"norm": "batch", "decay_patience": 1, "stop_patience": 0, "penalty": "l2", "penalty_strength": 0.01},
         {"norm": "batch", "nesterov": "torch", "schedule": "exponential", "shuffle": "once"},
         {"optimizer": "momentum", "tested_weights": "best"},
+        {"norm": "group", "activation": "prelu", "tested_weights": "best"},
     ],
 )
 def test_a_resume_at_any_boundary_gives_the_same_bits(fields):
@@ -167,6 +170,18 @@ AGREEING = [
     {"dropout": 0.5, "dropout_at": "last", "activation": "tanh"},
     {"dropout": 0.5, "dropout_at": "before_norm", "norm": "batch"},
     {"dropout": 0.5, "dropout_at": "before_norm", "activation": "elu"},
+    {"norm": "layer"},
+    {"norm": "group", "normed_layers": "first", "activation": "prelu"},
+    {"norm": "group", "width": 0.25, "last_batch": "keep"},
+    {"norm": "rms", "activation": "softplus"},
+    {
+        "norm": "rms",
+        "norm_placement": "post_activation",
+        "penalty": "l2",
+        "penalty_strength": 5e-4,
+        "penalty_on": "all",
+    },
+    {"activation": "prelu", "nesterov": "torch"},
     {"norm": "batch", "normed_layers": "first"},
     {"norm": "batch", "normed_layers": "last", "norm_placement": "post_activation"},
     {"norm": "batch", "penalty": "elastic_net", "penalty_strength": 5e-4},
@@ -253,9 +268,10 @@ def test_every_setting_of_the_thesis_is_supported_and_the_rest_left_to_the_refer
         for norm in ("none", "batch"):
             if norm == "batch" or "norm_placement" not in fields:
                 assert engine.supports(make(norm=norm, **{"batch_size": 64, **fields}), "cpu"), name
+    for fields in ({"activation": "prelu"}, {"norm": "layer"}, {"norm": "group"}, {"norm": "rms"}):
+        assert engine.supports(make(**fields), "cpu")
     assert not engine.supports(make(), "cuda:0")
     for other in (
-        {"activation": "prelu"},
         {"optimizer": "adam"},
         {"grad_clip": 1.0},
         {"precision": "bf16"},

@@ -10,10 +10,11 @@ from bnstudy.networks.models import ImageShape
 from bnstudy.networks.models.block import dropout_mask, set_step
 from bnstudy.training.engine.contract import Keeper
 from bnstudy.training.engine.inputs import Inputs
+from bnstudy.training.engine.packed.activations import NAMES
 from bnstudy.training.engine.packed.layout import Layout
 from bnstudy.training.engine.packed.member import Member
 from bnstudy.training.engine.packed.stack import Stack
-from bnstudy.training.engine.packed.step import ACTIVATIONS, Network
+from bnstudy.training.engine.packed.step import Network
 
 SHAPE = ImageShape(1, 8, 8, 10)
 NORMS = {
@@ -21,6 +22,11 @@ NORMS = {
     "before": {"norm": "batch"},
     "after": {"norm": "batch", "norm_placement": "post_activation"},
     "every second": {"norm": "batch", "normed_layers": "every_second"},
+    "layer": {"norm": "layer"},
+    "group": {"norm": "group"},
+    "rms": {"norm": "rms"},
+    "rms after": {"norm": "rms", "norm_placement": "post_activation"},
+    "group first": {"norm": "group", "normed_layers": "first"},
 }
 DROPOUTS = [{}, *({"dropout": 0.5, "dropout_at": place} for place in ("default", "last", "before_norm"))]
 
@@ -58,7 +64,7 @@ def relative(found: torch.Tensor, wanted: torch.Tensor, scale: float) -> float:
 @pytest.mark.parametrize("batch", [16, 41])
 @pytest.mark.parametrize("dropout", DROPOUTS, ids=lambda d: d.get("dropout_at", "none"))
 @pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("activation", NAMES)
 def test_gradients_are_those_of_autograd(activation, norm, dropout, batch):
     cell = make(activation=activation, batch_size=batch, **NORMS[norm], **dropout)
     model = model_of(cell)

@@ -174,6 +174,22 @@ def test_the_first_losses_are_those_of_the_reference(everywhere, setting, norm):
         assert capped(found) == pytest.approx(capped(wanted), rel=limit, nan_ok=True)
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"norm": "layer"},
+        {"norm": "group", "normed_layers": "every_second"},
+        {"norm": "rms", "activation": "prelu"},
+        {"norm": "batch", "dropout": 0.5, "dropout_at": "before_norm"},
+    ],
+    ids=lambda fields: fields["norm"],
+)
+def test_other_norms_and_places_train_as_by_the_reference(everywhere, fields):
+    assert winograd.Winograd().supports(make(**fields), "cpu")
+    found, wanted = (losses(kind, make(**fields), torch.float64, 5) for kind in (winograd.Training, reference.Training))
+    assert found == pytest.approx(wanted, rel=1e-9)
+
+
 def capped(values: list[float], most: float = 1e6) -> list[float]:
     """A loss on its way to infinity has no digits to compare."""
     return [most if value > most else value for value in values]
@@ -272,7 +288,7 @@ def test_it_takes_the_cnn_in_all_nine_settings_on_a_cpu(everywhere):
 
 
 @pytest.mark.parametrize("fields", [
-    {"model": "mlp"}, {"model": "vgg_course"}, {"norm": "layer"}, {"precision": "bf16"}, {"dropconnect": 0.5},
+    {"model": "mlp"}, {"model": "vgg_course"}, {"norm": "layer_manual"}, {"precision": "bf16"}, {"dropconnect": 0.5},
     {"augment": "flip"}, {"loss": "hinge"},
 ], ids=str)  # fmt: skip
 def test_what_it_does_not_know_goes_to_another_engine(everywhere, fields):

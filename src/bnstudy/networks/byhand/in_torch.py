@@ -106,7 +106,8 @@ PLAIN = {
 def by_hand(part: nn.Module) -> nn.Module:
     """Return the by-hand twin of a part, with new parameters; a part without a twin is returned as it is.
 
-    Parts without a twin are the identity, and the `_autograd` and `_manual` norms, which compute the same functions.
+    Parts without a twin are the identity, group and RMS norm, and the `_autograd` and `_manual` norms, which compute
+    what the twins of batch and layer norm compute.
     """
     match part:
         case nn.Linear():

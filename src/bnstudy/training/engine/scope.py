@@ -21,7 +21,7 @@ KNOWN = frozenset({
 """Fields that the fast engines implement at any value, except values that an engine excludes in `supports`."""
 
 NAMES = {
-    "norm": ("none", "batch"),
+    "norm": ("none", "batch", "layer", "group", "rms"),
     "activation": ("sigmoid", "relu", "elu", "tanh", "leaky_relu", "prelu", "softplus"),
     "penalty": ("none", "l1", "l2", "elastic_net"),
     "standardization": ("scalar", "channel", "dimension", "mean_image"),

@@ -14,9 +14,9 @@ from bnstudy.design.study import shape
 from bnstudy.training.engine import scope
 from bnstudy.training.engine.contract import Keeper, Trained
 from bnstudy.training.engine.inputs import Inputs
+from bnstudy.training.engine.packed.activations import NAMES
 from bnstudy.training.engine.packed.member import Member
 from bnstudy.training.engine.packed.stack import Stack
-from bnstudy.training.engine.packed.step import ACTIVATIONS
 
 STACK = 6  # runs side by side: enough to hide Python's time, few enough for the caches (docs/performance.md)
 
@@ -28,7 +28,7 @@ class Packed:
         return (
             device == "cpu"
             and scope.is_known(cell, self.name)
-            and cell.activation in ACTIVATIONS
+            and cell.activation in NAMES
             and cell.optimizer in ("nesterov", "momentum", "sgd")
             and cell.precision in ("default", "fp32")
             and cell.population == "running"

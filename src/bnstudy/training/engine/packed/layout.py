@@ -5,11 +5,14 @@ a whole buffer then cuts it into vectors at the same places of every cell, and G
 wherever in a pack the cell is. This keeps a cell's bits the same.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+
+Call = Callable[[], object]
+"""A torch call whose operands are views that were made in advance."""
 
 ALIGNMENT = 64  # values; no vector unit handles more at once
 ROW = 16  # values; rows of a plane start on cache lines

@@ -5,7 +5,7 @@ an existing buffer, so a step is some forty calls and no allocation. Nothing her
 or where in it a cell is; works in float32 and float64.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 
 import torch
@@ -13,103 +13,10 @@ from torch import Tensor
 
 from bnstudy.design.cell import Cell
 from bnstudy.networks.models.block import is_normed, order
-from bnstudy.training.engine.packed.layout import Layout, Plane, padded, views
-
-Call = Callable[[], object]
-aten = torch.ops.aten
-
-
-def _elu(z: Tensor, a: Tensor) -> list[Call]:
-    # exp(z) - 1 by expm1 costs five times as much and gains nothing above 1e-7
-    return [partial(torch.clamp_max, z, 0, out=a), a.exp_, partial(a.sub_, 1), partial(torch.maximum, a, z, out=a)]
-
-
-ACTIVATIONS: dict[str, tuple[Callable[[Tensor, Tensor], list[Call]], Callable[[Tensor, Tensor, Tensor], Call]]] = {
-    "relu": (
-        lambda z, a: [partial(torch.clamp_min, z, 0, out=a)],
-        lambda d, z, a: partial(aten.threshold_backward.grad_input, d, a, 0, grad_input=d),
-    ),
-    "elu": (_elu, lambda d, z, a: partial(aten.elu_backward.grad_input, d, 1.0, 1.0, 1.0, True, a, grad_input=d)),
-    "sigmoid": (
-        lambda z, a: [partial(torch.sigmoid, z, out=a)],
-        lambda d, z, a: partial(aten.sigmoid_backward.grad_input, d, a, grad_input=d),
-    ),
-    "tanh": (
-        lambda z, a: [partial(torch.tanh, z, out=a)],
-        lambda d, z, a: partial(aten.tanh_backward.grad_input, d, a, grad_input=d),
-    ),
-    "leaky_relu": (
-        lambda z, a: [partial(aten.leaky_relu.out, z, 0.01, out=a)],
-        lambda d, z, a: partial(aten.leaky_relu_backward.grad_input, d, z, 0.01, False, grad_input=d),
-    ),
-    "softplus": (
-        lambda z, a: [partial(aten.softplus.out, z, out=a)],
-        lambda d, z, a: partial(aten.softplus_backward.grad_input, d, z, 1.0, 20.0, grad_input=d),
-    ),
-}
-"""Name -> (calls that put f(z) into a, call that multiplies d by f'(z) in place)."""
-
-
-class BatchNorm:
-    """Equation 3.1 for one layer: y = gamma h + beta, h = (x - mean) / sqrt(var + eps), and its gradients.
-
-    `mean` and `variance` (cells, padded units) are computed from the batch in training, given in evaluation.
-    """
-
-    def __init__(
-        self, x: Plane, work: Plane, parameters: tuple[Tensor, Tensor], moments: tuple[Tensor, Tensor], eps: float
-    ):
-        cells, self.units, batch = x.view.shape
-        self.x, self.work = x, work
-        self.gamma, self.beta = parameters
-        self.mean, self.variance = moments
-        self.y, self.h = (Plane(cells, self.units, batch, x.flat) for _ in range(2))
-        self.inverse, self.factor, self.row = (torch.zeros_like(self.mean).contiguous() for _ in range(3))
-        # numbers as tensors: a Python number takes torch twice as long
-        self.eps, self.share = x.flat.new_tensor(eps), x.flat.new_tensor(1 / batch)
-        self.ones = x.flat.new_ones(batch, 1).expand(cells, -1, -1)
-        self.shares = (x.flat.new_ones(batch, 1) / batch).expand(cells, -1, -1)
-
-    def _wide(self, row: Tensor) -> Tensor:
-        """Return a row (cells, padded units) in the shape that broadcasts over a batch."""
-        return row[:, : self.units].unsqueeze(2)
-
-    def train(self) -> list[Call]:
-        return [
-            partial(torch.bmm, self.x.view, self.shares, out=self._wide(self.mean)),
-            partial(torch.sub, self.x.view, self._wide(self.mean), out=self.h.view),
-            partial(torch.mul, self.h.flat, self.h.flat, out=self.work.flat),
-            partial(torch.bmm, self.work.view, self.shares, out=self._wide(self.variance)),
-            *self._scaled(),
-        ]
-
-    def evaluate(self) -> list[Call]:
-        return [partial(torch.sub, self.x.view, self._wide(self.mean), out=self.h.view), *self._scaled()]
-
-    def _scaled(self) -> list[Call]:
-        return [
-            partial(torch.add, self.variance, self.eps, out=self.inverse),
-            self.inverse.rsqrt_,
-            partial(self.h.view.mul_, self._wide(self.inverse)),
-            partial(torch.mul, self.h.view, self.gamma.unsqueeze(2), out=self.y.view),
-            partial(self.y.view.add_, self.beta.unsqueeze(2)),
-        ]
-
-    def backward(self, d: Plane, to_gamma: Tensor, to_beta: Tensor) -> list[Call]:
-        """Return calls that turn d from dJ/dy into dJ/dx and write the gradients of gamma and beta."""
-        units, work, row = self.units, self.work, self.row[:, : self.units]
-        return [
-            partial(torch.bmm, d.view, self.ones, out=to_beta.unsqueeze(2)),
-            partial(torch.mul, d.flat, self.h.flat, out=work.flat),
-            partial(torch.bmm, work.view, self.ones, out=to_gamma.unsqueeze(2)),
-            partial(torch.mul, to_gamma, self.share, out=row),
-            partial(torch.mul, self.h.view, row.unsqueeze(2), out=work.view),
-            partial(d.flat.sub_, work.flat),
-            partial(torch.mul, to_beta, self.share, out=row),
-            partial(d.view.sub_, row.unsqueeze(2)),
-            partial(torch.mul, self.inverse[:, :units], self.gamma, out=self.factor[:, :units]),
-            partial(d.view.mul_, self._wide(self.factor)),
-        ]
+from bnstudy.networks.norms import groups
+from bnstudy.training.engine.packed.activations import ACTIVATIONS, PReLU
+from bnstudy.training.engine.packed.layout import Call, Layout, Plane, padded, views
+from bnstudy.training.engine.packed.norms import BatchNorm, ImageNorm
 
 
 class SoftmaxLoss:
@@ -255,11 +162,17 @@ class Network:
         return x, backward
 
     def _activation(self, i: int, z: Plane, d: Plane) -> tuple[Plane, list[Call]]:
-        a = self._plane(z.view.shape[1])
-        put, pull = ACTIVATIONS[self.cell.activation]
-        self._forward += put(z.flat, a.flat)
+        units = z.view.shape[1]
+        a = self._plane(units)
         self.pre.append(z)
         self.active.append(a)
+        if self.cell.activation == "prelu":
+            name = f"blocks.{i}.activation.weight"
+            prelu = PReLU(z, a, self._work[units], self._parameters[name])
+            self._forward += prelu.forward()
+            return a, prelu.backward(d, self._gradient[name]) if self._training else []
+        put, pull = ACTIVATIONS[self.cell.activation]
+        self._forward += put(z.flat, a.flat)
         return a, [pull(d.flat, z.flat, a.flat)]
 
     def _drop(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
@@ -273,11 +186,14 @@ class Network:
     def _norm(self, i: int, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
         if self.cell.norm == "none" or not is_normed(self.cell, i, self.hidden):
             return x, []
-        prefix, units = f"blocks.{i}.norm.", x.view.shape[1]
+        make = self._batch_norm if self.cell.norm == "batch" else self._image_norm
+        return make(f"blocks.{i}.norm.", x, d)
+
+    def _batch_norm(self, prefix: str, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
         parameters = self._parameters[prefix + "weight"], self._parameters[prefix + "bias"]
         mean, variance = (self._padded(prefix + name) for name in ("running_mean", "running_var"))
         moments = self._statistics[:, mean], self._statistics[:, variance]
-        norm = BatchNorm(x, self._work[units], parameters, moments, self.cell.norm_eps)
+        norm = BatchNorm(x, self._work[x.view.shape[1]], parameters, moments, self.cell.norm_eps)
         if not self._training:
             self._forward += norm.evaluate()
             return norm.y, []
@@ -286,6 +202,16 @@ class Network:
         self._take[:, mean] = momentum
         self._take[:, variance] = momentum * self.batch / max(self.batch - 1, 1)
         return norm.y, norm.backward(d, self._gradient[prefix + "weight"], self._gradient[prefix + "bias"])
+
+    def _image_norm(self, prefix: str, x: Plane, d: Plane) -> tuple[Plane, list[Call]]:
+        units = x.view.shape[1]
+        count = groups(units, 1) if self.cell.norm == "group" else 1
+        gamma, beta = self._parameters[prefix + "weight"], self._parameters.get(prefix + "bias")
+        norm = ImageNorm(x, self._work[units], gamma, beta, count, self.cell.norm != "rms", self.cell.norm_eps)
+        self._forward += norm.forward()
+        if not self._training:
+            return norm.y, []
+        return norm.y, norm.backward(d, self._gradient[prefix + "weight"], self._gradient.get(prefix + "bias"))
 
     def _padded(self, name: str) -> slice:
         """Return where running statistics are in a row, with their padding."""
