@@ -7,8 +7,9 @@ import numpy as np
 
 from bnstudy.claims.curves import History
 from bnstudy.claims.measured import Mean, Measured
-from bnstudy.claims.predicates.questions import LEVEL, gradient_slope
+from bnstudy.claims.predicates.questions import gradient_slope
 from bnstudy.claims.terms import NotGiven, chance
+from bnstudy.design.labels import NORMS, SETTINGS
 from bnstudy.figures import style
 from bnstudy.questions.cells import (
     ACTIVATIONS,
@@ -16,17 +17,24 @@ from bnstudy.questions.cells import (
     DECAYS,
     HIGH_RATES,
     LARGE,
+    LAYERS,
+    LEVEL,
     LONG,
     MODEL,
     OPTIMIZERS,
+    OTHER_NORMS,
+    PLACES,
     RATES,
+    ROWS,
     SCALED_RATES,
     SCALES,
+    SHARES,
     SMALL_EPS,
     STRENGTHS,
     TINIEST,
     at,
     decay,
+    dropout,
     penalty,
     scale,
     sized,
@@ -84,7 +92,10 @@ Parts = Iterable[str]
 
 def _scales(found: Found) -> Parts:
     for norm, name in NAMES.items():
-        yield from _where(found, f"{name} learns from deviations", SCALES, lambda s: at(**scale(s)), norm)
+        ran = [s for s in SCALES if found.mean(at(**scale(s)), norm)]
+        learned = [s for s in ran if found.learns(at(**scale(s)), norm)]
+        if ran:
+            yield f"{name} learns from {'deviations' if learned else 'none of'} {_listed(learned or ran)}"
     cured = {s: found.learns(at(**scale(s, norm_eps=SMALL_EPS))) for s in TINIEST}
     stopped = [s for s in TINIEST if cured[s] is not None and found.learns(at(**scale(s))) is False]
     if not stopped:
@@ -155,6 +166,14 @@ def _activations(found: Found) -> Parts:
         yield f"it is ahead of vanilla by {', '.join(shown)} points"
 
 
+def _layers(found: Found) -> Parts:
+    full = found.gain(BASELINE)
+    parts = {name: found.gain(at(**changes)) for name, (_, changes) in LAYERS.items() if changes}
+    shown = [f"{_signed(gain)} in {name}" for name, gain in parts.items() if gain is not None]
+    if full is not None and shown:
+        yield f"a norm in all three hidden layers gains {_signed(full)} points, one in fewer of them {', '.join(shown)}"
+
+
 def _batches(found: Found) -> Parts:
     for norm, name in NAMES.items():
         base = found.accuracy(BASELINE, norm)
@@ -173,12 +192,40 @@ def _long(found: Found) -> Parts:
             yield f"it lies {base - short:.1f} points behind Kaiming's weights at first, {base - long:.1f} then"
 
 
+def _places(found: Found) -> Parts:
+    for share in SHARES:
+        ran = {
+            place: value
+            for place, (norm, _) in PLACES.items()
+            if (value := found.accuracy(at(**dropout(share, place)), norm)) is not None
+        }
+        own = {place: value for place, value in ran.items() if PLACES[place][0] == "batch"}
+        if own:
+            best, (vanilla, *_) = max(own, key=lambda place: own[place]), PLACES
+            beside = f", {ran[vanilla]:.1f} % for {vanilla}" if vanilla in ran else ""
+            yield f"with {share:g} dropped the best place is that of {best} ({own[best]:.1f} %{beside})"
+
+
 def _penalties(found: Found) -> Parts:
     for norm, name in NAMES.items():
         ran = {s: value for s in STRENGTHS if (value := found.accuracy(at(**penalty(s)), norm)) is not None}
         if len(ran) > 1:
             best = max(ran, key=lambda s: ran[s])
             yield f"the best strength for {name} is {best:g} ({ran[best]:.1f} %, {ran.get(0.0, np.nan):.1f} without)"
+
+
+def _norms(found: Found) -> Parts:
+    cells = [at(**SETTINGS[setting]) for setting in ROWS]
+    guessing = [cell for cell in cells if found.learns(cell, "none") is False]
+    saved = {n: [found.learns(cell, n) for cell in guessing] for n in ("batch", *OTHER_NORMS)}
+    shown = [f"{style.norm(n).label} in {sum(map(bool, own))}" for n, own in saved.items() if own and None not in own]
+    if shown:
+        yield f"vanilla makes a constant guess in {len(guessing)} settings, of which {', '.join(shown)} learn"
+    common = [cell for cell in cells if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
+    gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
+    shown = [f"{style.norm(n).label} {_signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
+    if shown:
+        yield f"over the {len(common)} settings in which all norms learn, the mean gain in points is {', '.join(shown)}"
 
 
 def _gradients(found: Found) -> Parts:
@@ -190,14 +237,6 @@ def _gradients(found: Found) -> Parts:
         yield f"the slope of log gradient by log deviation is {' and '.join(shown)} (inversely proportional: -1)"
 
 
-def _where(found: Found, what: str, values: Sequence[float], setting: Callable[[float], str], norm: str) -> Parts:
-    """Yield for which of the values that were run a norm learns."""
-    ran = [value for value in values if found.mean(setting(value), norm)]
-    learned = [value for value in ran if found.learns(setting(value), norm)]
-    if ran:
-        yield f"{what} {_listed(learned)}" if learned else f"{what} of none of {_listed(ran)}"
-
-
 def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}" for value in values)
 
@@ -207,6 +246,6 @@ def _signed(points: float) -> str:
 
 
 ANSWERS: dict[str, Callable[[Found], Parts]] = {
-    "Q01": _scales, "Q02": _rates, "Q03": _decays, "Q04": _optimizers, "Q05": _activations, "Q07": _batches,
-    "Q08": _long, "Q10": _penalties, "Q12": _gradients,
+    "Q01": _scales, "Q02": _rates, "Q03": _decays, "Q04": _optimizers, "Q05": _activations, "Q06": _layers,
+    "Q07": _batches, "Q08": _long, "Q09": _places, "Q10": _penalties, "Q11": _norms, "Q12": _gradients,
 }  # fmt: skip

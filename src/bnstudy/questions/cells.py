@@ -4,8 +4,8 @@ A cell is addressed by what it changes of the baseline besides the norm, `at(lr=
 whichever question asks for it, and the predicates of claims read it as they read a row of table B.1.
 """
 
-from collections.abc import Callable, Collection, Iterable, Iterator
-from functools import cache
+from collections.abc import Callable, Iterable, Iterator
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 from bnstudy.design.cell import Cell, make_cell
@@ -26,6 +26,8 @@ RATES = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0)
 HIGH_RATES = (0.1, 0.3)
 DECAYS = tuple((factor, patience) for factor in (0.5, 0.2) for patience in (5, 2, 1))
 """(factor, patience) of the rate's decay (Q03): the usual one first, the fastest last."""
+LEVEL = 0.99
+"""The share of the baseline's best validation accuracy that Q03 counts epochs to: decay acts late in training."""
 OPTIMIZERS: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
     "Adam": ({"optimizer": "adam"}, (0.0001, 0.001, 0.01)),
     "RMSProp": ({"optimizer": "rmsprop", "momentum": 0.0}, (0.0001, 0.001, 0.01)),
@@ -202,8 +204,8 @@ def _gradients() -> Iterator[Point]:
 
 
 POINTS: dict[str, Callable[[], Iterator[Point]]] = {
-    "Q01": _scales, "Q02": _rates, "Q03": _decays, "Q04": _optimizers, "Q05": _activations, "Q07": _batches,
-    "Q08": _long, "Q10": _penalties, "Q12": _gradients,
+    "Q01": _scales, "Q02": _rates, "Q03": _decays, "Q04": _optimizers, "Q05": _activations, "Q06": _layers,
+    "Q07": _batches, "Q08": _long, "Q09": _places, "Q10": _penalties, "Q11": _norms, "Q12": _gradients,
 }  # fmt: skip
 
 
@@ -229,17 +231,18 @@ def homes() -> dict[str, str]:
     """Return the key of each cell of the questions -> its address."""
     return {
         cell(point, dataset).key: point.at
-        for id in POINTS
+        for id in registry()
         for dataset in registry()[id].datasets
         for point in points(id)
     }
 
 
-def asked_by(keys: Collection[str]) -> dict[str, tuple[str, ...]]:
-    """Return the questions that a study with these cells asks, each with its data sets: those on which the study has
+@lru_cache(maxsize=4)
+def asked_by(keys: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    """Return the questions that a study with cells of these keys asks, each with its data sets: those on which it has
     every cell of the question."""
     known = set(keys)
-    found = {id: tuple(d for d, own in cells(id).items() if {each.key for each in own} <= known) for id in POINTS}
+    found = {id: tuple(d for d, own in cells(id).items() if {each.key for each in own} <= known) for id in registry()}
     return {id: datasets for id, datasets in found.items() if datasets}
 
 

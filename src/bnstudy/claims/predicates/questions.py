@@ -19,6 +19,7 @@ from bnstudy.questions.cells import (
     LARGE,
     LAWFUL,
     LAYERS,
+    LEVEL,
     LONG,
     OPTIMIZERS,
     OTHER_NORMS,
@@ -40,8 +41,6 @@ SMALL = [s for s in SCALES if s <= 0.01]
 NEAR = 1.0
 """Points within which one network does as well as another."""
 LITTLE = 0.5
-LEVEL = 0.99
-"""The share of the baseline's best validation accuracy that Q03 counts epochs to: decay acts late in training."""
 ABOUT_ONE = 0.1
 """How far from -1 the slope of Q12 may be: a factor of 0.8 to 1.26 for each factor of ten."""
 
