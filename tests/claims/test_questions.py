@@ -141,6 +141,8 @@ def test_with_the_runs_of_one_data_set_the_verdict_is_partial():
     assert (found.verdict.verdict, found.verdict.state) == ("holds", "partial")
     (text,) = found.answer
     assert text.startswith("On CIFAR10 vanilla learns up to a rate of 0.03 and is best at 0.0003 (50.0 %)")
+    half = dataclasses.replace(built, runs=built.runs[built.runs["lr"] < 0.1])
+    assert answered("Q02", half).answer[0].startswith("So far, on CIFAR10")
     alone = answered("Q02", built, ("cifar10",))
     assert alone.verdict.state == "complete"
 

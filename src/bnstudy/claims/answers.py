@@ -33,6 +33,7 @@ from bnstudy.questions.cells import (
     STRENGTHS,
     TINIEST,
     at,
+    cells,
     decay,
     dropout,
     penalty,
@@ -79,11 +80,13 @@ class Found:
 
 
 def of(id: str, datasets: Sequence[str], measured: Measured) -> tuple[str, ...]:
-    """Return a sentence for each data set on which cells of the question were run."""
-    found = []
+    """Return a sentence for each data set on which cells of the question were run; it begins with `So far` if some were
+    not."""
+    found, ran = [], set(measured.runs["key"])
     for dataset in datasets:
         if text := "; ".join(ANSWERS[id](Found(measured, dataset))):
-            found.append(f"On {style.dataset(dataset)} {text}.")
+            whole = all(cell.key in ran for cell in cells(id)[dataset])
+            found.append(f"{'On' if whole else 'So far, on'} {style.dataset(dataset)} {text}.")
     return tuple(found)
 
 
@@ -121,11 +124,13 @@ def _rates(found: Found) -> Parts:
 
 
 def _decays(found: Found) -> Parts:
-    cells = {"the baseline": BASELINE}
+    settings = {"the baseline": BASELINE}
     for lr in HIGH_RATES:
         for words, (factor, patience) in (("usual", DECAYS[0]), ("fastest", DECAYS[-1])):
-            cells[f"rate {lr:g} with the {words} decay"] = at(lr=lr, **decay(factor, patience))
-    epochs = {name: found.over_seeds(lambda ev, c=cell: _epochs(ev, c, found.dataset)) for name, cell in cells.items()}
+            settings[f"rate {lr:g} with the {words} decay"] = at(lr=lr, **decay(factor, patience))
+    epochs = {
+        name: found.over_seeds(lambda ev, c=cell: _epochs(ev, c, found.dataset)) for name, cell in settings.items()
+    }
     shown = [f"{name} {_count(n)}" for name, n in epochs.items() if n is not None]
     if shown:
         yield f"epochs to 99 % of the baseline's best validation accuracy are: {', '.join(shown)}"
@@ -215,13 +220,13 @@ def _penalties(found: Found) -> Parts:
 
 
 def _norms(found: Found) -> Parts:
-    cells = [at(**SETTINGS[setting]) for setting in ROWS]
-    guessing = [cell for cell in cells if found.learns(cell, "none") is False]
+    settings = [at(**SETTINGS[setting]) for setting in ROWS]
+    guessing = [cell for cell in settings if found.learns(cell, "none") is False]
     saved = {n: [found.learns(cell, n) for cell in guessing] for n in ("batch", *OTHER_NORMS)}
-    shown = [f"{style.norm(n).label} in {sum(map(bool, own))}" for n, own in saved.items() if own and None not in own]
+    shown = [f"{sum(map(bool, own))} with {style.norm(n).label}" for n, own in saved.items() if own and None not in own]
     if shown:
-        yield f"vanilla makes a constant guess in {len(guessing)} settings, of which {', '.join(shown)} learn"
-    common = [cell for cell in cells if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
+        yield f"vanilla makes a constant guess in {len(guessing)} settings, of which learn {', '.join(shown)}"
+    common = [cell for cell in settings if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
     gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
     shown = [f"{style.norm(n).label} {_signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
     if shown:

@@ -3,11 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 import pandas as pd
 
 import bnstudy.claims.predicates.questions  # noqa: F401 (they register themselves)
-from bnstudy.claims import answers
+from bnstudy.claims import answers, listing
 from bnstudy.claims.catalogue import PARTS, Claim
 from bnstudy.claims.measured import Measured
 from bnstudy.claims.verdicts import ClaimVerdict, verdict
@@ -73,3 +74,12 @@ def _judged(id: str, datasets: tuple[str, ...], measured: Measured) -> Judged:
     claim = replace(registry()[id], places=tuple((asked.MODEL, dataset) for dataset in datasets))
     found = verdict(claim, measured if len(measured.runs) else None)
     return Judged(questions()[id], claim, found, answers.of(id, datasets, measured))
+
+
+def rows(frames: Frames, on: Mapping[str, tuple[str, ...]]) -> list[dict[str, Any]]:
+    """Return one row per question, keyed as in `claims.rows`, and question, written, answer (a list of sentences)."""
+    return [
+        listing.row(one.claim, one.verdict, NOT_PRINTED)
+        | {"question": one.question.question, "written": one.question.written, "answer": list(one.answer)}
+        for one in judged(frames, on)
+    ]

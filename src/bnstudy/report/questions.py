@@ -47,16 +47,23 @@ def _question(one: claims.Judged, found: Findings, picture: Mapping[str, Any]) -
     question, asked = one.question, {c.key: c for d in one.datasets for c in cells(one.question.id)[d]}
     runs = found.frames.runs[found.frames.runs["key"].isin(list(asked))]
     missing = found.frames.missing[found.frames.missing["key"].isin(list(asked))]
-    started = sorted(filter(None, runs["started"]))
     return {
         "id": question.id, "question": question.question, "section": question.section,
         "expectation": question.expectation, "written": question.written, "known": question.known,
         "answer": one.answer, "picture": picture, "table": values(picture["figure"], found, one.datasets),
         "claim": page_row(one.claim, one.verdict, claims.NOT_PRINTED, left_out(one.claim, one.verdict)),
-        "cells": len(asked), "run": len(set(runs["key"])), "runs": len(runs), "missing": len(missing),
+        "cells": len(asked), "run": len(set(runs["key"])), "missing": len(missing), **trained(runs, question.written),
         "absent": list(_absent(question.id, one.datasets, picture["figure"], set(runs["key"]))),
-        "before": sum(when[:10] < question.written for when in started),
-        "started": (started[0][:10], started[-1][:10]) if started else None,
+    }  # fmt: skip
+
+
+def trained(runs: pd.DataFrame, written: str) -> dict[str, Any]:
+    """How many runs there are, how many of them began before the day on which the question was written, and the first
+    and last day on which one began; None if no run has a date."""
+    days = sorted(when[:10] for when in runs["started"] if when)
+    return {
+        "runs": len(runs), "before": sum(day < written for day in days),
+        "started": (days[0], days[-1]) if days else None,
     }  # fmt: skip
 
 
