@@ -15,7 +15,7 @@ import typer
 
 import stated
 from bnstudy.claims import REGISTRY as CLAIMS
-from bnstudy.claims import practicals
+from bnstudy.claims import practicals, questions
 from bnstudy.cli import app
 from bnstudy.cli.extensions import everywhere
 from bnstudy.design.fields import FIELDS, HINTS
@@ -23,6 +23,8 @@ from bnstudy.design.labels import ALL_SETTINGS, READINGS, SETTINGS
 from bnstudy.design.model_facts import MODELS, OPTIONAL, Field
 from bnstudy.design.rules import ACTS
 from bnstudy.networks import augmentations
+from bnstudy.questions import cells
+from bnstudy.questions import registry as open_questions
 from bnstudy.results import frames, provenance, record
 from bnstudy.results.record import LAYER_COLUMNS, Record
 from bnstudy.studies import choices
@@ -43,7 +45,8 @@ def main() -> None:
 
 def pages() -> dict[str, str]:
     """File name -> text of every page of the reference."""
-    made = {"config.md": config_page(), "cli.md": cli_page(), "record.md": record_page(), "claims.md": claims_page()}
+    made = {"config.md": config_page(), "cli.md": cli_page(), "record.md": record_page(), "claims.md": claims_page(),
+            "questions.md": questions_page()}  # fmt: skip
     return {name: NOTE + "\n".join(lines).rstrip() + "\n" for name, lines in made.items()}
 
 
@@ -223,6 +226,28 @@ def claims_page() -> Iterator[str]:
         for c in practicals.registry().values()
     )
     yield from table(("id", "section", "claim", "evidence", "the report's own numbers"), reported)
+
+
+# questions
+
+
+def questions_page() -> Iterator[str]:
+    yield "# The open questions\n"
+    yield say(
+        f"The {len(open_questions())} questions that the thesis leaves open, written before their runs. What is",
+        "judged, and by which rules: [questions](../questions.md). The study `open` trains their cells.",
+    )
+    for q in open_questions().values():
+        yield f'\n## <a id="{q.id.lower()}"></a>{q.id}: {q.question}\n'
+        per_dataset = len(cells.cells(q.id)[q.datasets[0]])
+        facts = {
+            "section": q.section, "written": q.written, "cells": f"{per_dataset} on each of {', '.join(q.datasets)}",
+            "known before": q.known, "the thesis expects": q.expectation, "statement": q.statement, "figure": q.figure,
+        }  # fmt: skip
+        yield from table(("", ""), facts.items())
+        yield ""
+        for part in questions.registry()[q.id].parts:
+            yield f"- {part.kind}: {part.check}"
 
 
 def anchored(name: str) -> str:

@@ -15,8 +15,8 @@ GROUND = ("errors", "small_json", "lazy", "paths", "extensions", "lock", "disk",
 """Single files that know nothing of the subject; any folder may import them."""
 
 ORDER = (
-    "design", "datasets", "networks", "results", "studies", "training", "printed", "verdicts", "figures", "tables",
-    "claims", "illustrations", "report", "exports", "workflow", "extend", "bench", "cli", "__main__",
+    "design", "datasets", "networks", "results", "studies", "training", "printed", "questions", "verdicts", "figures",
+    "tables", "claims", "illustrations", "report", "exports", "workflow", "extend", "bench", "cli", "__main__",
 )  # fmt: skip
 """A folder may import those before it."""
 

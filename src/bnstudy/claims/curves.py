@@ -14,6 +14,7 @@ import numpy as np
 from bnstudy.claims.terms import NotGiven, Place, Slot, betters_chance, rank_correlation, some
 from bnstudy.results.publication.kept import EVERY_EPOCH_TO
 from bnstudy.verdicts.mean_gradient import mean_gradient
+from bnstudy.verdicts.reached import reached
 
 FIRST = LAST = 3
 """Number of epochs that count as the first, and as the last, of a training."""
@@ -149,12 +150,12 @@ class History:
         accuracies = self.accuracies(model, setting, dataset, norm)
         if not betters_chance(accuracies.max(), dataset):
             return np.inf
-        return _reached(np.append(0.0, accuracies), level)
+        return reached(np.append(0.0, accuracies), level)
 
     @_measured
     def epochs_to_loss(self, model: str, setting: str, dataset: str, norm: str, level: float) -> float:
         """Return the epochs until the training loss falls to `level`, interpolated linearly; infinity if never."""
-        return _reached(-np.append(np.inf, self.loss(model, setting, dataset, norm)), -level)
+        return reached(-np.append(np.inf, self.loss(model, setting, dataset, norm)), -level)
 
     @_measured
     def drop_at_cuts(self, *slot: str) -> float:
@@ -175,7 +176,7 @@ class History:
     def epochs_to_flat(self, *slot: str) -> float:
         """Return the epochs until 95 % of the whole fall of the loss, interpolated linearly."""
         loss = self.data_loss(*slot)
-        return _reached(-loss, 0.95 * (loss[0] - loss.min()) - loss[0])
+        return reached(-loss, 0.95 * (loss[0] - loss.min()) - loss[0])
 
     @_measured
     def loss_jumps(self, *slot: str) -> float:
@@ -202,6 +203,16 @@ class History:
         steps = self._source.early(slot, self._seed)  # type: ignore[arg-type]
         means = _infinite(mean_gradient(steps["weight_grad.mean_abs"], steps["size"]))
         return max(means.max(), self.gradient(*slot)[:EARLY].max())
+
+    @_measured
+    def first_gradient(self, *slot: str) -> float:
+        """Return the mean absolute weight gradient of the hidden layers at the first step. Raises NotGiven also if the
+        record has no early steps."""
+        try:
+            steps = self._source.early(slot, self._seed)  # type: ignore[arg-type]
+        except KeyError:
+            raise NotGiven((slot[0], slot[2])) from None
+        return mean_gradient(_infinite(steps["weight_grad.mean_abs"][:1, :-1]), steps["size"][:-1])[0]
 
     def peak_gradients(self, *slots: Slot) -> list[float]:
         """Return the largest early gradient of each slot: over single steps if all of them have such, else over means
@@ -305,14 +316,3 @@ def _spread(values: np.ndarray) -> float:
     if not values.size:
         return 0.0
     return float(np.std(values)) if np.isfinite(values).all() else np.inf
-
-
-def _reached(values: np.ndarray, level: float) -> float:
-    """Return the epoch after 0 at which a curve (one value per epoch from 0) first reaches `level`; infinity if never.
-    Interpolated linearly, because whole epochs would tie on MNIST."""
-    above = np.flatnonzero(values[1:] >= level)
-    if not above.size:
-        return np.inf
-    epoch = int(above[0]) + 1
-    before, now = values[epoch - 1], values[epoch]
-    return epoch - (now - level) / (now - before) if -np.inf < before < level else float(epoch)

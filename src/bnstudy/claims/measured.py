@@ -143,17 +143,20 @@ class Measured:
     """The frames of a study as claims read them: the cells of one `reading`, and the timings."""
 
     def __init__(self, frames: Frames, timing: pd.DataFrame | None = None, reading: str = "default"):
-        runs = frames.runs[frames.runs["reading"] == reading]
+        self.runs = self._chosen(frames.runs[frames.runs["reading"] == reading])
+        self.timings, self.machines = timings(timing)
+        self.missing = set(self._missing(frames.missing[frames.missing["reading"] == reading]))
+        self._frames = frames
+        self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
+
+    def _chosen(self, runs: pd.DataFrame) -> pd.DataFrame:
+        """Return the runs with a place in the tables or in EXTRAS, those of the largest protocol by place."""
         adhoc = runs["setting"] == "adhoc"
         named = [extra(row._asdict()) or "adhoc" for row in each(runs[adhoc])]
         runs = runs.assign(setting=runs["setting"].mask(adhoc, pd.Series(named, index=runs.index[adhoc], dtype="str")))
         runs = runs[runs["setting"] != "adhoc"]
         places = [of_largest_protocol(part) for _, part in runs.groupby(["model", "dataset"], sort=False)]
-        self.runs = pd.concat(places) if places else runs
-        self.timings, self.machines = timings(timing)
-        self.missing = set(self._missing(frames.missing[frames.missing["reading"] == reading]))
-        self._frames = frames
-        self._draws: dict[str, tuple[dict[Any, np.ndarray], dict[Any, Any]]] = {}
+        return pd.concat(places) if places else runs
 
     def _missing(self, rows: pd.DataFrame) -> Iterator[Slot]:
         """Yield the slots in which a seed is missing, unless another cell of the slot is judged. A cell outside the

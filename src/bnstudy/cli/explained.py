@@ -1,4 +1,5 @@
-"""What `show` and `why` print of a claim, a table or a figure, and of a cell's place in a study's results."""
+"""What `show` and `why` print of a claim, an open question, a table or a figure, and of a cell's place in a study's
+results."""
 
 import re
 from collections.abc import Sequence
@@ -9,22 +10,31 @@ from bnstudy import console
 from bnstudy.errors import UsageError, same_id
 
 if TYPE_CHECKING:
+    from bnstudy.claims.verdicts import ClaimVerdict
+    from bnstudy.questions import Question
     from bnstudy.report.findings import Findings
 
 IDS = re.compile(r"[A-Za-z]\.?\d{1,2}( .+)?|\d\.\d{1,2}", re.ASCII)
-"""The form of the ids of claims (M07), tables (B.1, b1, B.1 reduced) and figures (7.16, E1). What is short for a cell
-has four characters at least and no space."""
+"""The form of the ids of claims (M07), questions (Q1), tables (B.1, b1, B.1 reduced) and figures (7.16, E1). What is
+short for a cell has four characters at least and no space."""
 
 
 def put(word: str, study: str, config: Path, results: Path | None, as_json: bool) -> bool:
-    """Print the claim, the table or the figure of this id, with or without its capitals and dots. Returns False if
-    there is none. Raises UsageError if JSON is asked for."""
+    """Print the claim, the open question, the table or the figure of this id, with or without its capitals and dots.
+    Returns False if there is none. Raises UsageError if JSON is asked for."""
+    from bnstudy import questions
     from bnstudy.claims.thesis import registry
     from bnstudy.cli.report import findings
     from bnstudy.report import pictures
 
     if not IDS.fullmatch(word):
         return False
+    if question := questions.find(word):
+        _refuse_json(word, as_json)
+        with console.waiting(f"reading the results of study {study}"):
+            found = findings(_asking(question, study, config), config, results)
+        _put_question(question, found)
+        return True
     with console.waiting(f"reading the results of study {study}"):
         found = findings(study, config, results)
         tables = {t.id: t for t in (*found.tables, *found.course_tables)}
@@ -35,12 +45,48 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
     )
     for known, put_one in ways:
         if id := same_id(word, known):
-            if as_json:
-                remedy = "Give bnstudy claims --json, or bnstudy table ID for CSV."
-                raise UsageError(f"{word} --json: only cells have JSON", remedy)
+            _refuse_json(word, as_json)
             put_one(id)
             return True
     return False
+
+
+def _refuse_json(word: str, as_json: bool) -> None:
+    if as_json:
+        remedy = "Give bnstudy claims --json, or bnstudy table ID for CSV."
+        raise UsageError(f"{word} --json: only cells have JSON", remedy)
+
+
+def _asking(question: "Question", study: str, config: Path) -> str:
+    """Return the study whose results answer a question: `study`, or else the first one that asks it. Raises
+    UsageError if none does."""
+    from bnstudy.cli import options
+    from bnstudy.questions.cells import asked_by
+
+    known = options.studies(config)
+    for name in (study, *known):
+        if name in known and question.id in asked_by(tuple(cell.key for cell in known[name].trained)):
+            return name
+    remedy = "The study open of the package's config.yaml has its cells: copy them."
+    raise UsageError(f"{question.id}: no study of {config} has all cells that it asks for", remedy)
+
+
+def _put_question(question: "Question", found: "Findings") -> None:
+    """Print a question, its answer, the verdict on its statement, and what that rests on."""
+    from bnstudy.claims import questions
+    from bnstudy.questions.cells import asked_by
+
+    on = asked_by(tuple(found.plan["key"]))
+    (one,) = questions.judged(found.frames, {question.id: on[question.id]})
+    rows = [
+        ("section", question.section), ("study", found.study.name), ("expectation", question.expectation),
+        ("statement", question.statement), ("verdict", one.verdict.verdict), ("state", one.verdict.state),
+        ("written", question.written), ("known before", question.known), ("figure", question.figure),
+    ]  # fmt: skip
+    console.put(f"{question.id}: {question.question}\n")
+    console.put("".join(f"{sentence}\n" for sentence in one.answer or ("No answer yet: no cell of it has been run.",)))
+    console.put_table("", ("", ""), rows)
+    _put_parts(one.verdict)
 
 
 def _put_claim(id: str, found: "Findings") -> None:
@@ -48,7 +94,6 @@ def _put_claim(id: str, found: "Findings") -> None:
     from bnstudy.claims import listing
     from bnstudy.claims.thesis import registry
     from bnstudy.claims.verdicts import printed_support, verdict
-    from bnstudy.report import evidence
 
     claim = registry()[id]
     with console.waiting(f"judging claim {id}"):
@@ -60,6 +105,14 @@ def _put_claim(id: str, found: "Findings") -> None:
     ]  # fmt: skip
     console.put(f"{id}: {claim.title}\n")
     console.put_table("", ("", ""), rows)
+    _put_parts(decided)
+
+
+def _put_parts(decided: "ClaimVerdict") -> None:
+    """Print for each part of a claim what is checked and on which numbers."""
+    from bnstudy.claims import listing
+    from bnstudy.report import evidence
+
     for part in decided.parts:
         console.put(f"\n{part.check}\n{part.verdict}: {listing.true_in(part)}\n")
         table = evidence.table(part)
@@ -81,13 +134,16 @@ def _put_figure(id: str, found: "Findings") -> None:
 
 def of_cell(key: str, found: "Findings") -> dict[str, Any]:
     """Return what a study's results say of a cell: `printed` (place, printed value, ours, verdict and what it rests on)
-    and `claims` (id, verdict, title) that are judged on it."""
-    from bnstudy.claims import listing
+    and `claims` (id, verdict, title) that are judged on it, open questions among them."""
+    from bnstudy.claims import listing, questions
+    from bnstudy.questions.cells import asked_by
     from bnstudy.report import cells
 
     with console.waiting(f"judging the claims on study {found.study.name}"):
         measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
         judged = [(claim, decided) for claim, decided in listing.judged(measured) if key in decided.cells]
+        asked = questions.judged(found.frames, asked_by(tuple(found.plan["key"])))
+        judged += [(one.claim, one.verdict) for one in asked if key in one.verdict.cells]
         printed = [number for number in cells.numbers(found) if number["key"] == key]
     return {
         "printed": printed,

@@ -127,7 +127,9 @@ def _outlook(now: progress.Now) -> list[str]:
 
 
 def why(
-    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]|ID", help="A cell, or a claim, table or figure.")],
+    which: Annotated[
+        str, typer.Argument(metavar="NAME[:SEED]|ID", help="A cell, or a claim, question, table or figure.")
+    ],
     seeds: SeedsOption = None,
     study: StudyOption = "thesis",
     config: ConfigOption = DEFAULT_CONFIG,
@@ -136,7 +138,8 @@ def why(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a cell: its printed number with the verdict, the claims it enters, and whether its runs would be trained
-    again and why. Of a claim, table or figure (M07, B.1): as `show`."""
+    again and why. Of a claim, question, table or figure (M07, Q1,
+    B.1): as `show`."""
     from bnstudy.results import frames
     from bnstudy.workflow.progress.why import explain
 

@@ -172,12 +172,14 @@ def claims(
     as_json: JsonOption = False,
 ) -> None:
     """List the claims of the thesis, each with its verdict on a study; of a study that has their cells, those of the
-    course reports too."""
-    from bnstudy.claims import practicals, reading_of, rows
+    course reports and the open questions too."""
+    from bnstudy.claims import practicals, questions, reading_of, rows
     from bnstudy.printed.practicals import holds_any
+    from bnstudy.questions.cells import asked_by
 
     found = findings(study, config, results)
     with console.waiting(f"judging the claims on study {study}"):
         claimed = rows(found.frames, found.timings, reading_of(found.plan))
         claimed += practicals.rows(found.frames) if holds_any(found.study.trained) else []
+        claimed += questions.rows(found.frames, asked_by(tuple(found.plan["key"])))
     _put_rows(claimed, as_json, ("id", "state", "verdict", "title"))

@@ -26,13 +26,16 @@ def add_to(app: typer.Typer) -> None:
 
 
 def show(
-    which: Annotated[str, typer.Argument(metavar="NAME[:SEED]|ID", help="A cell, or a claim, table or figure.")],
+    which: Annotated[
+        str, typer.Argument(metavar="NAME[:SEED]|ID", help="A cell, or a claim, question, table or figure.")
+    ],
     study: StudyOption = "thesis",
     config: ConfigOption = DEFAULT_CONFIG,
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of a cell: its records, or that there is none yet; or a claim, table or figure (M07, B.1)."""
+    """Show what is known of a cell: its records, or that there is none yet; or a claim, an open
+    question, a table or a figure (M07, Q1, B.1)."""
     if explained.put(which, study, config, results, as_json):
         return
     folder = paths.results_root(results)

@@ -67,6 +67,8 @@ class Words:
     footer: str
 
 
+LEGEND_HANDLE, LEGEND_LETTER = 0.6, 0.078
+"""Inches that a line and its gap, and a letter, take in the legend of a wide page."""
 HALF_NARROW, NARROW_TITLE = 20, 34
 """Letters that fit on a narrow page: of a legend's label in half its width, and of a panel's title."""
 
@@ -82,7 +84,8 @@ def page(
     plan = plan or layout(len(datasets), narrow)
     size, small = (11.5, 9.5) if narrow else (13.0, 11.0)
     title = textwrap.fill(words.title, int(plan.size(len(datasets))[0] * 9))
-    lines = title.count("\n") + bool(words.subtitle)
+    columns = legend_columns(legend, plan.size(len(datasets))[0], narrow)
+    lines = title.count("\n") + bool(words.subtitle) + max(0, -(-len(legend) // columns) - (3 if narrow else 1))
     plan = replace(plan, top=plan.top + 0.22 * lines)
     width, height = plan.size(len(datasets))
     fig = Page(figsize=(width, height))
@@ -93,8 +96,6 @@ def page(
     if words.subtitle:
         fig.text(x, y, words.subtitle, size=small, va="top", color=style.WARNING, weight="bold")
         y -= 0.22 / height
-    longest = max((len(str(handle.get_label())) for handle in legend), default=0)
-    columns = len(legend) if not narrow else 2 if longest <= HALF_NARROW else 1
     fig.legend(
         handles=list(legend), loc="upper left", bbox_to_anchor=(x, y), ncols=columns, borderpad=0,
         borderaxespad=0.1, handlelength=2.4, columnspacing=1.6, labelspacing=0.35, fontsize=small,
@@ -106,6 +107,20 @@ def page(
         ax.set_title(textwrap.fill(style.dataset(dataset), NARROW_TITLE if narrow else 99), loc="left", pad=6)
         ax.set_label(dataset)
     return fig, axes
+
+
+def legend_columns(legend: Sequence[Line2D | Patch], width: float, narrow: bool) -> int:
+    """How many columns a legend has on a page of this width in inches: as many as fit, on a narrow page at most two."""
+    letters = [len(str(handle.get_label())) for handle in legend] or [0]
+    if narrow:
+        return 2 if max(letters) <= HALF_NARROW else 1
+    rows = next(n for n in range(1, len(letters) + 1) if _inches(letters, n) <= width or n == len(letters))
+    return -(-len(letters) // rows)
+
+
+def _inches(letters: Sequence[int], rows: int) -> float:
+    """The width of a legend of labels with so many letters in so many rows, filled column by column."""
+    return sum(LEGEND_HANDLE + LEGEND_LETTER * max(letters[i : i + rows]) for i in range(0, len(letters), rows))
 
 
 def empty(ax: Axes, reasons: Sequence[str], what: str = "not run") -> None:

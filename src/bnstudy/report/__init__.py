@@ -27,6 +27,7 @@ from bnstudy.report import (
     many_words,
     pictures,
     practicals,
+    questions,
     readings,
     rendering,
     run_lists,
@@ -82,18 +83,24 @@ def write(
     with console.waiting(f"{study.name}: judging the claims"):
         judged = claims.of_study(found.plan, found.frames, found.timings)
         reported = practicals.of_page(found, drawn["practicals"])
-        disk.write(page.parent / "claims.csv", claims.csv([*judged["claims"], *reported.get("claims", [])]).encode())
+        open_questions = questions.of_page(found, drawn["questions"])
+        listed = [claim for part in (judged, reported, open_questions) for claim in part.get("claims", [])]
+        disk.write(page.parent / "claims.csv", claims.csv(listed).encode())
         parts = {
             "pictures": drawn,
             "practicals": reported,
+            "questions": open_questions,
             "effect": effects.of_page(found),
             "layers": layers.of_page(target.folder) if drawn["layers"] else {},
         }
+        if open_questions:  # its readings answer questions, and are not compared with print
+            parts["readings"] = {}
     with console.waiting(f"{study.name}: writing the pages"):
         values = context(found) | figure_context(drawn["figures"])
         values |= claim_context(judged, found.tables, drawn["figures"])
         values |= parts | {"further": run_lists.further(study, published)}
-        values |= {"replicates": replicates(values), "remarks": remarks(found, judged)}
+        noted = questions.judged(open_questions) if open_questions else remarks(found, judged)
+        values |= {"replicates": replicates(values), "remarks": noted}
         values |= {"answer": answers(values, answer.of_one_field(found.plan, found.frames.runs))}
         disk.write(page, rendering.html("page.html.j2", "page.css", **values).encode())
         values |= {"cells": cells.write(found, values, page.parent)}
@@ -126,6 +133,8 @@ def answers(values: Mapping[str, Any], by_field: list[str]) -> list[str]:
         return by_field
     if values["practicals"]:
         return practicals.sentences(values["practicals"])
+    if values["questions"]:
+        return questions.sentences(values["questions"])
     if values["remarks"]:
         return answer.of_remarks(claim["verdict"] for claim in values["remarks"])
     counts, claimed = verdicts["counts"], judged["counts"] if judged["judged"] else {}

@@ -16,11 +16,12 @@ import pandas as pd
 from bnstudy import console, figures, illustrations, printed
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.errors import listed
-from bnstudy.figures import course_curves, parallel, practicals, render, series, style
+from bnstudy.figures import course_curves, parallel, practicals, questions, render, series, style
 from bnstudy.figures import effects as figure_e1
 from bnstudy.figures.writer import Drawing, Target, write
 from bnstudy.illustrations.render import drawing as background_drawing
 from bnstudy.printed.practicals import homes, rows
+from bnstudy.questions.cells import asked_by, cells
 from bnstudy.report import figure_pages
 from bnstudy.report.findings import Findings
 from bnstudy.tables import in_order
@@ -139,6 +140,26 @@ class CoursePicture(Picture):
         return frozenset(of[row] for row in getattr(self.figure, "of", self.figure).rows)
 
 
+class QuestionPicture(Picture):
+    """Figures Q.1 to Q.12: of a study that asks their question."""
+
+    def belongs_to(self, plan: pd.DataFrame) -> bool:
+        return self.figure.question in asked_by(tuple(plan["key"]))
+
+    def state(self, found: Findings) -> str:
+        return questions.state(self.figure, found.frames, self._datasets(found))
+
+    def drawing(self, found: Findings, signed: bool = False) -> Drawing:
+        return questions.drawing(self.figure, found.frames, self._datasets(found))
+
+    def cells(self, found: Findings) -> frozenset[str]:
+        asked = cells(self.figure.question)
+        return frozenset(cell.key for dataset in self._datasets(found) for cell in asked[dataset])
+
+    def _datasets(self, found: Findings) -> tuple[str, ...]:
+        return asked_by(tuple(found.plan["key"])).get(self.figure.question, ())
+
+
 class EffectPicture(Picture):
     """Figure E1."""
 
@@ -181,6 +202,7 @@ def every() -> list[Picture]:
     return [
         *(CoursePicture(one, "practicals") for m in (practicals, course_curves) for one in m.REGISTRY.values()),
         *(ThesisPicture(one, "figures") for one in figures.REGISTRY.values()),
+        *(QuestionPicture(one, "questions") for one in questions.REGISTRY.values()),
         EffectPicture(figure_e1.FIGURE, "effects"),
         *(FamilyPicture(one, "figures") for one in figures.FAMILIES.values()),
         *(ComputedPicture(one, "background") for one in illustrations.REGISTRY.values()),

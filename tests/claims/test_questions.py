@@ -1,0 +1,223 @@
+"""The statements of the open questions, each on made-up runs that answer it with yes and with no."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+import synthetic
+from bnstudy.claims.questions import judged, registry
+from bnstudy.design.cell import Run
+from bnstudy.questions import cells as asked
+from bnstudy.questions import registry as questions
+from bnstudy.questions.cells import BASELINE, LARGE, LONG, Point, at, decay, penalty, scale, sized
+from bnstudy.results import frames
+from claims.frames_of import runs
+
+LEVELS = {"mnist": 97.0, "cifar10": 50.0}
+GUESS = {"mnist": 9.8, "cifar10": 10.0}
+
+
+def accuracies(id, value, missing=()):
+    """Frames of a question's cells. `value(point)`: points above LEVELS, or None for a constant guess. Cells of the
+    data sets in `missing` have no runs."""
+    found, broken = {}, {}
+    for dataset in questions()[id].datasets:
+        for point in asked.points(id) if dataset not in missing else ():
+            above, cell = value(point), asked.cell(point, dataset)
+            level = GUESS[dataset] if above is None else LEVELS[dataset] + above
+            found[cell] = [level] * 3 if above is None else [level - 0.02, level, level + 0.02]
+            broken[cell] = [above is None] * 3
+    return runs(found, broken)
+
+
+def answered(id, built, datasets=None):
+    (one,) = judged(built, {id: datasets or questions()[id].datasets})
+    return one
+
+
+def by_scale(point: Point, batch_to: float, falls: float = 0.0):
+    """Points by scale: batch norm learns down to `batch_to` and falls with each scale; vanilla between 0.1 and 0.01."""
+    s = point.x
+    if "norm_eps" in point.changes:
+        return 0.0
+    if point.norm == "none":
+        return 0.0 if 0.01 <= s <= 0.1 else None
+    return falls * math.log10(s) if s >= batch_to else None
+
+
+def by_rate(point: Point, batch_to: float, best: float = 0.5):
+    return (
+        (best if point.norm == "batch" else 0.0) if point.x <= (batch_to if point.norm == "batch" else 0.03) else None
+    )
+
+
+def by_optimizer(point: Point, adagrad: float):
+    return 0.0 if point.norm == "none" else adagrad if point.changes["optimizer"] == "adagrad" else 1.0
+
+
+def by_activation(point: Point, tanh: float):
+    return {"tanh": tanh, "softplus": -1.0}.get(point.changes.get("activation", ""), 0.0)
+
+
+def by_batch(point: Point, root: float):
+    """Points with batches of 1,024: 1 below with the constant rate, `root` below if it grows by root."""
+    if point.x != 1024:
+        return 0.0
+    return {"constant": -1.0, "root": -root, "linear": -2.0}[point.line.split()[-1]]
+
+
+def by_start(point: Point, long: float):
+    return {at(): 0.0, at(**LARGE): -2.0, at(**LONG): long}[point.at]
+
+
+def by_strength(point: Point, batch: float):
+    return 1.0 if point.x == (batch if point.norm == "batch" else 3e-4) else 0.0
+
+
+def by_layers(point: Point, fewer: float):
+    return {"none": 0.0, "all": 2.0}.get(point.x, fewer)
+
+
+def by_place(point: Point, vanilla: float):
+    """Points above batch norm with dropout after each activation; the best place is before the output alone."""
+    if point.norm == "none":
+        return vanilla
+    return 0.5 if point.changes.get("dropout_at") == "last" else 0.0
+
+
+def by_norm(point: Point, others: float, rescued: bool = True):
+    """Vanilla makes a constant guess at the high rate; batch norm gains 2 points, the `others` so many."""
+    if point.x == "lr_high" and (point.norm == "none" or not (rescued or point.norm == "batch")):
+        return None
+    return {"none": 0.0, "batch": 2.0}.get(point.norm, others)
+
+
+ACCURACIES = [
+    ("Q01", lambda p: by_scale(p, 0.0), "holds"),
+    ("Q01", lambda p: by_scale(p, 1e-5), "fails"),
+    ("Q01", lambda p: by_scale(p, 0.0, falls=0.3), "fails"),
+    ("Q02", lambda p: by_rate(p, 1.0), "holds"),
+    ("Q02", lambda p: by_rate(p, 0.03), "fails"),
+    ("Q02", lambda p: by_rate(p, 1.0, best=-0.5), "fails"),
+    ("Q04", lambda p: by_optimizer(p, 1.0), "holds"),
+    ("Q04", lambda p: by_optimizer(p, -1.0), "fails"),
+    ("Q05", lambda p: by_activation(p, -1.0), "holds"),
+    ("Q05", lambda p: by_activation(p, 1.0), "fails"),
+    ("Q06", lambda p: by_layers(p, 1.5), "holds"),
+    ("Q06", lambda p: by_layers(p, 0.5), "fails"),
+    ("Q07", lambda p: by_batch(p, 0.2), "holds"),
+    ("Q07", lambda p: by_batch(p, 0.9), "fails"),
+    ("Q08", lambda p: by_start(p, -0.5), "holds"),
+    ("Q08", lambda p: by_start(p, -1.8), "fails"),
+    ("Q09", lambda p: by_place(p, 1.0), "holds"),
+    ("Q09", lambda p: by_place(p, 0.2), "fails"),
+    ("Q10", lambda p: by_strength(p, 1e-4), "holds"),
+    ("Q10", lambda p: by_strength(p, 3e-4), "fails"),
+    ("Q11", lambda p: by_norm(p, 1.5), "holds"),
+    ("Q11", lambda p: by_norm(p, 0.5), "fails"),
+    ("Q11", lambda p: by_norm(p, 1.5, rescued=False), "fails"),
+]
+
+
+@pytest.mark.parametrize(("id", "value", "expected"), ACCURACIES)
+def test_a_statement_on_accuracy_holds_and_fails(id, value, expected):
+    found = answered(id, accuracies(id, value))
+    assert (found.verdict.verdict, found.verdict.state) == (expected, "complete")
+    assert len(found.answer) == 2
+    assert "nan" not in " ".join(found.answer)
+
+
+@pytest.mark.parametrize("id", sorted({id for id, *_ in ACCURACIES}))
+def test_without_runs_there_is_neither_answer_nor_verdict(id):
+    found = answered(id, accuracies(id, lambda p: 0.0, missing=("mnist", "cifar10")))
+    assert (found.verdict.verdict, found.answer) == ("not run", ())
+
+
+def test_with_the_runs_of_one_data_set_the_verdict_is_partial():
+    built = accuracies("Q02", lambda p: by_rate(p, 1.0), missing=("mnist",))
+    found = answered("Q02", built)
+    assert (found.verdict.verdict, found.verdict.state) == ("holds", "partial")
+    (text,) = found.answer
+    assert text.startswith("On CIFAR10 vanilla learns up to a rate of 0.03 and is best at 0.0003 (50.0 %)")
+    half = dataclasses.replace(built, runs=built.runs[built.runs["lr"] < 0.1])
+    assert answered("Q02", half).answer[0].startswith("So far, on CIFAR10")
+    alone = answered("Q02", built, ("cifar10",))
+    assert alone.verdict.state == "complete"
+
+
+def test_the_answer_names_epsilon_where_a_smaller_one_makes_the_smallest_weights_learn():
+    cured = answered("Q01", accuracies("Q01", lambda p: by_scale(p, 1e-5))).answer[0]
+    assert "batch norm learns from deviations 1, 0.1, 0.01, 0.001, 0.0001, 1e-05;" in cured
+    assert "it learns from 1e-06, 1e-07, 1e-08 too: what stops it there is the usual epsilon" in cured
+    not_cured = accuracies("Q01", lambda p: None if "norm_eps" in p.changes else by_scale(p, 1e-5))
+    assert "still does not learn from 1e-06, 1e-07, 1e-08" in answered("Q01", not_cured).answer[0]
+
+
+# curves
+
+
+def records(id, **columns):
+    """Frames of a question's cells with these functions of (point, epoch) as epoch columns; three seeds."""
+    built = []
+    for dataset in questions()[id].datasets:
+        for point in asked.points(id):
+            for seed in range(3):
+                made = synthetic.record(Run(asked.cell(point, dataset), seed), fate="learns", epochs_run=12)
+                own = {name: [float(value(point, e)) for e in range(13)] for name, value in columns.items()}
+                built.append(dataclasses.replace(made, epochs=made.epochs | own))
+    return frames.build(built)
+
+
+def rising(point: Point, epoch: int, fastest: float):
+    """Accuracy reaches 90 after 8 epochs, after `fastest` ones at a high rate with the fastest decay."""
+    fast = point.changes["lr"] > 0.01 and point.changes["decay_patience"] == 1 and point.changes["decay_factor"] == 0.2
+    return min(90.0, 40 + 50 * epoch / (fastest if fast else 8))
+
+
+@pytest.mark.parametrize(("fastest", "expected"), [(4, "holds"), (10, "fails")])
+def test_a_faster_decay_makes_high_rates_fast_or_not(fastest, expected):
+    built = records("Q03", validation_accuracy=lambda p, e: rising(p, e, fastest))
+    found = answered("Q03", built)
+    assert (found.verdict.verdict, found.verdict.state) == (expected, "complete")
+    assert f"rate 0.1 with the fastest decay {0.99 * 90 / 50 * fastest - 40 / 50 * fastest:.1f}" in found.answer[0]
+
+
+@pytest.mark.parametrize(("slope", "expected"), [(-1.0, "holds"), (0.5, "fails")])
+def test_gradients_follow_the_scale_or_not(slope, expected):
+    built = []
+    for dataset in questions()["Q12"].datasets:
+        for point in asked.points("Q12"):
+            for seed in range(3):
+                made = synthetic.record(Run(asked.cell(point, dataset), seed), fate="learns", epochs_run=2)
+                steps = np.full((len(made.early["step"]), 4), 0.01 * point.x ** (slope if point.norm == "batch" else 1))
+                early = made.early | {"weight_grad.mean_abs": steps.tolist()}
+                built.append(dataclasses.replace(made, early=early))
+    found = answered("Q12", frames.build(built))
+    assert (found.verdict.verdict, found.verdict.state) == (expected, "complete")
+    assert f"1.00 for vanilla and {slope:.2f} for batch norm" in found.answer[0]
+
+
+# addresses
+
+
+def test_a_cell_has_one_address_whichever_question_asks_for_it():
+    assert at() == at(lr=0.01) == at(**penalty(0.0)) == at(**sized(64, "root")) == at(**decay(0.5, 5)) == BASELINE
+    assert at(lr=0.1) == "lr=0.1"
+    assert at(**scale(1.0)) == "init=normal init_std=1"
+    for id in asked.POINTS:
+        assert len({(p.at, p.norm) for p in asked.points(id)}) == len(asked.cells(id)["mnist"])
+
+
+@pytest.mark.parametrize("id", asked.POINTS)
+def test_a_predicate_reads_only_cells_of_its_question(id):
+    """Its places in the study are those of its points, and no point is for nothing but a line of its figure."""
+    claim = registry()[id]
+    assert claim.title == questions()[id].statement
+    assert all(part.check.endswith(".") for part in claim.parts)
+    own = {(asked.MODEL, p.at, d, p.norm) for p in asked.points(id) for d in questions()[id].datasets}
+    built = records(id) if claim.parts[0].kind != "accuracy" else accuracies(id, lambda p: 1.0)
+    read = {at[-4:] for part in answered(id, built).verdict.parts for at in part.numbers}
+    assert read
+    assert read <= own

@@ -1,0 +1,91 @@
+"""Figures Q.1 to Q.12 on made-up records: their values, what is told apart in them, and their pages."""
+
+import dataclasses
+from functools import cache
+
+import matplotlib.colors
+import numpy as np
+import pytest
+
+import synthetic
+from bnstudy.design.cell import Run
+from bnstudy.figures import questions
+from bnstudy.questions import cells as asked
+from bnstudy.questions import registry
+from bnstudy.results import frames
+
+SEEDS = (0, 1)
+BOTH = ("mnist", "cifar10")
+
+
+@cache
+def made(id):
+    """Frames of a question's cells; fates and accuracies are those of `synthetic`."""
+    distinct = [cell for dataset in BOTH for cell in asked.cells(id)[dataset]]
+    return frames.build([synthetic.record(Run(cell, seed), epochs_run=3) for cell in distinct for seed in SEEDS])
+
+
+def part(id):
+    """The frames of CIFAR10 alone."""
+    built = made(id)
+    return dataclasses.replace(built, runs=built.runs[built.runs["dataset"] == "cifar10"])
+
+
+@pytest.mark.parametrize("figure", questions.REGISTRY.values(), ids=questions.REGISTRY)
+def test_every_question_has_a_figure_that_is_drawn_of_all_of_part_and_of_nothing(figure):
+    assert registry()[figure.question].figure == figure.id
+    for built, there in ((made(figure.question), {*BOTH}), (part(figure.question), {"cifar10"})):
+        table = questions.plotted(figure, built, BOTH)
+        assert set(table["dataset"]) == there
+        page = questions.draw(figure, table, BOTH, narrow=len(there) == 1)
+        assert len([ax for ax in page.axes if ax.get_label() in BOTH]) == 2
+    assert questions.plotted(figure, frames.build([]), BOTH).empty
+
+
+def test_a_figure_shows_each_point_once_with_its_seeds():
+    table = questions.values(questions.REGISTRY["Q.2"], made("Q02"), BOTH)
+    assert len(table) == 2 * len(asked.points("Q02"))
+    assert set(table["seeds"]) == {2}
+    assert (table["low"] <= table["mean"]).all()
+
+
+def test_a_constant_guess_is_hollow_and_off_the_axis_of_values():
+    figure = questions.REGISTRY["Q.2"]
+    table = questions.plotted(figure, made("Q02"), ("cifar10",))
+    assert set(table.loc[table["broken"], "x"]) == {0.1, 0.3, 1.0, 3.0}  # vanilla diverges at high rates
+    (ax,) = questions.draw(figure, table, ("cifar10",)).axes
+    hollow = [line for line in ax.lines if matplotlib.colors.to_rgba(line.get_markerfacecolor())[3] == 0]
+    assert sum(len(line.get_xdata()) for line in hollow) == 4
+    assert ax.get_ylim()[0] > 40  # cells at 10 % do not stretch the axis
+
+
+def test_the_state_counts_cells_and_seeds():
+    figure, built = questions.REGISTRY["Q.5"], made("Q05")
+    assert questions.state(figure, built, BOTH) == "complete"
+    assert questions.state(figure, part("Q05"), BOTH) == "partial"
+    assert questions.state(figure, frames.build([]), BOTH) == "not run"
+    lacking = frames.build([], [Run(cell, 2) for cell in asked.cells("Q05")["mnist"]]).missing
+    assert questions.state(figure, dataclasses.replace(built, missing=lacking), BOTH) == "partial"
+
+
+def test_epochs_to_a_level_are_counted_against_the_baseline_of_the_seed():
+    cells = {point.at: asked.cell(point, "mnist") for point in asked.points("Q03")}
+    slow = {asked.BASELINE: [0, 50, 90, 100, 100], "lr=0.1": [0, 99, 100, 100, 100], "lr=0.3": [0, 50, 90, 95, 98]}
+    built = []
+    for at, curve in slow.items():
+        made = synthetic.record(Run(cells[at], 0), epochs_run=4)
+        built.append(dataclasses.replace(made, epochs=made.epochs | {"validation_accuracy": [float(v) for v in curve]}))
+    table = questions.values(questions.REGISTRY["Q.3"], frames.build(built), ("mnist",)).set_index("changes")
+    assert table["mean"].to_dict() == {asked.BASELINE: pytest.approx(2.9), "lr=0.1": 1.0, "lr=0.3": np.inf}
+    alone = questions.values(questions.REGISTRY["Q.3"], frames.build(built[1:]), ("mnist",))
+    assert alone.empty  # there is no level without the baseline
+
+
+def test_cost_is_drawn_only_beside_vanilla():
+    figure = questions.REGISTRY["Q.6"]
+    vanilla = {cell.key for cell in asked.cells("Q06")["mnist"] if cell.norm == "none"}
+    built = made("Q06")
+    without = dataclasses.replace(built, runs=built.runs[~built.runs["key"].isin(vanilla)])
+    table = questions.plotted(figure, without, ("mnist",))
+    (ax,) = questions.draw(figure, table, ("mnist",)).axes
+    assert "not run" in [text.get_text() for text in ax.texts]
