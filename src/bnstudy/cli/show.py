@@ -72,7 +72,8 @@ def _put_seeds(found: Sequence[tuple[str, Record]]) -> None:
     accuracies = [_test(record)["accuracy"] for record in counted]
     spread = f", standard deviation {stdev(accuracies):.2f}" if len(accuracies) > 1 else ""
     seeds = ", ".join(str(record.seed) for record in counted)
-    _put_cell(counted[0].cell, [("test accuracy", f"{mean(accuracies):.2f} %, mean of seeds {seeds}{spread}")])
+    of = f"mean of seeds {seeds}{spread}" if len(counted) > 1 else f"seed {seeds}"
+    _put_cell(counted[0].cell, [("test accuracy", f"{mean(accuracies):.2f} %, {of}")])
     columns = ("seed", "origin", "outcome", "stopped by", "epochs", "best", "test accuracy", "test loss", "training",
                "engine", "machine")  # fmt: skip
     console.put_table("", columns, [_seed_row(*each) for each in found])
