@@ -128,7 +128,7 @@ def test_all_figures_and_tables_are_drawn_and_nothing_is_empty(whole, tmp_path):
     assert set(numbers(THESIS, whole)["verdict"]) == {"reproduced", "broken as published"}
     text = pages.read(page)
     assert len(re.findall(r'<figure id="fig_7_', text)) == 40
-    assert len(re.findall(r'<figure id="fig_[236]_', text)) == 14
+    assert len(re.findall(r'<figure id="fig_[236]_', text)) == 16
     assert len(re.findall(r'<figure id="fig_L[12]"', text)) == 2
     assert 'href="#claim-G24"' in text[text.index('<section id="layers">') :]
     assert "No run is missing." in text
