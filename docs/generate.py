@@ -234,8 +234,8 @@ def claims_page() -> Iterator[str]:
 def questions_page() -> Iterator[str]:
     yield "# The open questions\n"
     yield say(
-        f"The {len(open_questions())} questions that the thesis leaves open, written before their runs. What is judged,",
-        "and by which rules: [questions](../questions.md). The study `open` trains their cells.",
+        f"The {len(open_questions())} questions that the thesis leaves open, written before their runs. What is",
+        "judged, and by which rules: [questions](../questions.md). The study `open` trains their cells.",
     )
     for q in open_questions().values():
         yield f'\n## <a id="{q.id.lower()}"></a>{q.id}: {q.question}\n'
