@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -439,6 +440,21 @@ def test_exact_population_has_no_batch_of_one_image(images):
     training.train_images, training.train_labels = training.train_images[rows], training.train_labels[rows]
     training._exact_population()
     assert all(values.isfinite().all() for values in training.model.state_dict().values())
+
+
+@pytest.mark.parametrize("place", ["default", "before_norm"])
+def test_exact_population_statistics_are_those_without_dropout(place):
+    """As in tests, where no unit is dropped; the running averages are those of dropped units (8.1.4)."""
+    bare = make(norm="batch", population="exact", epochs=1)
+    both = [Training(Run(c, 0), data(c), "cpu") for c in (bare, replace(bare, dropout=0.5, dropout_at=place))]
+    for training in both:
+        training._exact_population()
+    one, other = (training.model.state_dict() for training in both)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    for training in both:
+        training.model.train()(training.train_images)
+    one, other = (training.model.blocks[1].norm.running_var for training in both)
+    assert not torch.allclose(one, other, rtol=0.1)
 
 
 def test_exact_population_differs_from_running_averages(whole):
