@@ -35,7 +35,7 @@ def ids(cells):
 
 def test_every_figure_is_listed_once_and_found_by_its_id():
     listed = [picture.id for picture in pictures.every()]
-    assert len(set(listed)) == len(listed) == 6 + 40 + 38 + 1 + 16 + 3
+    assert len(set(listed)) == len(listed) == 6 + 40 + 12 + 38 + 1 + 16 + 3
     assert all(pictures.find(id).id == id for id in listed)
     with pytest.raises(UsageError, match=r"E11: no such figure \(nearest: E1\)"):
         pictures.find("E11")
@@ -70,7 +70,7 @@ def test_what_was_not_run_is_not_drawn():
     study = study_of(pair())
     found = Findings.of(study, frames.build([], study.runs()), None, MARGINS)
     states = Counter(picture.state(found) for picture in pictures.every())
-    assert states == {"not run": 85, "computed": 19}
+    assert states == {"not run": 97, "computed": 19}
 
 
 def test_findings_leave_out_what_is_not_of_the_study():

@@ -5,6 +5,7 @@ A cell that makes a constant guess is a hollow marker in a strip at the edge of 
 axis shows the differences among those that learn.
 """
 
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,8 @@ STRIP = 0.12
 FEW = 6
 """Numbers of an axis that all have a label; of more, the powers of ten have one."""
 
+WORD = 20
+"""Letters in a line of a word at the left of a panel."""
 LABEL = 0.4
 """Inches that the label of a number takes."""
 
@@ -176,7 +179,7 @@ def by_choice(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
 
 
 def _word(figure: Any, choice: str) -> str:
-    return style.setting(choice).label if choice in style.SETTINGS else choice
+    return textwrap.fill(style.setting(choice).label if choice in style.SETTINGS else choice, WORD)
 
 
 def rate_by_decay(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
@@ -246,8 +249,8 @@ def _usual(table: pd.DataFrame, count: int, narrow: bool) -> panels.Layout:
 
 def _wordy(table: pd.DataFrame, count: int, narrow: bool) -> panels.Layout:
     """Room for words at the left, and for each of them."""
-    rows = max(table["line" if pd.api.types.is_numeric_dtype(table["x"]) else "x"].nunique(), 1)
-    height = max(2.0, 0.3 * rows + 0.1)
+    rows, lines = ("line", "x") if pd.api.types.is_numeric_dtype(table["x"]) else ("x", "line")
+    height = max(2.0, (0.16 + 0.07 * table[lines].nunique()) * table[rows].nunique() + 0.1)
     if narrow:
         return panels.Layout(1, (2.0, height), (0, 0.8), 1.5, 0.3, 1.3, 1.25)
     return panels.Layout(2, (4.2, height), (0.3, 0.8), 1.75, 0.2, 0.98, 0.98)
