@@ -562,7 +562,8 @@ def test_a_reader_that_goes_away(tmp_path, words):
     with process, process.stderr as said:
         process.stdout.read(1)
         process.stdout.close()
-        assert said.read() == b""
+        lines = said.read().splitlines()
+    assert all(line.endswith(b" ...") for line in lines), lines  # what it waits for, on a slow machine
     assert process.returncode == 0
 
 
