@@ -33,7 +33,7 @@ define CPU_BUILD
 endef
 
 TRUSTED := disk lock small_json results.digests results.store results.record studies.config
-TRUSTED_TESTS := $(addprefix tests/, test_disk.py test_lock.py test_small_json.py $(addprefix results/test_, digests.py store.py record.py record_text.py) studies/test_config.py)
+TRUSTED_TESTS := $(addprefix tests/, test_disk.py test_lock.py test_small_json.py $(addprefix results/test_, digests.py store.py record.py record_text.py) $(addprefix studies/test_, config.py draws.py))
 FAULTS := tests/faults $(TRUSTED_TESTS) tests/datasets
 
 .PHONY: setup setup-slurm demo test test-slow test-gpu test-cluster test-faults coverage check format replicate report archive docs lock clean

@@ -1,8 +1,10 @@
 """The text of a record: exact both ways, and no change of a character goes unseen."""
 
+import dataclasses
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +27,13 @@ def test_what_is_written_is_read_back_numbers_that_are_none_included():
 def test_a_finite_record_comes_back_equal():
     record = synthetic.record(Run(CELL, 1), fate="learns", epochs_run=2)
     assert Record.from_text(record.to_text()) == record
+
+
+def test_arrays_are_written_as_lists():
+    """A published run is read from Parquet, so its layers are arrays."""
+    record = synthetic.record(Run(CELL, 1), fate="learns", epochs_run=2)
+    layers = {name: np.array(column) for name, column in record.layers.items()}
+    assert dataclasses.replace(record, layers=layers).to_text() == record.to_text()
 
 
 def test_a_record_of_an_earlier_version_is_read_and_written_as_it_is():

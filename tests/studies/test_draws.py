@@ -11,11 +11,11 @@ from bnstudy.studies.config import load
 LR = "lr: {log: [0.0001, 1]}"
 
 
-def study(folder, random, rest="norm: [none, batch]"):
+def study(folder, random, rest="norm: [none, batch]", form="random: {{{}}}"):
     path = folder / "draws.yaml"
     path.write_text(
         "studies:\n  one:\n    question: Which rate is best?\n    cells:\n"
-        f"      - {{dataset: digits, model: mlp, {rest}, random: {{{random}}}}}\n"
+        f"      - {{dataset: digits, model: mlp, {rest}, {form.format(random)}}}\n"
     )
     return load(path).study("one").cells
 
@@ -66,6 +66,12 @@ def test_what_cannot_be_drawn_is_refused_with_its_line(tmp_path, random, told):
     with pytest.raises(UsageError, match=r"draws\.yaml:5") as error:
         study(tmp_path, random)
     assert told in str(error.value)
+
+
+@pytest.mark.parametrize("block", ["3", "[lr]", "log"])
+def test_a_block_that_is_no_mapping_is_refused(tmp_path, block):
+    with pytest.raises(UsageError, match="is not a mapping"):
+        study(tmp_path, block, form="random: {}")
 
 
 @pytest.mark.parametrize("rest", ["norm: none, lr: 0.1", "norm: none, setting: lr_high"])
