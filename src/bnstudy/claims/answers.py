@@ -98,7 +98,8 @@ def _scales(found: Found) -> Parts:
         ran = [s for s in SCALES if found.mean(at(**scale(s)), norm)]
         learned = [s for s in ran if found.learns(at(**scale(s)), norm)]
         if ran:
-            yield f"{name} learns from {'deviations' if learned else 'none of'} {_listed(learned or ran)}"
+            does = "learns from" if learned else "does not learn from any of"
+            yield f"{name} {does} the deviations {_listed(learned or ran)}"
     cured = {s: found.learns(at(**scale(s, norm_eps=SMALL_EPS))) for s in TINIEST}
     stopped = [s for s in TINIEST if cured[s] is not None and found.learns(at(**scale(s))) is False]
     if not stopped:
@@ -120,7 +121,7 @@ def _rates(found: Found) -> Parts:
             best = max(learned, key=lambda lr: ran[lr])
             yield f"{name} learns up to a rate of {learned[-1]:g} and is best at {best:g} ({ran[best]:.1f} %)"
         elif ran:
-            yield f"{name} learns at none of {_listed(list(ran))}"
+            yield f"{name} does not learn at any of the rates {_listed(list(ran))}"
 
 
 def _decays(found: Found) -> Parts:
