@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Page
 
 import synthetic
 from bnstudy.design.cell import Cell, Run
@@ -79,14 +80,14 @@ def test_lines_show_the_plotted_table_in_the_colour_of_their_norm():
 def test_a_line_breaks_where_a_seed_leaves_the_mean():
     curve = pd.DataFrame({"epoch": [1, 2, 3, 4], "mean": [1.0, 2, 8, 9], "low": 0.0, "high": 9.0})
     curve = curve.assign(seeds=[3, 3, 2, 2], running=3)
-    ax = panels.Page().add_subplot()
+    ax = Page().add_subplot()
     panels.line(ax, curve, style.norm("none"))
     np.testing.assert_array_equal(ax.lines[0].get_ydata(), [1, 2, np.nan, 8, 9])
 
 
 def test_dots_stand_where_a_seed_ended():
     curve = pd.DataFrame({"epoch": [1, 2, 3, 4], "mean": [1.0, 2, 3, 4], "low": 0.0, "high": 9.0})
-    ax = panels.Page().add_subplot()
+    ax = Page().add_subplot()
     panels.line(ax, curve.assign(seeds=2, running=[2, 2, 1, 1]), style.norm("none"))
     assert list(ax.lines[-1].get_xdata()) == [2, 4]
 

@@ -5,7 +5,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from bnstudy.figures import heat, kinds, panels, style
+from bnstudy.figures import heat, kinds, pages, style
 from bnstudy.figures.series import BY, Selection, over_seeds
 
 QUANTITIES = {
@@ -17,11 +17,11 @@ SHARES = ("zero_share", "dead_share", "saturated_share")
 LEAST = 0.1
 """The least share at the bright end of a map, so that noise does not fill it."""
 
-WIDE = panels.Layout(4, (2.72, 4.4), (0.5, 0.8), 0.76, 0.3, 1.1, 0.98)
-NARROW = panels.Layout(1, (2.9, 4.0), (0, 0.8), 0.72, 0.28, 1.4, 1.02)
+WIDE = pages.Layout(4, (2.72, 4.4), (0.5, 0.8), 0.76, 0.3, 1.1, 0.98)
+NARROW = pages.Layout(1, (2.9, 4.0), (0, 0.8), 0.72, 0.28, 1.4, 1.02)
 
 
-def layout(count: int, narrow: bool) -> panels.Layout:
+def layout(count: int, narrow: bool) -> pages.Layout:
     return NARROW if narrow else WIDE
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from bnstudy import disk
 from bnstudy.design.labels import name
-from bnstudy.figures import panels, style
+from bnstudy.figures import pages, panels, style
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import Look
 from bnstudy.figures.writer import content, csv
@@ -43,10 +43,10 @@ def draw(a: Sequence[Record], b: Sequence[Record], subtitle: str, narrow: bool =
     }
     with style.look(narrow):
         legend = [Line2D([], [], color=k.color, linestyle=k.line, label=k.label) for k in looks.values()]
-        words = panels.Words(
+        words = pages.Words(
             "Two cells compared", subtitle, "Means over the seeds that both have; band: lowest to highest."
         )
-        page, axes = panels.page(list(QUANTITIES), words, legend, narrow)
+        page, axes = pages.page(list(QUANTITIES), words, legend, narrow)
         for ax, quantity in zip(axes, QUANTITIES.values(), strict=True):
             here = table[table["quantity"] == quantity]
             panels.epochs_axis(ax, int(here["epoch"].max()))

@@ -5,18 +5,18 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from bnstudy.figures import heat, kinds, panels, series, style
+from bnstudy.figures import heat, kinds, pages, series, style
 from bnstudy.figures.series import BY, Selection
 
-WIDE = panels.Layout(2, (6.0, 3.0), (0.5, 0.95), 0.76, 0.3, 1.2, 0.8)
-NARROW = panels.Layout(1, (3.1, 1.52), (0, 0.9), 0.62, 0.28, 1.5, 1.02)
+WIDE = pages.Layout(2, (6.0, 3.0), (0.5, 0.95), 0.76, 0.3, 1.2, 0.8)
+NARROW = pages.Layout(1, (3.1, 1.52), (0, 0.9), 0.62, 0.28, 1.5, 1.02)
 ROOM = 200
 """Maps less wide than this (pixels) have short titles."""
 MOST_NAMED = 20
 """More classes than this have no numbers at their rows and columns."""
 
 
-def layout(count: int, narrow: bool) -> panels.Layout:
+def layout(count: int, narrow: bool) -> pages.Layout:
     return NARROW if narrow else WIDE
 
 

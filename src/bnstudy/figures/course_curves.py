@@ -14,7 +14,7 @@ from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from bnstudy.figures import panels, practicals, style
+from bnstudy.figures import pages, panels, practicals, style
 from bnstudy.figures.practicals import LOOKS, Panel, ReportFigure
 from bnstudy.figures.writer import Drawing, of_table
 from bnstudy.printed.practicals import placed
@@ -88,8 +88,8 @@ def draw(figure: CurvesFigure, table: pd.DataFrame, narrow: bool = False) -> Pag
         ]
         footer = f"Mean over seeds; band: lowest to highest. Losses above {TOP:g} are cut off."
         titles = [panel.title for panel in figure.of.panels] * len(COLUMNS)
-        words = panels.Words(f"Figure {figure.id}   {figure.title}", "", footer)
-        page, axes = panels.page(titles, words, legend, narrow)
+        words = pages.Words(f"Figure {figure.id}   {figure.title}", "", footer)
+        page, axes = pages.page(titles, words, legend, narrow)
         for i, ax in enumerate(axes):
             quantity, panel = list(COLUMNS)[i // len(figure.of.panels)], figure.of.panels[i % len(figure.of.panels)]
             here = table[(table["panel"] == panel.title) & (table["quantity"] == quantity)]

@@ -16,7 +16,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bnstudy import printed
-from bnstudy.figures import panels, style
+from bnstudy.figures import pages, panels, style
 from bnstudy.figures.writer import Drawing, of_table
 from bnstudy.verdicts.accuracies import SLOT, each
 
@@ -46,8 +46,8 @@ LONGEST = 3.0
 LONG = "The longest is cut."
 INSET = "Inset: all pairs, hollow: a network answers one class."
 
-WIDE = panels.Layout(2, (4.5, 4.5), (0.8, 0.8), 0.76, 0.3, 0.98, 1.0)
-NARROW = panels.Layout(1, (3.1, 3.1), (0, 0.72), 0.72, 0.28, 1.1, 1.2)
+WIDE = pages.Layout(2, (4.5, 4.5), (0.8, 0.8), 0.76, 0.3, 0.98, 1.0)
+NARROW = pages.Layout(1, (3.1, 3.1), (0, 0.72), 0.72, 0.28, 1.1, 1.2)
 CORNERS: tuple[panels.Box, ...] = ((0.63, 0.07, 0.34, 0.34), (0.1, 0.63, 0.34, 0.34))
 """Places for the inset: below the line or above it."""
 
@@ -72,10 +72,10 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     h = table["h"].dropna()
     footer = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
     footer += [INSET] * (not table["learns"].all())
-    words = panels.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(footer))
+    words = pages.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(footer))
     with style.look(narrow):
         titles = [style.model(model) for model in models]
-        page, axes = panels.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
+        page, axes = pages.page(titles, words, legend, narrow, NARROW if narrow else WIDE)
         for ax, model in zip(axes, models, strict=True):
             _panel(ax, table[table["model"] == model])
             panels.name_axis(ax, "ours (points)" if narrow or ax is axes[0] else "")

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from bnstudy import printed
-from bnstudy.figures import panels, series, style
+from bnstudy.figures import pages, series, style
 from bnstudy.figures.catalogue import Figure
 from bnstudy.figures.series import BY, Selection, seeds, span
 
@@ -66,8 +66,8 @@ def state(selection: Selection) -> str:
     return series.state(selection)
 
 
-def layout(count: int, narrow: bool) -> panels.Layout:
-    return panels.layout(count, narrow)
+def layout(count: int, narrow: bool) -> pages.Layout:
+    return pages.layout(count, narrow)
 
 
 def footer(selection: Selection) -> str:

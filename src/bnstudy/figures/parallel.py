@@ -1,4 +1,4 @@
-"""Draws figures in all processors at once. Drawing is what a page takes longest for, and no figure needs another."""
+"""Draws figures on all processors at once. Drawing is what a page takes longest for, and no figure needs another."""
 
 import multiprocessing
 import os
@@ -12,7 +12,7 @@ from bnstudy import console
 from bnstudy.figures.writer import Drawing, Target, is_written, write
 
 EACH = 4
-"""A helping process is started for each so many figures at most: a few are drawn sooner than it starts."""
+"""Figures for each helping process at least: fewer are drawn before it has started."""
 WIDTH = 4
 """Bytes of a turn."""
 PATIENCE = 120.0

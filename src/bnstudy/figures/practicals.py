@@ -15,7 +15,7 @@ from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
-from bnstudy.figures import panels, style
+from bnstudy.figures import pages, panels, style
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import DASH_DOT, DOTTED, Look
 from bnstudy.figures.writer import Drawing, of_table
@@ -163,8 +163,8 @@ def draw(figure: ReportFigure, table: pd.DataFrame, narrow: bool = False) -> Pag
         ]
         most = int(table["seeds"].max())
         seeds = f"Mean of up to {most} seeds; band: lowest to highest." if most > 1 else "One seed."
-        words = panels.Words(f"Figure {figure.id}   {figure.title}", "", f"{seeds} A dot ends each run.")
-        page, axes = panels.page([panel.title for panel in figure.panels], words, legend, narrow)
+        words = pages.Words(f"Figure {figure.id}   {figure.title}", "", f"{seeds} A dot ends each run.")
+        page, axes = pages.page([panel.title for panel in figure.panels], words, legend, narrow)
         columns = 1 if narrow else 4
         for i, (ax, panel) in enumerate(zip(axes, figure.panels, strict=True)):
             _paint(ax, panel, table[table["panel"] == panel.title], first=i % columns == 0)

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bnstudy.figures import heat, panels, style
+from bnstudy.figures import heat, pages, panels, style
 from bnstudy.figures.style import Look
 
 LEAST_SPAN = 1.0
@@ -40,7 +40,7 @@ class QuestionKind:
     footer: str
     panel: Callable[..., None]
     legend: Callable[..., list[Any]]
-    layout: Callable[..., panels.Layout | None]
+    layout: Callable[..., pages.Layout | None]
 
 
 def _lines(figure: Any, here: pd.DataFrame) -> list[tuple[Look, pd.DataFrame]]:
@@ -243,17 +243,17 @@ def by_epoch(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
     panels.name_axis(ax, figure.value if first else "")
 
 
-def _usual(table: pd.DataFrame, count: int, narrow: bool) -> panels.Layout:
-    return panels.layout(count, narrow)
+def _usual(table: pd.DataFrame, count: int, narrow: bool) -> pages.Layout:
+    return pages.layout(count, narrow)
 
 
-def _wordy(table: pd.DataFrame, count: int, narrow: bool) -> panels.Layout:
+def _wordy(table: pd.DataFrame, count: int, narrow: bool) -> pages.Layout:
     """Room for words at the left, and for each of them."""
     rows, lines = ("line", "x") if pd.api.types.is_numeric_dtype(table["x"]) else ("x", "line")
     height = max(2.0, (0.16 + 0.07 * table[lines].nunique()) * table[rows].nunique() + 0.1)
     if narrow:
-        return panels.Layout(1, (2.0, height), (0, 0.8), 1.5, 0.3, 1.3, 1.25)
-    return panels.Layout(2, (4.2, height), (0.3, 0.8), 1.75, 0.2, 0.98, 0.98)
+        return pages.Layout(1, (2.0, height), (0, 0.8), 1.5, 0.3, 1.3, 1.25)
+    return pages.Layout(2, (4.2, height), (0.3, 0.8), 1.75, 0.2, 0.98, 0.98)
 
 
 def _none(figure: Any, table: pd.DataFrame) -> list[Patch]:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy.figures import panels, question_kinds, style
+from bnstudy.figures import pages, panels, question_kinds, style
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import DASH_DOT, DASHED, DOTTED, Look
 from bnstudy.figures.writer import Drawing, of_table
@@ -204,9 +204,9 @@ def draw(figure: QuestionFigure, table: pd.DataFrame, datasets: Sequence[str], n
     with style.look(narrow):
         guesses = "broken" in table and table["broken"].any() and not figure.log
         footer = f"{kind.footer} Hollow, in the strip: a constant guess." if guesses else kind.footer
-        words = panels.Words(f"Figure {figure.id}   {figure.title}", "", footer)
+        words = pages.Words(f"Figure {figure.id}   {figure.title}", "", footer)
         plan = kind.layout(table, len(datasets), narrow)
-        page, axes = panels.page(list(datasets), words, kind.legend(figure, table), narrow, plan)
+        page, axes = pages.page(list(datasets), words, kind.legend(figure, table), narrow, plan)
         for i, (ax, dataset) in enumerate(zip(axes, datasets, strict=True)):
             here = table[table["dataset"] == dataset]
             if here["mean"].notna().any():

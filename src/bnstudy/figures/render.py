@@ -6,7 +6,7 @@ from functools import partial
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy.figures import kinds, panels, series, style
+from bnstudy.figures import kinds, pages, panels, series, style
 from bnstudy.figures.series import Selection
 from bnstudy.figures.writer import Drawing, of_table
 
@@ -39,7 +39,7 @@ def _page(selection: Selection, table: pd.DataFrame, noted: Notes, narrow: bool)
     kind, datasets = selection.figure.drawn_by, selection.datasets
     with style.look(narrow):
         plan = kind.function("layout")(len(datasets), narrow)
-        page, axes = panels.page(datasets, _words(selection), kind.function("legend")(selection), narrow, plan)
+        page, axes = pages.page(datasets, _words(selection), kind.function("legend")(selection), narrow, plan)
         per_row = plan.columns
         parts = [table[table["dataset"] == dataset] for dataset in datasets]
         lacks = [_lacks(selection, dataset, here) for dataset, here in zip(datasets, parts, strict=True)]
@@ -61,11 +61,11 @@ def _lacks(selection: Selection, dataset: str, here: pd.DataFrame) -> str:
     return "not recorded" if (selection.runs["dataset"] == dataset).any() else "not run"
 
 
-def _words(selection: Selection) -> panels.Words:
+def _words(selection: Selection) -> pages.Words:
     """The title, the protocol if it is not the full one, and the footer."""
     figure = selection.figure
     footer = figure.drawn_by.function("footer")(selection)
-    return panels.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), footer)
+    return pages.Words(f"Figure {figure.id}   {figure.title}", series.protocol(selection), footer)
 
 
 def notes(selection: Selection) -> Notes:

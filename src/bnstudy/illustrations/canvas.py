@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 
-from bnstudy.figures import panels
+from bnstudy.figures import pages
 from bnstudy.illustrations import Background
 
 BLUE, GREEN, ORANGE, PURPLE = "#1B4F9C", "#17A062", "#D55E00", "#7A3E9D"
@@ -17,8 +17,8 @@ RAW = {"s": 7, "alpha": 0.5, "linewidths": 0}
 def page(
     one: Background, titles: Sequence[str], narrow: bool, legend: Sequence[Any] = (), footer: str = ""
 ) -> tuple[Page, list[Axes]]:
-    words = panels.Words(f"Figure {one.id}   {one.title}", "", footer)
-    return panels.page(titles, words, legend, narrow)
+    words = pages.Words(f"Figure {one.id}   {one.title}", "", footer)
+    return pages.page(titles, words, legend, narrow)
 
 
 def square(ax: Axes, half: float, centre: tuple[float, float] = (0, 0)) -> None:
