@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bnstudy.claims.curves import History
+from bnstudy.claims.history import History
 from bnstudy.claims.terms import NotGiven, chance, never_rising, rank_correlation
 
 AT = ("mlp", "relu", "mnist", "none")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from bnstudy.claims import REGISTRY, Measured, verdict
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.measured import timings
 from bnstudy.claims.predicates import activations, batch_sizes, general, inits, rates, regularizers, times
 from bnstudy.claims.terms import ROWS, NotGiven, weakest

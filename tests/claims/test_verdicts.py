@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from bnstudy.claims import REGISTRY, Measured, verdict
-from bnstudy.claims.curves import History
+from bnstudy.claims.history import History
 from bnstudy.claims.listing import true_in
 from bnstudy.claims.measured import accuracies, extra
 from bnstudy.claims.verdicts import decide, together, unanimous

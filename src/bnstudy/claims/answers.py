@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 
-from bnstudy.claims.curves import History
+from bnstudy.claims.history import History
 from bnstudy.claims.measured import Mean, Measured
 from bnstudy.claims.predicates.questions import gradient_slope
 from bnstudy.claims.terms import NotGiven, chance

@@ -11,8 +11,8 @@ import pandas as pd
 
 from bnstudy import printed
 from bnstudy.claims.catalogue import ACCURACY, TIMING
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence, Timed
+from bnstudy.claims.history import History
 from bnstudy.claims.terms import Place, Slot
 from bnstudy.design.fields import FIELDS
 from bnstudy.design.labels import axes

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bnstudy.claims.curves import History
+from bnstudy.claims.history import History
 from bnstudy.claims.terms import NotGiven, betters_chance, every
 from bnstudy.design.labels import NORMS
 

@@ -3,8 +3,8 @@
 import numpy as np
 
 from bnstudy.claims.catalogue import accuracy, curve, stand_in, statistics, validation
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.predicates.data import SVHN_LABELS
 from bnstudy.claims.speed import epochs_to_own, epochs_to_vanilla, never_starts, no_faster
 from bnstudy.claims.terms import DIGITS, OBJECTS, every, highest, lowest

@@ -3,8 +3,8 @@
 import numpy as np
 
 from bnstudy.claims.catalogue import accuracy, curve, statistics
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.terms import every, never_rising, of_size, rank_correlation, weakest
 from bnstudy.design.labels import BATCH_SIZES, NORMS
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from bnstudy import datasets
 from bnstudy.claims.catalogue import accuracy, curve, stand_in, statistics, validation
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster
 from bnstudy.claims.terms import ROWS, NotGiven, count, every, highest, mean, no, of_size, some, weakest, within_factor
 from bnstudy.design.labels import BATCH_SIZES, NORMS

@@ -6,8 +6,8 @@ Large weights have standard deviation 1, tiny ones 0.0001.
 import numpy as np
 
 from bnstudy.claims.catalogue import accuracy, curve, statistics, validation
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.speed import never_starts, slowest
 from bnstudy.claims.terms import DIGITS, OBJECTS, NotGiven, every
 

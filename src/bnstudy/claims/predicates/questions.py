@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 
 from bnstudy.claims.catalogue import accuracy, curve, statistics
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.terms import count, every, highest, mean
 from bnstudy.design.labels import NORMS, SETTINGS
 from bnstudy.questions.cells import (

@@ -3,8 +3,8 @@
 import numpy as np
 
 from bnstudy.claims.catalogue import accuracy, curve, stand_in, statistics, validation
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.speed import CONVERGED, epochs_to_vanilla, no_faster, slowest
 from bnstudy.claims.terms import DIGITS, OBJECTS, NotGiven, chance, every, highest, lowest, within_factor
 from bnstudy.design.labels import NORMS

@@ -9,8 +9,8 @@ from itertools import pairwise
 import numpy as np
 
 from bnstudy.claims.catalogue import curve, timing
-from bnstudy.claims.curves import History
 from bnstudy.claims.evidence import Evidence
+from bnstudy.claims.history import History
 from bnstudy.claims.speed import epochs_to_vanilla
 from bnstudy.claims.terms import every, falling, rising, some
 from bnstudy.design.labels import BATCH_SIZES, NORMS
