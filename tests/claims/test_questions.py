@@ -147,6 +147,27 @@ def test_with_the_runs_of_one_data_set_the_verdict_is_partial():
     assert alone.verdict.state == "complete"
 
 
+ANSWERS = [
+    ("Q04", lambda p: by_optimizer(p, -1.0),
+     "if each norm has its best rate, batch norm gains in points: +1.0 with Adam, +1.0 with RMSProp, −1.0"),
+    ("Q05", lambda p: by_activation(p, -1.0), "batch norm reaches 50.0 % with ReLU, 50.0 % with leaky ReLU"),
+    ("Q05", lambda p: by_activation(p, -1.0), "its gain in points is +0.0 with ReLU"),
+    ("Q06", lambda p: by_layers(p, 1.5), "+2.0 with a norm in all hidden layers, +1.5 in the last alone"),
+    ("Q07", lambda p: by_batch(p, 0.2), "batch norm changes in points by −1.0 at the constant rate, −0.2 if it grows"),
+    ("Q08", lambda p: by_start(p, -0.5), "and 49.5 % in 300; that is 2.0 and 0.5 points below Kaiming's weights"),
+    ("Q09", lambda p: by_place(p, 1.0), "before the output alone (50.5 %; vanilla, after each activation: 51.0 %)"),
+    ("Q10", lambda p: by_strength(p, 1e-4), "the best strength for batch norm is 0.0001 (51.0 %, 50.0 without)"),
+    ("Q11", lambda p: by_norm(p, 1.5, rescued=False),
+     "a constant guess in 1 settings; of these, the norms learn in: batch norm 1, layer norm 0"),
+    ("Q11", lambda p: by_norm(p, 1.5), "all norms learn, the mean gain in points is batch norm +2.0, layer norm +1.5"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("id", "value", "said"), ANSWERS)
+def test_the_answer_gives_what_came_out(id, value, said):
+    assert said in answered(id, accuracies(id, value)).answer[1]
+
+
 def test_the_answer_names_epsilon_where_a_smaller_one_makes_the_smallest_weights_learn():
     cured = answered("Q01", accuracies("Q01", lambda p: by_scale(p, 1e-5))).answer[0]
     assert "batch norm learns from the deviations 1, 0.1, 0.01, 0.001, 0.0001, 1e-05;" in cured
@@ -192,6 +213,7 @@ def test_gradients_follow_the_scale_or_not(slope, expected):
             for seed in range(3):
                 made = synthetic.record(Run(asked.cell(point, dataset), seed), fate="learns", epochs_run=2)
                 steps = np.full((len(made.early["step"]), 4), 0.01 * point.x ** (slope if point.norm == "batch" else 1))
+                steps[:, -1] = 5.0  # the output layer, whose weights keep their scale
                 early = made.early | {"weight_grad.mean_abs": steps.tolist()}
                 built.append(dataclasses.replace(made, early=early))
     found = answered("Q12", frames.build(built))

@@ -495,8 +495,8 @@ main(sys.argv[1:])
         ("no json", "not a list of cells"),
         ("{}x", "not a list of cells"),
         ('{"a": 1}', "not a list of cells"),
-        ("[1]", "row 0 is no cell with a list of `seeds`"),
-        ('[{"dataset": "toy"}]', "row 0 is no cell with a list of `seeds`"),
+        ("[1]", "row 0 has no list of `seeds`"),
+        ('[{"dataset": "toy"}]', "row 0 has no list of `seeds`"),
         ('[{"dataset": "toy", "seeds": [0]}]', "row 0: model: missing"),
         ('[{"dataset": "toy", "model": "mlp", "norm": "none", "seeds": ["0"]}]', "row 0: '0' is not a seed"),
         (

@@ -1,4 +1,4 @@
-"""Figures Q.1 to Q.12 on made-up records: their values, what is told apart in them, and their pages."""
+"""Figures Q.1 to Q.12, drawn from synthetic records: plotted values, marks of constant guesses, pages."""
 
 import dataclasses
 from functools import cache

@@ -41,7 +41,7 @@ from bnstudy.questions.cells import (
     sized,
 )
 
-NAMES = {"none": "vanilla", "batch": "batch norm"}
+NAMES = {norm: style.norm(norm).label for norm in NORMS}
 
 
 class Found:
@@ -153,7 +153,7 @@ def _optimizers(found: Found) -> Parts:
         if None not in best.values():
             gains.append(f"{_signed(best['batch'] - best['none'])} with {name}")  # type: ignore[operator]
     if gains:
-        yield f"batch norm at its best rate is ahead of vanilla at its best rate by {', '.join(gains)} points"
+        yield f"if each norm has its best rate, batch norm gains in points: {', '.join(gains)}"
 
 
 def _best(found: Found, settings: Iterable[str], norm: str) -> float | None:
@@ -165,19 +165,20 @@ def _activations(found: Found) -> Parts:
     ran = {name: found.accuracy(at(**fields)) for name, fields in ACTIVATIONS.items()}
     shown = [f"{value:.1f} % with {name}" for name, value in ran.items() if value is not None]
     if shown:
-        yield f"batch norm has {', '.join(shown)}"
+        yield f"batch norm reaches {', '.join(shown)}"
     gains = {name: found.gain(at(**fields), other=at(**fields)) for name, fields in ACTIVATIONS.items()}
     shown = [f"{_signed(gain)} with {name}" for name, gain in gains.items() if gain is not None]
     if shown:
-        yield f"it is ahead of vanilla by {', '.join(shown)} points"
+        yield f"its gain in points is {', '.join(shown)}"
 
 
 def _layers(found: Found) -> Parts:
     full = found.gain(BASELINE)
     parts = {name: found.gain(at(**changes)) for name, (_, changes) in LAYERS.items() if changes}
-    shown = [f"{_signed(gain)} in {name}" for name, gain in parts.items() if gain is not None]
+    words = {"last": "the last alone", "first": "the first alone"}
+    shown = [f"{_signed(gain)} in {words.get(name, name)}" for name, gain in parts.items() if gain is not None]
     if full is not None and shown:
-        yield f"a norm in all three hidden layers gains {_signed(full)} points, one in fewer of them {', '.join(shown)}"
+        yield f"the gain in points is {_signed(full)} with a norm in all hidden layers, {', '.join(shown)}"
 
 
 def _batches(found: Found) -> Parts:
@@ -187,15 +188,15 @@ def _batches(found: Found) -> Parts:
         words = {"constant": "at the constant rate", "root": "if it grows by root", "linear": "if it grows linearly"}
         shown = [f"{_signed(v - base)} {words[rule]}" for rule, v in lost.items() if v is not None and base is not None]
         if shown:
-            yield f"{name} changes from batches of 64 to 1,024 by {', '.join(shown)} points"
+            yield f"from batches of 64 to 1,024 {name} changes in points by {', '.join(shown)}"
 
 
 def _long(found: Found) -> Parts:
     base, short, long = (found.accuracy(cell) for cell in (BASELINE, at(**LARGE), at(**LONG)))
     if short is not None and long is not None:
-        yield f"batch norm gets from {short:.1f} % in at most 100 epochs to {long:.1f} % in 300"
+        yield f"batch norm reaches {short:.1f} % in at most 100 epochs and {long:.1f} % in 300"
         if base is not None:
-            yield f"it lies {base - short:.1f} points behind Kaiming's weights at first, {base - long:.1f} then"
+            yield f"that is {base - short:.1f} and {base - long:.1f} points below Kaiming's weights"
 
 
 def _places(found: Found) -> Parts:
@@ -208,8 +209,8 @@ def _places(found: Found) -> Parts:
         own = {place: value for place, value in ran.items() if PLACES[place][0] == "batch"}
         if own:
             best, (vanilla, *_) = max(own, key=lambda place: own[place]), PLACES
-            beside = f", {ran[vanilla]:.1f} % for {vanilla}" if vanilla in ran else ""
-            yield f"with {share:g} dropped the best place is that of {best} ({own[best]:.1f} %{beside})"
+            beside = f"; {vanilla}: {ran[vanilla]:.1f} %" if vanilla in ran else ""
+            yield f"with {share:g} of the units dropped, best is {best} ({own[best]:.1f} %{beside})"
 
 
 def _penalties(found: Found) -> Parts:
@@ -224,9 +225,10 @@ def _norms(found: Found) -> Parts:
     settings = [at(**SETTINGS[setting]) for setting in ROWS]
     guessing = [cell for cell in settings if found.learns(cell, "none") is False]
     saved = {n: [found.learns(cell, n) for cell in guessing] for n in ("batch", *OTHER_NORMS)}
-    shown = [f"{sum(map(bool, own))} with {style.norm(n).label}" for n, own in saved.items() if own and None not in own]
+    shown = [f"{style.norm(n).label} {sum(map(bool, own))}" for n, own in saved.items() if own and None not in own]
     if shown:
-        yield f"vanilla makes a constant guess in {len(guessing)} settings, of which learn {', '.join(shown)}"
+        listed = ", ".join(shown)
+        yield f"vanilla makes a constant guess in {len(guessing)} settings; of these, the norms learn in: {listed}"
     common = [cell for cell in settings if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
     gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
     shown = [f"{style.norm(n).label} {_signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]

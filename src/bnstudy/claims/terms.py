@@ -108,9 +108,9 @@ def rank_correlation(values: Iterable[Any]) -> Any:
 
 
 def _ranks(values: np.ndarray) -> np.ndarray:
-    """Return the rank of each value along the first axis, from 1; equal values share their mean rank. All are NaN if
-    one value is."""
-    below = [(values < value).sum(axis=0) + ((values == value).sum(axis=0) + 1) / 2 for value in values]
+    """Return the rank of each value along the first axis, but for a constant; equal values share their mean rank. All
+    are NaN if one value is."""
+    below = [(values < value).sum(axis=0) + (values == value).sum(axis=0) / 2 for value in values]
     return np.where(np.isnan(values).any(axis=0), np.nan, np.stack(below))
 
 

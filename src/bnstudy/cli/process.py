@@ -47,7 +47,7 @@ def prepare() -> None:
                 stream.reconfigure(errors="backslashreplace")
     style = Path("matplotlibrc")
     if style.exists() and not style.is_dir() and not (style.is_file() and _is_text(style)):
-        raise UsageError(f"{style} in the working folder is no UTF-8 text", "Rename it: matplotlib reads it first.")
+        raise UsageError(f"{style} in the working folder is not UTF-8 text", "Rename it: matplotlib reads it first.")
 
 
 def _is_text(file: Path) -> bool:

@@ -138,8 +138,8 @@ def why(
     as_json: JsonOption = False,
 ) -> None:
     """Explain a cell: its printed number with the verdict, the claims it enters, and whether its runs would be trained
-    again and why. Of a claim, question, table or figure (M07, Q1,
-    B.1): as `show`."""
+    again and why. Of a claim, question, table or figure (M07, Q1, B.1):
+    as `show`."""
     from bnstudy.results import frames
     from bnstudy.workflow.progress.why import explain
 

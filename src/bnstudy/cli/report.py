@@ -149,12 +149,13 @@ def figure(
     signed: Annotated[bool, typer.Option("--signed", help="Mean signed gradients, as the author logged them.")] = False,
 ) -> None:
     """Draw one figure of a study, and write the numbers it shows as CSV."""
-    kinds, folder = options.formats(formats), paths.report(paths.reports_root(reports), study).parent / "figures"
-    found = findings(study, config, results)
-    from bnstudy.figures.writer import Target, write
-    from bnstudy.report import pictures
+    with console.waiting("loading what draws figures"):
+        from bnstudy.figures.writer import Target, write
+        from bnstudy.report import pictures
 
-    target, picture = Target(folder, kinds), pictures.find(which)
+    folder = paths.report(paths.reports_root(reports), study).parent / "figures"
+    target, picture = Target(folder, options.formats(formats)), pictures.find(which)
+    found = findings(study, config, results)
     if picture.state(found) == pictures.NOT_RUN:
         raise DataError(
             f"figure {which}: study {study} has no frames with a run it shows",

@@ -34,8 +34,8 @@ def show(
     results: ResultsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what is known of a cell: its records, or that there is none yet; or a claim, an open
-    question, a table or a figure (M07, Q1, B.1)."""
+    """Show what is known of a cell: its records, or that there is none yet; or a claim, an open question, a table or a
+    figure (M07, Q1, B.1)."""
     if explained.put(which, study, config, results, as_json):
         return
     folder = paths.results_root(results)

@@ -160,7 +160,7 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     runs: list[Run] = []
     for index, row in enumerate(rows):
         if not isinstance(row, dict) or not isinstance(row.get("seeds"), list):
-            raise UsageError(f"{file}: row {index} is no cell with a list of `seeds`", anew)
+            raise UsageError(f"{file}: row {index} has no list of `seeds`", anew)
         row_seeds, key = row["seeds"], row.get("key")
         try:
             cell = make_cell({k: v for k, v in row.items() if k not in DERIVED})
