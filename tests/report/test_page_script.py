@@ -138,6 +138,21 @@ def test_a_table_sorts_by_a_column_both_ways(browser, written):
     down = [float(text.split()[0]) for text in browser.ask(column)]
     assert down == up[::-1] != up
     assert browser.ask("document.querySelectorAll('table.cells [aria-sort]').length") == 1
+    browser.open(browser.ask("location.href"))  # as somebody opens it who was sent it
+    assert [float(text.split()[0]) for text in browser.ask(column)] == down
+
+
+def test_the_numbers_of_one_verdict_stand_out_on_the_front_page(browser, written):
+    """The others fade, and the choice lives in the address."""
+    browser.open((written[2].parents[1] / "index.html").as_uri())
+    bright = "[...document.querySelectorAll('.map tbody td')].filter(td => getComputedStyle(td).opacity === '1')"
+    assert browser.ask(f"{bright}.length") == 144
+    browser.ask("document.getElementById('only-number-not-run').click()")
+    address = browser.ask("location.href")
+    assert address.endswith("?number=not-run")
+    browser.open(address)
+    assert browser.ask(f"{bright}.length") == 140
+    assert browser.ask(f"{bright}.every(td => td.className.includes('v-not-run'))")
 
 
 @pytest.mark.parametrize("which", ["written", "cell_page", "figure_page"])

@@ -100,7 +100,7 @@ for (const charts of all(".charts")) {
 }
 
 // Filters are radio buttons; the style sheet does the filtering.
-for (const radio of all(".filter input")) {
+for (const radio of all(".filter input, .pick input")) {
   const value = radio.id.replace(`only-${radio.name}-`, "");
   if (value && chosen.get(radio.name) === value) radio.checked = true;
   radio.addEventListener("change", () => keep(radio.name, value ? [value] : []));
@@ -111,26 +111,37 @@ const number = text => {
   const found = text.replace(/[−–]/g, "-").replace(/(\d),(?=\d{3})/g, "$1").match(/^[+-]?\d+(\.\d+)?/);
   return found ? Number(found[0]) : NaN;
 };
-for (const table of all("table.plain:not(.evidence)")) {
+// The address says which table of the page, which column and which way: ?sort=2-3-down
+const sorted = new Map(chosen.getAll("sort").map(word => [word.split("-")[0], word]));
+all("table.plain:not(.evidence)").forEach((table, which) => {
   const heads = all("thead tr", table).length === 1 ? all("thead th", table) : [];
   const body = table.tBodies[0];
-  if (!body || body.rows.length < 3) continue;
+  if (!body || body.rows.length < 3) return;
+  function sort(head, down) {
+    const column = head.cellIndex;
+    for (const other of heads) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", down ? "descending" : "ascending");
+    const key = row => row.cells[column]?.textContent.trim() ?? "";
+    const order = (a, b) => {
+      const [x, y] = [number(key(a)), number(key(b))];
+      if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;  // words after numbers, both ways
+      return (Number.isNaN(x) ? key(a).localeCompare(key(b)) : x - y) * (down ? -1 : 1);
+    };
+    body.append(...[...body.rows].sort(order));
+  }
   for (const head of heads) {
     if (![...body.rows].some(row => row.cells[head.cellIndex]?.textContent.trim())) continue;
+    const word = way => `${which}-${head.cellIndex}-${way}`;
     const button = made("button", "", { type: "button", className: "sort" });
     button.append(...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {
-      const column = head.cellIndex, down = head.getAttribute("aria-sort") === "ascending";
-      for (const other of heads) other.removeAttribute("aria-sort");
-      head.setAttribute("aria-sort", down ? "descending" : "ascending");
-      const key = row => row.cells[column]?.textContent.trim() ?? "";
-      const order = (a, b) => {
-        const [x, y] = [number(key(a)), number(key(b))];
-        if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;  // words after numbers, both ways
-        return (Number.isNaN(x) ? key(a).localeCompare(key(b)) : x - y) * (down ? -1 : 1);
-      };
-      body.append(...[...body.rows].sort(order));
+      const down = head.getAttribute("aria-sort") === "ascending";
+      sort(head, down);
+      sorted.set(String(which), word(down ? "down" : "up"));
+      keep("sort", sorted.values());
     });
+    const way = ["up", "down"].find(way => sorted.get(String(which)) === word(way));
+    if (way) sort(head, way === "down");
   }
-}
+});
