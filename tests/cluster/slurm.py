@@ -4,6 +4,7 @@ import contextlib
 import getpass
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import time
@@ -163,3 +164,15 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        for pid in self._left():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+    def _left(self) -> list[int]:
+        """The processes of jobs that outlived their cancelling: this cluster's folder stands in their environment."""
+        left = []
+        for file in Path("/proc").glob("[0-9]*/environ"):
+            with contextlib.suppress(OSError):
+                if os.fsencode(self.folder) in file.read_bytes():
+                    left.append(int(file.parent.name))
+        return left
