@@ -1,5 +1,5 @@
-"""docs/reference/ from the code, and the measured numbers of other pages (stated.py): `make docs` writes them,
-tests/test_docs.py and tests/test_stated.py say when they are out of date.
+"""docs/reference/ from the code, the measured numbers of other pages (stated.py), and the outputs of the notebook:
+`make docs` writes them; tests/test_docs.py, test_stated.py and test_notebook.py fail when they are out of date.
 """
 
 import contextlib
@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
+import notebook
 import stated
 from bnstudy.claims import REGISTRY as CLAIMS
 from bnstudy.claims import practicals, questions
@@ -41,6 +42,7 @@ def main() -> None:
     for name, text in pages().items():
         (FOLDER / name).write_text(text)
     stated.write()
+    notebook.write()
 
 
 def pages() -> dict[str, str]:
