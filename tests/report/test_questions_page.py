@@ -55,7 +55,7 @@ def test_the_first_screen_answers_with_what_came_of_the_statements(page):
 
 def test_a_question_that_was_run_shows_answer_verdict_figure_values_and_dates(page):
     text = section(page, "Q05")
-    assert "On CIFAR10 batch norm has" in text
+    assert "On CIFAR10 batch norm reaches" in text
     assert "Written 2026-11-29" in text
     assert "Its 20 runs were trained from 2026-11-30 to 2026-12-30." in text
     assert "were known" not in text
