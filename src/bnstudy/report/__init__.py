@@ -82,32 +82,36 @@ def write(
     drawn = pictures.draw(found, target)
     with console.waiting(f"{study.name}: judging the claims"):
         judged = claims.of_study(found.plan, found.frames, found.timings)
-        reported = practicals.of_page(found, drawn["practicals"])
-        open_questions = questions.of_page(found, drawn["questions"])
-        listed = [claim for part in (judged, reported, open_questions) for claim in part.get("claims", [])]
+        reported, asked = practicals.of_page(found, drawn["practicals"]), questions.of_page(found, drawn["questions"])
+        listed = [claim for part in (judged, reported, asked) for claim in part.get("claims", [])]
         disk.write(page.parent / "claims.csv", claims.csv(listed).encode())
-        parts = {
-            "pictures": drawn,
-            "practicals": reported,
-            "questions": open_questions,
-            "effect": effects.of_page(found),
-            "layers": layers.of_page(target.folder) if drawn["layers"] else {},
-        }
-        if open_questions:  # its readings answer questions, and are not compared with print
-            parts["readings"] = {}
     with console.waiting(f"{study.name}: writing the pages"):
-        values = context(found) | figure_context(drawn["figures"])
-        values |= claim_context(judged, found.tables, drawn["figures"])
-        values |= parts | {"further": run_lists.further(study, published)}
-        noted = questions.judged(open_questions) if open_questions else remarks(found, judged)
-        values |= {"replicates": replicates(values), "remarks": noted}
-        values |= {"answer": answers(values, answer.of_one_field(found.plan, found.frames.runs))}
+        values = content(found, drawn, judged, reported, asked) | {"further": run_lists.further(study, published)}
+        values |= {"layers": layers.of_page(target.folder) if drawn["layers"] else {}}
         disk.write(page, rendering.html("page.html.j2", "page.css", **values).encode())
         values |= {"cells": cells.write(found, values, page.parent)}
         figure_pages.write((p for section in drawn.values() for p in section), values, page.parent)
         summary.put(summary.of_study(found, values), page.parent)
         front.write(reports_root)
     return page
+
+
+def content(
+    found: Findings,
+    drawn: Mapping[str, Any],
+    judged: Mapping[str, Any],
+    reported: Mapping[str, Any],
+    asked: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what the page shows besides layers and cells: the pictures, and what was `judged` of the thesis,
+    `reported` of the course reports and `asked` of the open questions."""
+    values = context(found) | figure_context(drawn["figures"]) | claim_context(judged, found.tables, drawn["figures"])
+    values |= {"pictures": drawn, "practicals": reported, "questions": asked, "effect": effects.of_page(found)}
+    if asked:  # its readings answer questions, and are not compared with print
+        values |= {"readings": {}}
+    values |= {"replicates": replicates(values)}
+    values |= {"remarks": questions.judged(asked) if asked else remarks(found, judged)}
+    return values | {"answer": answers(values, answer.of_one_field(found.plan, found.frames.runs))}
 
 
 def replicates(values: Mapping[str, Any]) -> bool:
