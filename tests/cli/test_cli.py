@@ -117,12 +117,18 @@ def test_cells_as_json(bnstudy, study, count, seeds):
 
 def test_cells_for_people(bnstudy):
     lines = bnstudy("cells").out.splitlines()
-    assert lines[0] == "thesis: 3 cells, seeds 0, 1"
+    assert lines[0] == "thesis: 3 cells, seeds 0, 1; all epochs=1 width=0.05"
     assert lines[2].split()[::2] == [
         name(Cell(dataset="toy", model="mlp", norm="none", width=0.05, epochs=1)),
         "reduced",
     ]
     assert len(lines) == 5
+
+
+def test_cells_that_no_setting_names_show_the_fields_that_tell_them_apart(bnstudy):
+    out = bnstudy("cells", "--study", "norms_by_batch_size", "--config", ROOT / "config.yaml").out
+    rows = [line.split() for line in out.splitlines() if line.startswith("cifar10-")]
+    assert [row[3:] for row in rows] == 2 * [["batch_size=2"], ["batch_size=8"], ["batch_size=32"], ["batch_size=128"]]
 
 
 def test_where_takes_several_words(bnstudy):
