@@ -1,5 +1,6 @@
 """The verb `best`: what a study would choose, by validation accuracy or as the largest value that does not diverge."""
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -50,7 +51,7 @@ def best(
     console.put_table(f"chosen by {what}; test accuracy decides nothing", SHOWN, table)
 
 
-def _choice(row: dict[str, Any], by: str) -> str:
+def _choice(row: Mapping[Any, Any], by: str) -> str:
     """Return what the chosen cell changes of the baseline, and the value that decided, a default too."""
     if not row["name"]:
         return "none"
