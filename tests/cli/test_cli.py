@@ -283,6 +283,11 @@ def test_a_report_needs_frames(bnstudy):
     assert fails(bnstudy("figure", "7.1"), 65, "figure 7.1")
 
 
+def test_a_table_that_no_run_can_fill_is_not_called_unknown(bnstudy):
+    assert fails(bnstudy("table", "m1"), 65, "table m1: no run of study thesis has what it shows", "B.1")
+    assert fails(bnstudy("table", "B.9"), 2, "B.9: no such table")
+
+
 @pytest.mark.parametrize("verb", ["cells", "status"])
 def test_a_verb_of_a_study_takes_its_name_without_the_option(bnstudy, verb):
     config = ["--config", ROOT / "config.yaml"]
