@@ -60,6 +60,8 @@ HEAVY = {
     "bnstudy status --study demo",
     "bnstudy status --study demo --watch",
     "bnstudy run --study demo --where model=mlp setting=relu --seeds 3",
+    "bnstudy best --study demo",
+    "bnstudy best --study demo --by lr",
     "snakemake --cores 2 demo",
     "snakemake --dry-run demo",
     "snakemake cell --config cell=digits-mlp-batch-relu-4ef5511c9374:0 --cores 1",

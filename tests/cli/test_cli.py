@@ -117,12 +117,18 @@ def test_cells_as_json(bnstudy, study, count, seeds):
 
 def test_cells_for_people(bnstudy):
     lines = bnstudy("cells").out.splitlines()
-    assert lines[0] == "thesis: 3 cells, seeds 0, 1"
+    assert lines[0] == "thesis: 3 cells, seeds 0, 1; all epochs=1 width=0.05"
     assert lines[2].split()[::2] == [
         name(Cell(dataset="toy", model="mlp", norm="none", width=0.05, epochs=1)),
         "reduced",
     ]
     assert len(lines) == 5
+
+
+def test_cells_that_no_setting_names_show_the_fields_that_tell_them_apart(bnstudy):
+    out = bnstudy("cells", "--study", "norms_by_batch_size", "--config", ROOT / "config.yaml").out
+    rows = [line.split() for line in out.splitlines() if line.startswith("cifar10-")]
+    assert [row[3:] for row in rows] == 2 * [["batch_size=2"], ["batch_size=8"], ["batch_size=32"], ["batch_size=128"]]
 
 
 def test_where_takes_several_words(bnstudy):
@@ -275,6 +281,11 @@ def test_an_id_is_known_without_its_capitals_and_dots(typed, id):
 def test_a_report_needs_frames(bnstudy):
     assert fails(bnstudy("report"), 65, "no frames of study thesis", "bnstudy aggregate --study thesis")
     assert fails(bnstudy("figure", "7.1"), 65, "figure 7.1")
+
+
+def test_a_table_that_no_run_can_fill_is_not_called_unknown(bnstudy):
+    assert fails(bnstudy("table", "m1"), 65, "table m1: no run of study thesis has what it shows", "B.1")
+    assert fails(bnstudy("table", "B.9"), 2, "B.9: no such table")
 
 
 @pytest.mark.parametrize("verb", ["cells", "status"])

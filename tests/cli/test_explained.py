@@ -63,10 +63,19 @@ def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(result
         ("b1", "| ReLU | printed | 98.0 | 98.2 |"),
         ("7.1", "bnstudy figure 7.1 --study thesis"),
         ("e1", "bnstudy figure E1 --study thesis"),
+        ("p26", "P26: The numpy network's lowest test loss is 1.525\n\nsection                     Lindt, 1.2\n"),
+        ("P26", "\nstudy                       practicals\n"),
     ],
 )
 def test_claims_tables_and_figures_are_shown_by_their_id(results, verb, word, said):
     assert said in run(results, verb, word).out
+
+
+def test_best_names_the_rate_that_decided_although_it_is_the_default(results):
+    lines = run(results, "best", "--by", "lr", "--where", "model=mlp", "dataset=cifar10").out.splitlines()
+    norms = {line.split()[2]: line for line in lines[2:]}
+    assert " lr=0.1 " in norms["batch"]
+    assert " lr=0.01 " in norms["none"]
 
 
 @pytest.mark.slow

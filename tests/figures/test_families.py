@@ -1,5 +1,7 @@
 """Figures beside those of the thesis: data loss and penalty, activations by layer and epoch, answers by class."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -50,6 +52,41 @@ def test_activations_leave_out_the_output_layer_and_what_is_zero_throughout():
     mine = table[(table["layer"] == "dense2") & (table["quantity"] == "activation.std") & (table["norm"] == "none")]
     recorded = np.mean([np.array(r.layers["activation.std"])[:, 1] for r in found if r.cell.norm == "none"], axis=0)
     assert mine["mean"].tolist() == pytest.approx(recorded.tolist())
+
+
+def test_a_layer_that_is_not_finite_has_no_share_of_zeros_or_dead_units():
+    found = records("relu")
+    broken = next(one for one in found if one.cell.norm == "none")
+    broken.layers["activation.mean"] = [[float("nan")] * 4] * 4
+    for share in ("zero_share", "dead_share"):
+        broken.layers[share] = [[0.0] * 4] * 4
+        whole = next(one for one in found if one.cell.norm == "none" and one is not broken)
+        whole.layers[share] = [[0.5] * 4] * 4
+    table = activations.plotted(selection("A.2", found))
+    mine = table[(table["norm"] == "none") & table["quantity"].isin(["zero_share", "dead_share"])]
+    assert len(mine) == 2 * 3 * 4  # quantities, layers, epochs
+    assert set(mine["mean"]) == {0.5}  # of the seed that is finite alone
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("id", ["A.2", "C.2"])
+def test_notes_cover_no_map(id, narrow):
+    found = [
+        dataclasses.replace(one, outcome="diverged", diverged_at={"epoch": 1, "layer": "output", "step": 1})
+        for one in records("relu")
+    ]
+    page = render.draw(selection(id, found), narrow)
+    (panel,) = [ax for ax in page.axes if ax.get_label() == "mnist"]
+    (note,) = [text for text in panel.texts if "diverged" in text.get_text()]
+    assert note.get_window_extent().y1 <= min(one.get_tightbbox().y0 for one in panel.child_axes)
+    assert note.get_window_extent().y0 > 0
+
+
+def test_a_norm_that_was_not_run_is_noted_once():
+    found = [one for one in records("relu") if one.cell.norm == "none"]
+    page = render.draw(selection("C.2", found))
+    (panel,) = [ax for ax in page.axes if ax.get_label() == "mnist"]
+    assert [text.get_text() for text in panel.texts] == ["batch norm: not run"]
 
 
 def test_sigmoids_have_a_map_of_saturated_units():

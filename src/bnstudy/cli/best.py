@@ -1,6 +1,7 @@
 """The verb `best`: what a study would choose, by validation accuracy or as the largest value that does not diverge."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -8,6 +9,7 @@ from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import JsonOption, Narrowing, ResultsOption, StudyOption
 from bnstudy.design.fields import FIELDS, FORMS
+from bnstudy.design.words import as_word
 from bnstudy.errors import DataError, UsageError, nearest
 
 SHOWN = ("data set", "model", "norm", "choice", "validation (%)", "test (%)", "cells", "runs", "hours")
@@ -40,10 +42,20 @@ def best(
     if as_json:
         return console.put_json([{str(k): None if v != v else v for k, v in row.items()} for row in rows])
     table = [
-        [row["dataset"], row["model"], row["norm"], row["changed"] or row["name"] or "none",
+        [row["dataset"], row["model"], row["norm"], _choice(row, by),
          *("" if row[part] != row[part] else f"{row[part]:.2f}" for part in ("validation", "test")), row["cells"],
          row["runs"], f"{row['hours']:.2f}"]
         for row in rows
     ]  # fmt: skip
     what = "the highest validation accuracy" if by == VALIDATION else f"the largest {by} at which no seed diverged"
     console.put_table(f"chosen by {what}; test accuracy decides nothing", SHOWN, table)
+
+
+def _choice(row: Mapping[Any, Any], by: str) -> str:
+    """Return what the chosen cell changes of the baseline, and the value that decided, a default too."""
+    if not row["name"]:
+        return "none"
+    words = row["changed"].split()
+    if by in FIELDS and not any(word.startswith(f"{by}=") for word in words):
+        words.append(f"{by}={as_word(row['value']).removesuffix('.0')}")
+    return " ".join(words) or row["name"]

@@ -2,7 +2,7 @@
 results."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,9 @@ from bnstudy import console
 from bnstudy.errors import UsageError, same_id
 
 if TYPE_CHECKING:
+    from bnstudy.claims.catalogue import Claim
     from bnstudy.claims.verdicts import ClaimVerdict
+    from bnstudy.design.cell import Cell
     from bnstudy.questions import Question
     from bnstudy.report.findings import Findings
 
@@ -23,6 +25,7 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
     """Print the claim, the open question, the table or the figure of this id, with or without its capitals and dots.
     Returns False if there is none. Raises UsageError if JSON is asked for."""
     from bnstudy import questions
+    from bnstudy.claims import practicals
     from bnstudy.claims.thesis import registry
     from bnstudy.cli.report import findings
     from bnstudy.report import pictures
@@ -34,6 +37,12 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
         with console.waiting(f"reading the results of study {study}"):
             found = findings(_asking(question, study, config), config, results)
         _put_question(question, found)
+        return True
+    if id := same_id(word, practicals.registry()):
+        _refuse_json(word, as_json)
+        with console.waiting(f"reading the results of study {study}"):
+            found = findings(_of_the_reports(id, study, config), config, results)
+        _put_course_claim(id, found)
         return True
     with console.waiting(f"reading the results of study {study}"):
         found = findings(study, config, results)
@@ -60,15 +69,34 @@ def _refuse_json(word: str, as_json: bool) -> None:
 def _asking(question: "Question", study: str, config: Path) -> str:
     """Return the study whose results answer a question: `study`, or else the first one that asks it. Raises
     UsageError if none does."""
-    from bnstudy.cli import options
     from bnstudy.questions.cells import asked_by
 
-    known = options.studies(config)
-    for name in (study, *known):
-        if name in known and question.id in asked_by(tuple(cell.key for cell in known[name].trained)):
-            return name
+    def asks(cells: Sequence["Cell"]) -> bool:
+        return question.id in asked_by(tuple(cell.key for cell in cells))
+
+    if name := _first_study(study, config, asks):
+        return name
     remedy = "The study open of the package's config.yaml has its cells: copy them."
     raise UsageError(f"{question.id}: no study of {config} has all cells that it asks for", remedy)
+
+
+def _of_the_reports(id: str, study: str, config: Path) -> str:
+    """Return the study on which a claim of the course reports is judged: `study`, or else the first one that has a cell
+    of theirs. Raises UsageError if none has."""
+    from bnstudy.printed.practicals import holds_any
+
+    if name := _first_study(study, config, holds_any):
+        return name
+    remedy = "The study practicals of the package's config.yaml has their cells: copy them."
+    raise UsageError(f"{id}: no study of {config} has a cell of the course reports", remedy)
+
+
+def _first_study(study: str, config: Path, fits: Callable[[Sequence["Cell"]], bool]) -> str | None:
+    """Return `study`, or else the first study of the config whose trained cells fit."""
+    from bnstudy.cli import options
+
+    known = options.studies(config)
+    return next((name for name in (study, *known) if name in known and fits(known[name].trained)), None)
 
 
 def _put_question(question: "Question", found: "Findings") -> None:
@@ -99,11 +127,25 @@ def _put_claim(id: str, found: "Findings") -> None:
     with console.waiting(f"judging claim {id}"):
         measured = listing.measure(found.frames, found.timings, listing.reading_of(found.plan))
         decided = verdict(claim, measured)
+    _put_judged(claim, decided, printed_support(claim))
+
+
+def _put_course_claim(id: str, found: "Findings") -> None:
+    """Print a claim of the course reports as those of the thesis, and the study that it is judged on."""
+    from bnstudy.claims import practicals
+
+    with console.waiting(f"judging claim {id}"):
+        claim, decided = next((c, decided) for c, decided in practicals.judged(found.frames) if c.id == id)
+    _put_judged(claim, decided, claim.printed, ("study", found.study.name))
+
+
+def _put_judged(claim: "Claim", decided: "ClaimVerdict", printed: str, *more: tuple[str, str]) -> None:
+    """Print a claim and its verdict; `printed`: whether the printed numbers support it."""
     rows = [
-        ("section", claim.section), ("verdict", decided.verdict), ("state", decided.state),
-        ("printed numbers support it", printed_support(claim)), ("figures and tables", " ".join(claim.figures)),
+        ("section", claim.section), *more, ("verdict", decided.verdict), ("state", decided.state),
+        ("printed numbers support it", printed), ("figures and tables", " ".join(claim.figures)),
     ]  # fmt: skip
-    console.put(f"{id}: {claim.title}\n")
+    console.put(f"{claim.id}: {claim.title}\n")
     console.put_table("", ("", ""), rows)
     _put_parts(decided)
 

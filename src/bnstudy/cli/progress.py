@@ -93,7 +93,7 @@ def _left(row: progress.Row) -> str:
         return "?" if row["running"] + row["waiting"] else ""
     if not row["running"] + row["waiting"]:
         return ""
-    return ("> " if row["unmeasured"] else "") + console.hours(row["hours_left"])
+    return ("> " if row["unmeasured"] or row.get("timings") else "") + console.hours(row["hours_left"])
 
 
 def _words(now: progress.Now) -> list[str]:
@@ -119,11 +119,15 @@ def _outlook(now: progress.Now) -> list[str]:
     working = progress.at_work(now.rows)
     processes = working or os.cpu_count() or 1
     who = f"{processes} process{'es' if processes > 1 else ''} {'at work' if working else 'of this machine'}"
-    unmeasured = f"{now.total['unmeasured']} runs of a kind never measured here (--estimate counts them)"
+    uncounted = []
+    if now.total["unmeasured"]:
+        uncounted.append(f"  {now.total['unmeasured']} runs of a kind never measured here (--estimate counts them)")
+    if now.total["timings"]:
+        uncounted.append(f"  {now.total['timings']} timings (bnstudy run --times --estimate counts them)")
     if now.total["hours_left"] is None:
-        return ["no telling how long:", f"  {unmeasured}"]
+        return ["no telling how long:", *uncounted]
     left = f"about {console.hours(now.total['hours_left'] / processes)} left for {who}"
-    return [f"{left}, without", f"  {unmeasured}"] if now.total["unmeasured"] else [left]
+    return [f"{left}, without", *uncounted] if uncounted else [left]
 
 
 def why(

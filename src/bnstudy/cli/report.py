@@ -18,7 +18,7 @@ from bnstudy.cli.options import (
     ResultsOption,
     StudyOption,
 )
-from bnstudy.errors import DataError, listed
+from bnstudy.errors import DataError, listed, same_id
 
 if TYPE_CHECKING:
     from bnstudy.report.findings import Findings
@@ -115,10 +115,15 @@ def table(
 ) -> None:
     """Write one table of a study (CSV, Markdown, LaTeX, HTML)."""
     from bnstudy.tables import write
+    from bnstudy.tables.catalogue import CATALOGUE
 
     found = findings(study, config, results)
     with console.waiting(f"filling the tables of study {study}"):
         known = {one.id: one for one in (*found.tables, *found.course_tables)}
+    if same_id(which, CATALOGUE) and not same_id(which, known):
+        raise DataError(
+            f"table {which}: no run of study {study} has what it shows", f"Tables with content: {', '.join(known)}."
+        )
     chosen = known[listed(which, known, "table", f"Tables: {', '.join(known)}.")]
     folder = paths.report(paths.reports_root(reports), study).parent / "tables"
     _put_paths(write([chosen], folder))

@@ -18,8 +18,11 @@ from bnstudy.cli.options import (
     StudyOption,
     YesOption,
 )
-from bnstudy.design.study import describe
+from bnstudy.design.study import changed, describe
 from bnstudy.errors import UsageError
+
+IN_NAMES = ("dataset", "model", "norm")
+"""Fields that a cell's name shows."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -33,14 +36,20 @@ def cells(
     narrowing: Narrowing,
     as_json: JsonOption = False,
 ) -> None:
-    """List the cells of a study."""
+    """List the cells of a study, and the fields in which they differ from the defaults."""
     chosen = narrowing.study(study)
     rows = [describe(cell, chosen.seeds) for cell in chosen.cells]
     if as_json:
         return console.put_json(rows)
-    shown = ("name", "key", "reading")
+    named = ("name", "key", "reading")
+    fields = [{f"{f}={word}": None for f, word in changed(row).items() if f not in IN_NAMES} for row in rows]
+    common = [word for word in fields[0] if all(word in of_cell for of_cell in fields)]
+    table = [
+        [*(row[column] for column in named), " ".join(word for word in of_cell if word not in common)]
+        for row, of_cell in zip(rows, fields, strict=True)
+    ]
     title = f"{study}: {len(rows)} cells, seeds {', '.join(map(str, chosen.seeds))}"
-    console.put_table(title, shown, [[r[c] for c in shown] for r in rows])
+    console.put_table("; all ".join(filter(None, (title, " ".join(common)))), (*named, "fields"), table)
 
 
 def run(

@@ -18,7 +18,7 @@ LEAST = 0.1
 """The least share at the bright end of a map, so that noise does not fill it."""
 
 WIDE = pages.Layout(4, (2.72, 4.4), (0.5, 0.8), 0.76, 0.3, 1.1, 0.98)
-NARROW = pages.Layout(1, (2.9, 4.0), (0, 0.8), 0.72, 0.28, 1.4, 1.02)
+NARROW = pages.Layout(1, (2.9, 4.0), (0, 1.05), 0.72, 0.28, 1.4, 1.02)
 
 
 def layout(count: int, narrow: bool) -> pages.Layout:
@@ -31,8 +31,11 @@ def footer(selection: Selection) -> str:
 
 def plotted(selection: Selection) -> pd.DataFrame:
     """BY, quantity, layer, position (0 = first), epoch (from 1), mean over seeds: shares from 0 to 1. Values that are
-    not finite are left out, and so are the output layer and quantities that are 0 throughout."""
+    not finite are left out, and so are the output layer and quantities that are 0 throughout. The shares of a layer
+    whose activations are not finite are left out too: NaN is neither zero nor saturated, and would count as alive."""
     rows = selection.rows(selection.frames.layers[["key", "seed", "epoch", "layer", "position", *QUANTITIES]])
+    known = np.isfinite(rows["activation.mean"].to_numpy(float))
+    rows = rows.assign(**{share: rows[share].where(known) for share in SHARES})
     rows = rows[rows["position"] < rows["position"].max()]
     parts = [
         over_seeds(of_layer, quantity).assign(quantity=quantity, layer=layer, position=position)

@@ -51,10 +51,12 @@ def matrix(shares: pd.DataFrame) -> pd.DataFrame:
 def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool, bool]) -> list[str]:
     """Draw one data set. Returns notes to write."""
     (row,), notes = heat.grid(ax, selection.figure.norms, 1), []
+    ran = set(selection.runs.loc[selection.runs["dataset"] == ax.get_label(), "norm"])
     for one, norm in zip(row, selection.figure.norms, strict=True):
         mine, label = here[here["norm"] == norm], style.norm(norm).label
         if mine.empty:
-            notes.append(f"{label}: no answers recorded")
+            one.set_title(label, size=9, weight="normal", pad=3)
+            notes += [f"{label}: no answers recorded"] if norm in ran else []
             continue
         shares = matrix(mine)
         heat.draw(one, shares, 100.0, power=0.5)

@@ -52,9 +52,12 @@ def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: Any = None, **options)
 
 
 def write_notes(ax: Axes, lines: Sequence[str]) -> None:
-    """Write notes into a panel where they cover the fewest points, on white so that they stay readable."""
+    """Write notes into a panel where they cover the fewest points, on white so that they stay readable; below a panel
+    that maps fill."""
     if not lines:
         return
+    if not ax.axison:
+        return _write_below(ax, "; ".join(lines))
     front = layers(ax)[-1]
     text = front.text(
         0, 0, "\n".join(lines), size=9, color=style.WARNING, va="bottom", transform=ax.transAxes, zorder=9
@@ -67,6 +70,16 @@ def write_notes(ax: Axes, lines: Sequence[str]) -> None:
         extent = text.get_window_extent().transformed(ax.transAxes.inverted())
     spots = [(x, y) for y in np.arange(0.03, 0.97 - extent.height, 0.06) for x in (0.97 - extent.width, 0.05)]
     text.set_position(emptiest([(*spot, extent.width, extent.height) for spot in spots], drawn(ax))[:2])
+
+
+def _write_below(ax: Axes, line: str) -> None:
+    """Write a line below a panel and the labels of its maps, folded to the panel's width."""
+    box = ax.get_tightbbox()
+    assert box is not None
+    text = ax.text(0, 0, line, size=8.5, color=style.WARNING, va="top", transform=ax.transAxes)
+    width, below = text.get_window_extent().width, ax.transAxes.inverted().transform((0, box.y0))[1]
+    text.set_text(_balanced(line, int(len(line) * ax.get_window_extent().width / max(width, 1))))
+    text.set_position((0, below - 0.01))
 
 
 def _balanced(text: str, most: int) -> str:

@@ -95,6 +95,12 @@ def test_time_left_is_what_runs_alike_took_here(capsys, folder):
     assert rows["shared", "mlp"]["hours_left"] == 0
 
 
+def test_timings_that_are_left_are_named_and_not_taken_for_done(capsys):
+    study = ("--study", "timing", "--where", "model=mlp", "dataset=mnist", "setting=relu,batch_128")
+    lines = call(capsys, "status", "--config", str(ROOT / "config.yaml"), *study).out.splitlines()
+    assert lines[-2:] == ["no telling how long:", "  2 timings (bnstudy run --times --estimate counts them)"]
+
+
 def _seconds(folder: Path) -> float:
     """Seconds of training of each of the records: all synthetic epochs are equal."""
     found = [store.get_record(folder / "results", Run(CELLS[0], seed)) for seed in (0, 1)]

@@ -42,7 +42,8 @@ def machine() -> tuple[str, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class Now:
-    """A snapshot: a row per study and model (see `rows`), and `total` over all their runs, each counted once."""
+    """A snapshot: a row per study and model (see `rows`), and `total` over all their runs, each counted once; its
+    `timings` are those left, which no hours are known of."""
 
     rows: list[Row]
     total: Row
@@ -86,11 +87,12 @@ def rows(studies: Sequence[Study], states: States, seconds: Seconds, results: Pa
 
 def _total(found: Sequence[Row], states: States, seconds: Seconds) -> Row:
     """The row of all runs, each counted once, and of all timings."""
-    total = _row("all", "", states, seconds)
+    total = _row("all", "", states, seconds) | {"timings": 0}
     for row in found:
         if row["timed"]:
             total |= {column: total[column] + row[column] for column in ("runs", "done", "published", "waiting")}
-    return total
+            total["timings"] += row["waiting"]
+    return total | ({"hours_left": None} if total["timings"] == total["running"] + total["waiting"] > 0 else {})
 
 
 def _row(study: str, model: str, own: States, seconds: Seconds) -> Row:
