@@ -459,6 +459,7 @@ def test_where_is_spread_over_words():
 
 
 def test_frames_tables_and_figures_of_what_was_trained(bnstudy, folder):
+    assert bnstudy("train", TOY.key).code == 0
     ended = bnstudy("aggregate")
     assert ended.code == 0, ended.err
     assert re.search(r"thesis: 2 runs\b.*, 4 missing, frames in", ended.err)
