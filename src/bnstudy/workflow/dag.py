@@ -73,8 +73,8 @@ class Dag:
         """
         for path in self._gaps():
             disk.remove(path)
-        self._age_notes()
         self._clear_future()
+        self._age_notes()
 
     def report_gaps(self) -> None:
         """Report what `clear_gaps` would remove; change nothing."""
@@ -124,12 +124,14 @@ class Dag:
     def _clear_future(self) -> None:
         """Set times that lie in the future (clock skew) to now: Snakemake refuses a job whose input is newer than its
         output."""
+        files = [paths.data_state(self.results, name) for name in datasets.REGISTRY]
         for study in self.studies:
-            frames = sorted(paths.frames(self.results, study).glob("*.parquet"))
-            for path in (*self.inputs(study), *frames, paths.report(self.reports, study)):
-                with contextlib.suppress(OSError):
-                    if Path(path).stat().st_mtime > time.time():
-                        os.utime(path)
+            frames = sorted(paths.frames(self.results, study).glob("*"))
+            files += [*map(Path, self.inputs(study)), *frames, paths.report(self.reports, study)]
+        for file in files:
+            with contextlib.suppress(OSError):
+                if file.stat().st_mtime > time.time():
+                    os.utime(file)
 
     def _by_id(self) -> dict[str, Pack]:
         return {pack.id: pack for packs in self.packs.values() for pack in packs}
