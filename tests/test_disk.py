@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bnstudy import disk
-from bnstudy.errors import WriteError
+from bnstudy.errors import DataError, WriteError
 from faults.disk import ERRORS, Crash, FaultyDisk, ForgetfulDisk
 
 BEFORE, AFTER = b"before" * 20, b"after" * 30
@@ -186,6 +186,12 @@ def test_the_names_in_a_folder(tmp_path):
     disk.write(tmp_path / "folder" / "file", AFTER)
     assert disk.names(tmp_path / "folder") == {"file"}
     assert disk.names(tmp_path / "none") == disk.names(tmp_path / "folder" / "file") == frozenset()
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk, "system", FaultyDisk(1, "EIO"))
+    with pytest.raises(DataError, match="cannot be read"):
+        disk.names(tmp_path)
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path):

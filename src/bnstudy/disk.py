@@ -11,7 +11,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from bnstudy.errors import WriteError, remedy_for
+from bnstudy.errors import DataError, WriteError, remedy_for
 from bnstudy.lock import lives
 
 system: Any = os
@@ -52,11 +52,13 @@ def read(path: Path) -> bytes:
 
 
 def names(folder: Path) -> frozenset[str]:
-    """Return the names in a folder; none if it is absent. Raises OSError."""
+    """Return the names in a folder; none if it is absent. Raises DataError if they cannot be read."""
     try:
         return frozenset(system.listdir(folder))
     except (FileNotFoundError, NotADirectoryError):
         return frozenset()
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be read ({error.strerror})", "Make the folder readable.") from error
 
 
 def remove(path: Path) -> None:
