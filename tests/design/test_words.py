@@ -3,7 +3,7 @@
 import pytest
 
 from bnstudy.design.fields import FIELDS, checked
-from bnstudy.design.words import as_word, fields_of, plain
+from bnstudy.design.words import as_word, fields_of, plain, short_word
 from bnstudy.errors import UsageError
 
 VALUES = [
@@ -41,3 +41,8 @@ def test_words_that_give_no_field_are_refused(words, told):
 
 def test_a_frame_holds_a_list_as_a_word_and_any_other_value_as_it_is():
     assert [plain(value) for value in ((900, 500), 0.1, None, True)] == ["900-500", 0.1, None, True]
+
+
+@pytest.mark.parametrize(("value", "word"), [(1.0, "1"), (0.1, "0.1"), (10.0, "10"), (1e-8, "1e-08"), (True, "true")])
+def test_a_whole_number_has_no_fraction_as_a_short_word(value, word):
+    assert short_word(value) == word

@@ -9,7 +9,7 @@ from bnstudy import console, paths
 from bnstudy.cli import options
 from bnstudy.cli.options import JsonOption, Narrowing, ResultsOption, StudyOption
 from bnstudy.design.fields import FIELDS, FORMS
-from bnstudy.design.words import as_word
+from bnstudy.design.words import short_word
 from bnstudy.errors import DataError, UsageError, nearest
 
 SHOWN = ("data set", "model", "norm", "choice", "validation (%)", "test (%)", "cells", "runs", "hours")
@@ -57,5 +57,5 @@ def _choice(row: Mapping[Any, Any], by: str) -> str:
         return "none"
     words = row["changed"].split()
     if by in FIELDS and not any(word.startswith(f"{by}=") for word in words):
-        words.append(f"{by}={as_word(row['value']).removesuffix('.0')}")
+        words.append(f"{by}={short_word(row['value'])}")
     return " ".join(words) or row["name"]

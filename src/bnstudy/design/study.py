@@ -15,7 +15,7 @@ from bnstudy.design.cell import Cell, Run
 from bnstudy.design.fields import FIELDS
 from bnstudy.design.labels import labels, name
 from bnstudy.design.model_facts import facts_of
-from bnstudy.design.words import as_word, plain
+from bnstudy.design.words import plain, short_word
 
 MAX_SEEDS = 1_000
 MAX_SEED = 2**31 - 1
@@ -59,16 +59,12 @@ def describe(cell: Cell, seeds: Iterable[int] = ()) -> dict[str, Any]:
 def changed(row: Mapping[Any, Any]) -> dict[str, str]:
     """Return the fields of a described cell that differ from their default, as words for `bnstudy try`."""
     values = {f: plain(row[f]) for f in FIELDS}
-    return {f: _said(values[f]) for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))}
+    return {f: short_word(values[f]) for f, spec in FIELDS.items() if not _same(values[f], plain(spec.default))}
 
 
 def _same(value: Any, default: Any) -> bool:
     """Compare with a default; a frame has NaN for None."""
     return value == default or (default is None and value != value)
-
-
-def _said(value: Any) -> str:
-    return as_word(value).removesuffix(".0")
 
 
 def plan(runs: Sequence[Run]) -> list[Pack]:

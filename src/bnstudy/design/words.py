@@ -30,6 +30,11 @@ def as_word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(plain(value))
 
 
+def short_word(value: Any) -> str:
+    """Return a field's value as it is typed, a whole number without its fraction: 1 for 1.0."""
+    return as_word(value).removesuffix(".0")
+
+
 def fields_of(words: Iterable[str]) -> dict[str, Any]:
     """Read `key=value` words as fields, each value in the type of its field. Raises UsageError."""
     given: dict[str, Any] = {}

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from bnstudy.design.cell import Cell, make_cell
 from bnstudy.design.fields import FIELDS
 from bnstudy.design.labels import ALL_SETTINGS, BATCH_SIZES, NORMS, SETTINGS
-from bnstudy.design.words import as_word
+from bnstudy.design.words import short_word
 from bnstudy.questions.catalogue import registry
 
 MODEL = "mlp"
@@ -101,7 +101,7 @@ class Point(NamedTuple):
 def at(**changes: Any) -> str:
     """Return the address of the cell that changes these fields of the baseline, such as `lr=0.1 batch_size=128`."""
     differing = {f: changes[f] for f, spec in FIELDS.items() if f in changes and changes[f] != spec.default}
-    return " ".join(f"{f}={as_word(v).removesuffix('.0')}" for f, v in differing.items()) or BASELINE
+    return " ".join(f"{f}={short_word(v)}" for f, v in differing.items()) or BASELINE
 
 
 def scale(deviation: float, **more: Any) -> dict[str, Any]:
