@@ -12,7 +12,7 @@ from bnstudy.design.cell import Cell, Run
 from bnstudy.errors import TryAgain
 from bnstudy.networks import activations, losses, models, random_streams
 from bnstudy.results.record import EARLY_COLUMNS, EPOCH_COLUMNS, LAYER_COLUMNS
-from bnstudy.training.engine import observation, reference
+from bnstudy.training.engine import observation, population, reference
 from bnstudy.training.engine.contract import Keeper
 from bnstudy.training.engine.inputs import Inputs
 from bnstudy.training.engine.memory import PeakMemory
@@ -407,6 +407,10 @@ def test_best_weights_are_those_of_the_best_epoch():
     assert trained.test["best"]["accuracy"] > trained.test["last"]["accuracy"]
 
 
+def exact_population(training):
+    population.estimate(training.model, training._images, len(training.train_labels), "cpu")
+
+
 @pytest.mark.parametrize(
     ("model", "kind"),
     [("mlp", "batch"), ("cnn", "batch"), ("mlp", "batch_manual"), ("cnn", "batch_autograd"), ("numpy_mlp", "batch")],
@@ -426,7 +430,7 @@ def test_exact_population_statistics_are_those_of_the_training_part(model, kind)
     over = (0, 2, 3) if model == "cnn" else (0,)
     reset = Training(Run(cell, 0), data(cell), "cpu")
     reset.model.load_state_dict(training.model.state_dict())
-    reset._exact_population()
+    exact_population(reset)
     again = reset.model.blocks[0].norm
     torch.testing.assert_close(again.running_mean, seen[0].mean(over), rtol=1e-4, atol=1e-5)
     assert norm.momentum == 0.1  # as it was
@@ -438,7 +442,7 @@ def test_exact_population_has_no_batch_of_one_image(images):
     training = Training(Run(cell, 0), data(cell), "cpu")
     rows = torch.arange(images) % len(training.train_labels)
     training.train_images, training.train_labels = training.train_images[rows], training.train_labels[rows]
-    training._exact_population()
+    exact_population(training)
     assert all(values.isfinite().all() for values in training.model.state_dict().values())
 
 
@@ -448,7 +452,7 @@ def test_exact_population_statistics_are_those_without_dropout(place):
     bare = make(norm="batch", population="exact", epochs=1)
     both = [Training(Run(c, 0), data(c), "cpu") for c in (bare, replace(bare, dropout=0.5, dropout_at=place))]
     for training in both:
-        training._exact_population()
+        exact_population(training)
     one, other = (training.model.state_dict() for training in both)
     assert all(torch.equal(one[name], other[name]) for name in one)
     for training in both:

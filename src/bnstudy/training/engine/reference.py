@@ -13,13 +13,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
 
 from bnstudy.design.cell import Cell, Run
 from bnstudy.errors import TryAgain
 from bnstudy.networks import augmentations, inits, losses, models, optimizers, penalties, random_streams
 from bnstudy.networks.models.block import set_step, without_dropout
-from bnstudy.training.engine import numerics
+from bnstudy.training.engine import numerics, population
 from bnstudy.training.engine.contract import Keeper, Trained
 from bnstudy.training.engine.decay_and_stop import Protocol
 from bnstudy.training.engine.digests import weights_digest
@@ -27,7 +26,6 @@ from bnstudy.training.engine.history import History
 from bnstudy.training.engine.inputs import Inputs
 from bnstudy.training.engine.memory import PeakMemory
 from bnstudy.training.engine.observation import (
-    EVALUATION_BATCH,
     answers,
     dead_share,
     evaluate,
@@ -121,7 +119,7 @@ class Training:
         row = {"epoch": self.protocol.epoch + 1, **means, "lr": self.protocol.lr}  # of the last step
         with optimizers.stored_parameters(self.optimizer):
             if self.cell.population == "exact":
-                self._exact_population()
+                population.estimate(self.model, self._images, len(self.train_labels), self.device)
             accuracy, loss, _ = evaluate(self.model, *self.validation, self.summed)
             row |= {"validation_accuracy": accuracy, "validation_loss": loss}
             row["weights_digest"] = self._digest(self.model.state_dict())
@@ -256,23 +254,6 @@ class Training:
             "validation_accuracy": accuracy, "validation_loss": validation_loss, "lr": self.protocol.lr,
             "seconds": 0.0, "weights_digest": self._digest(before),
         }  # fmt: skip
-
-    @torch.no_grad()
-    def _exact_population(self) -> None:
-        """Set every norm's population statistics over the training part (equation 3.2), instead of running averages."""
-        norms = [m for m in self.model.modules() if isinstance(m, _BatchNorm)]  # torch's, and those from formulas
-        momentum = [m.momentum for m in norms]
-        for m in norms:
-            m.reset_running_stats()
-            m.momentum = None  # a plain average over the batches
-        self.model.train()
-        without_dropout(self.model)
-        n = len(self.train_labels)
-        size = EVALUATION_BATCH + (n % EVALUATION_BATCH == 1)  # no batch of one image, which has no variance
-        for chosen in torch.arange(n, device=self.device).split(size):
-            self.model(self._images(chosen))
-        for m, value in zip(norms, momentum, strict=True):
-            m.momentum = value
 
     def _digest(self, state: State) -> str | Future[str]:
         return weights_digest(state)
