@@ -158,8 +158,8 @@ ANSWERS = [
     ("Q09", lambda p: by_place(p, 1.0), "before the output alone (50.5 %; vanilla, after each activation: 51.0 %)"),
     ("Q10", lambda p: by_strength(p, 1e-4), "the best strength for batch norm is 0.0001 (51.0 %, 50.0 without)"),
     ("Q11", lambda p: by_norm(p, 1.5, rescued=False),
-     "a constant guess in 1 settings; of these, the norms learn in: batch norm 1, layer norm 0"),
-    ("Q11", lambda p: by_norm(p, 1.5), "all norms learn, the mean gain in points is batch norm +2.0, layer norm +1.5"),
+     "a constant guess in 1 setting; of these, the norms learn in: batch norm 1, layer norm 0"),
+    ("Q11", lambda p: by_norm(p, 1.5), "learn (8), the mean gain in points is batch norm +2.0, layer norm +1.5"),
 ]  # fmt: skip
 
 

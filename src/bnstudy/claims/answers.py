@@ -228,12 +228,13 @@ def _norms(found: Found) -> Parts:
     shown = [f"{style.norm(n).label} {sum(map(bool, own))}" for n, own in saved.items() if own and None not in own]
     if shown:
         listed = ", ".join(shown)
-        yield f"vanilla makes a constant guess in {len(guessing)} settings; of these, the norms learn in: {listed}"
+        where = f"{len(guessing)} setting{'s' * (len(guessing) != 1)}"
+        yield f"vanilla makes a constant guess in {where}; of these, the norms learn in: {listed}"
     common = [cell for cell in settings if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
     gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
     shown = [f"{style.norm(n).label} {_signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
     if shown:
-        yield f"over the {len(common)} settings in which all norms learn, the mean gain in points is {', '.join(shown)}"
+        yield f"in the settings in which all norms learn ({len(common)}), the mean gain in points is {', '.join(shown)}"
 
 
 def _gradients(found: Found) -> Parts:
