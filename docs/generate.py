@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 
 import typer
 
-import notebook
+import notebooks
 import stated
 from bnstudy.claims import REGISTRY as CLAIMS
 from bnstudy.claims import practicals, questions
@@ -42,7 +42,7 @@ def main() -> None:
     for name, text in pages().items():
         (FOLDER / name).write_text(text)
     stated.write()
-    notebook.write()
+    notebooks.write()
 
 
 def pages() -> dict[str, str]:

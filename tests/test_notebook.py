@@ -6,7 +6,7 @@ import os
 import warnings
 from pathlib import Path
 
-import notebook
+import notebooks
 from command_line import ROOT
 
 PNG = b"\x89PNG"
@@ -18,9 +18,9 @@ def outputs(text: dict) -> list[dict]:
 
 def test_its_outputs_are_of_the_published_records_and_it_only_reads():
     """A reader of the file alone sees them. Figures may differ by a pixel from machine to machine."""
-    before, kept = _files(), outputs(json.loads(notebook.NOTEBOOK.read_text()))
+    before, kept = _files(), outputs(json.loads(notebooks.NOTEBOOK.read_text()))
     with warnings.catch_warnings(action="error"):
-        anew = outputs(notebook.executed())
+        anew = outputs(notebooks.executed())
     assert [set(data) for data in kept] == [set(data) for data in anew]
     tables = [data["text/plain"] for data in kept if "text/html" in data]
     assert tables == [data["text/plain"] for data in anew if "text/html" in data]

@@ -8,6 +8,7 @@ import base64
 import contextlib
 import io
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ def write() -> None:
 
 
 def executed() -> dict[str, Any]:
-    """Return the notebook with the output of each code cell, run in order as a kernel would run them."""
+    """Return the notebook with the output of each code cell, run in order and in its folder, as a kernel does."""
     notebook = json.loads(NOTEBOOK.read_text())
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     matplotlib.use("agg")
@@ -34,6 +35,8 @@ def executed() -> dict[str, Any]:
         Path("config.yaml").symlink_to(ROOT / "config.yaml")
         Path("results").mkdir()
         Path("results", "published").symlink_to(ROOT / "results" / "published")
+        Path("notebooks").mkdir()
+        os.chdir("notebooks")
         names: dict[str, Any] = {}
         for count, cell in enumerate(code, 1):
             value = _run("".join(cell["source"]), names)
@@ -52,7 +55,7 @@ def _run(source: str, names: dict[str, Any]) -> Any:
 
 
 def _shown(value: Any) -> dict[str, Any]:
-    """The forms in which a notebook shows a figure or a frame."""
+    """Return a figure or a frame in the forms in which a notebook shows it."""
     if isinstance(value, Figure):
         file = io.BytesIO()
         value.savefig(file, dpi=DPI, bbox_inches="tight", metadata={"Software": None})
