@@ -14,6 +14,8 @@ from bnstudy.errors import CANNOT_WRITE, TRY_AGAIN
 from faults import invariants, tally
 from faults.dag import Front
 
+FUTURE = 4102444800.0  # 2100
+
 pytestmark = [pytest.mark.faults, pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs /proc")]
 
 
@@ -159,8 +161,18 @@ def test_an_odd_folder_without_home(tmp_path, calm):
     invariants.nothing_but(tmp_path, front.folder.name)
 
 
+def test_a_note_on_data_from_the_future_holds_up_nothing(front, calm):
+    """Data were fetched by a clock that was ahead, and nothing is trained yet."""
+    shutil.copytree(calm.results / "data", front.results / "data")
+    for note in front.results.glob("data/*.json"):
+        os.utime(note, (FUTURE, FUTURE))
+    tally.count("clocks")
+    assert front.run() == 0, front.words
+    front.same_as(calm)
+
+
 @pytest.mark.parametrize("first", [0, 1], ids=["even", "odd"])
-@pytest.mark.parametrize("when", [0.0, 4102444800.0], ids=["1970", "2100"])
+@pytest.mark.parametrize("when", [0.0, FUTURE], ids=["1970", "2100"])
 def test_times_of_files_mean_nothing(front, calm, when, first):
     """Every other file is of that day, the others of today; the scheduler, which looks at times, retrains nothing."""
     for part in ("results", "reports"):
