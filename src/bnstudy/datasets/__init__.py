@@ -22,7 +22,7 @@ _ELSEWHERE = {"load": "_files", "check": "_obtain", "ensure": "_obtain", "fetch"
 
 __all__ = [
     "MEMBERS", "REGISTRY", "SIDE", "Archive", "Arrays", "DatasetSpec", "check", "ensure", "fetch", "import_npz", "load",
-    "noted", "spec_of",
+    "noted", "spec_of", "stamp",
 ]  # fmt: skip
 
 
@@ -35,6 +35,15 @@ def noted(results: Path) -> dict[str, str]:
             if note["state"] == "absent":
                 found[name] = str(note["reason"])
     return found
+
+
+def stamp(name: str) -> tuple[str, int, int]:
+    """Return path, size and modification time (ns) of a data set's file: what tells a changed file from the same."""
+    path = paths.dataset(paths.data_root(), name)
+    with contextlib.suppress(OSError):
+        status = path.stat()
+        return str(path), status.st_size, status.st_mtime_ns
+    return str(path), 0, 0
 
 
 def __getattr__(name: str):

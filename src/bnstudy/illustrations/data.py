@@ -2,14 +2,14 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.patches import Patch
 
 from bnstudy import datasets
-from bnstudy.datasets import Arrays
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.errors import DataError
@@ -81,10 +81,11 @@ def _clouds(one: Background, shown: dict[str, np.ndarray], narrow: bool) -> Page
 
 def samples(one: Background, narrow: bool) -> Page:
     """Draw the first images of ten classes of each of the thesis's data sets that is on this machine."""
-    found = dict(_here(THESIS_DATASETS)) or {"digits": datasets.load("digits")}
+    found = dict(_here(THESIS_DATASETS)) or dict(_here(["digits"]))
     fig, axes = page(one, [style.dataset(name) for name in found], narrow)
-    for ax, arrays in zip(axes, found.values(), strict=True):
-        _samples(ax, arrays)
+    for ax, excerpt in zip(axes, found.values(), strict=True):
+        ax.imshow(excerpt.samples.transpose(1, 2, 0), interpolation="nearest", aspect="equal")
+        bare(ax)
     return fig
 
 
@@ -100,14 +101,13 @@ def tasks(one: Background, narrow: bool) -> Page:
     found = [there[0] for names in TASKS.values() if (there := list(_here(names)))]
     titles = [f"{task}: {style.dataset(name)}" for task, (name, _) in zip(TASKS, found, strict=False)]
     fig, axes = page(one, titles, narrow)
-    for ax, (name, arrays) in zip(axes, found, strict=True):
+    for ax, (name, excerpt) in zip(axes, found, strict=True):
         columns = SHOWN // 2
-        for i in range(SHOWN):
-            picture, label = arrays.test_images[i].transpose(1, 2, 0), int(arrays.test_labels[i])
+        for i, (image, label) in enumerate(excerpt.tested):
             row, column = divmod(i, columns)
             place = (column / columns + 0.01, 0.54 - row / 2, 1 / columns - 0.02, 0.42)
             inset = ax.inset_axes(place)
-            inset.imshow(np.repeat(picture, 3, axis=2) if picture.shape[2] == 1 else picture)
+            inset.imshow(image.transpose(1, 2, 0))
             inset.set_title(THINGS[label] if name == "cifar10" else str(label), size=9, weight="normal", pad=2)
             bare(inset)
         ax.plot([], [])
@@ -115,17 +115,35 @@ def tasks(one: Background, narrow: bool) -> Page:
     return fig
 
 
-def _here(names: Sequence[str]) -> Iterator[tuple[str, Arrays]]:
+@dataclass(frozen=True)
+class Excerpt:
+    """Images of a data set, in colour: channels first.
+
+    samples   the first ROWS training images of up to ten classes, a column each, as one picture
+    tested    the first SHOWN test images, each with its label
+    """
+
+    samples: np.ndarray
+    tested: list[tuple[np.ndarray, int]]
+
+
+def _here(names: Sequence[str]) -> Iterator[tuple[str, Excerpt]]:
     """Yield those of these data sets that are on this machine."""
     for name in names:
         with contextlib.suppress(DataError):
-            yield name, datasets.load(name)
+            yield name, _excerpt(name, datasets.stamp(name))
 
 
-def _samples(ax: Axes, arrays: Arrays) -> None:
+@cache
+def _excerpt(name: str, stamp: tuple[str, int, int]) -> Excerpt:
+    """Return the excerpt of a data set whose file is as `stamp` says: both pages of both figures show it."""
+    arrays = datasets.load(name)
     classes = np.unique(arrays.train_labels)[:: max(1, len(np.unique(arrays.train_labels)) // 10)][:10]
     columns = [arrays.train_images[np.flatnonzero(arrays.train_labels == c)[:ROWS]] for c in classes]
     grid = np.concatenate([np.concatenate(list(column), axis=1) for column in columns], axis=2)
-    picture = np.repeat(grid, 3, axis=0) if len(grid) == 1 else grid
-    ax.imshow(picture.transpose(1, 2, 0), interpolation="nearest", aspect="equal")
-    bare(ax)
+    tested = zip(arrays.test_images[:SHOWN], arrays.test_labels[:SHOWN].tolist(), strict=True)
+    return Excerpt(_coloured(grid), [(_coloured(image), label) for image, label in tested])
+
+
+def _coloured(image: np.ndarray) -> np.ndarray:
+    return np.repeat(image, 3, axis=0) if len(image) == 1 else image

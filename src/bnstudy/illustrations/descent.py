@@ -1,7 +1,7 @@
 """2.5, 2.6, 2.12, 2.13: iterates of the update rules, and penalties, on losses of one or two weights."""
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from bnstudy.networks import penalties as terms
 Loss = Callable[[Tensor], Tensor]
 
 
+@cache
 def iterates(loss: Loss, start: tuple[float, ...], steps: int, rule: str, lr: float, **fields: float) -> np.ndarray:
     """Return the iterates of one of this project's update rules from `start` on `loss`: (steps + 1, weights)."""
     cell = Cell(dataset="digits", model="mlp", norm="none", optimizer=rule, lr=lr, **fields)  # type: ignore[arg-type]
@@ -54,12 +55,17 @@ def momentum(one: Background, narrow: bool) -> Page:
     return fig
 
 
+def bowl(w: Tensor) -> Tensor:
+    """Return half the squared distance from zero, for which the best rate is 1."""
+    return 0.5 * w.square().sum()
+
+
 def rates(one: Background, narrow: bool) -> Page:
     fig, axes = page(one, ["too high", "too low"], narrow)
     chosen = ((2.1, 1.9, 1.0), (0.002, 0.02, 0.2))
     for ax, group in zip(axes, chosen, strict=True):
         for lr, color, dash in zip(group, (ORANGE, BLUE, GREEN), ("solid", style.DASHED, style.DOTTED), strict=True):
-            path = iterates(lambda w: 0.5 * w.square().sum(), (2.0,), 30, "sgd", lr)
+            path = iterates(bowl, (2.0,), 30, "sgd", lr)
             ax.plot(0.5 * path[:, 0] ** 2, color=color, linestyle=dash, label=f"rate {lr:g}")
         ax.set(ylim=(0, 6), xlim=(0, 30), xlabel="step")
         ax.legend(loc="upper right", fontsize=9.5)
@@ -72,6 +78,10 @@ def hills(x, y):
     return (x**2 + y - 11) ** 2 / 40 + (x + y**2 - 7) ** 2 / 40
 
 
+def hilly(w: Tensor) -> Tensor:
+    return hills(w[0], w[1])
+
+
 def landscape(one: Background, narrow: bool) -> Page:
     fig, (ax,) = page(one, ["loss of two weights"], narrow)
     ax.set(xlim=(-6, 6), ylim=(-5, 5))
@@ -80,7 +90,7 @@ def landscape(one: Background, narrow: bool) -> Page:
         x, y, z + 0.05, levels=np.geomspace(0.05, 40, 22), cmap="RdYlBu_r", norm=LogNorm(), extend="both"
     )
     for start in ((-0.6, -1.2), (0.6, -0.6), (-0.4, 0.6), (0.6, 0.6)):
-        path = iterates(lambda w: hills(w[0], w[1]), start, 200, "sgd", 0.1)
+        path = iterates(hilly, start, 200, "sgd", 0.1)
         ax.plot(*path.T, color=style.INK, linewidth=1.3)
         ax.plot(*path[-1], "o", color=style.INK, markersize=5)
         ax.plot(*path[0], "o", markerfacecolor="white", markeredgecolor=style.INK, markersize=5)
@@ -103,8 +113,9 @@ def penalties(one: Background, narrow: bool) -> Page:
     for ax, name in zip(axes, PENALTIES, strict=True):
         square(ax, 1.7, (0.35, 0.2))
         x, y, z = surface(lambda a, b: STEEPNESS[0] * (a - CENTRE[0]) ** 2 + STEEPNESS[1] * (b - CENTRE[1]) ** 2, ax)
-        ball = np.array([_penalty(name, p) for p in np.stack([x[::2, ::2].ravel(), y[::2, ::2].ravel()], axis=1)])
-        ax.contourf(x[::2, ::2], y[::2, ::2], ball.reshape(x[::2, ::2].shape), levels=[-1, 1], colors=[BLUE], alpha=0.3)
+        points = torch.from_numpy(np.stack([x[::2, ::2], y[::2, ::2]], axis=-1)).flatten(0, 1)
+        ball = torch.vmap(partial(_penalty, name))(points).numpy().reshape(x[::2, ::2].shape)
+        ax.contourf(x[::2, ::2], y[::2, ::2], ball, levels=[-1, 1], colors=[BLUE], alpha=0.3)
         best = constrained(name)
         ax.contour(x, y, z, levels=sorted({0.05, 0.15, _loss(best), 1.4, 3.0}), colors="#999999", linewidths=1)
         ax.plot(*best, "o", color=ORANGE, markersize=7)
@@ -114,9 +125,9 @@ def penalties(one: Background, narrow: bool) -> Page:
     return fig
 
 
-def _penalty(name: str, point: np.ndarray) -> float:
+def _penalty(name: str, weights: Tensor) -> Tensor:
     """Return this project's penalty with strength 1."""
-    return float(terms.REGISTRY[name]([torch.from_numpy(point)], _penalized(name)))
+    return terms.REGISTRY[name]([weights], _penalized(name))
 
 
 @cache
@@ -128,8 +139,9 @@ def _loss(point: np.ndarray) -> float:
     return float((STEEPNESS * (point - CENTRE) ** 2).sum())
 
 
+@cache
 def constrained(name: str) -> np.ndarray:
     """Return the weights, (2,), with the least loss among those whose penalty is at most 1."""
-    within = {"type": "ineq", "fun": lambda point: 1 - _penalty(name, point)}
+    within = {"type": "ineq", "fun": lambda point: 1 - float(_penalty(name, torch.from_numpy(point)))}
     found = minimize(_loss, [0.5, 0.1], method="SLSQP", constraints=[within], bounds=[(0, None), (0, None)])
     return np.round(found.x, 6) + 0.0

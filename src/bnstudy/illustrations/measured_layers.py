@@ -18,7 +18,7 @@ from bnstudy.design.cell import Cell
 from bnstudy.design.labels import SETTINGS
 from bnstudy.networks import inits
 from bnstudy.networks.models import build
-from bnstudy.training.engine.inputs import prepare
+from bnstudy.training.engine.inputs import Inputs, prepare
 
 SCALES = tuple(10.0 ** (k / 2) for k in range(-12, 13))
 EPSILON = Cell(dataset="digits", model="mlp", norm="batch").norm_eps
@@ -106,17 +106,22 @@ def _changed(now: Tensor, before: Tensor) -> float:
     return float((now - before).norm() / before.norm())
 
 
+@cache
+def digits() -> Inputs:
+    """Return digits as a run of seed 0 sees them."""
+    return prepare(Cell(dataset="digits", model="mlp", norm="none"), 0, datasets.load("digits"))
+
+
 def _images(count: int) -> Tensor:
     """Return the first standardized training images of digits, flattened: (count, 1024)."""
-    cell = Cell(dataset="digits", model="mlp", norm="none")
-    return prepare(cell, 0, datasets.load("digits")).train_images[:count].flatten(1).double()
+    return digits().train_images[:count].flatten(1).double()
 
 
 def _weights(std: float | None) -> tuple[Tensor, Tensor]:
     """Return the weights of the first two hidden layers, (100, 1024) and (100, 100), at seed 0; biases are zero."""
     init = {} if std is None else {"init": "normal", "init_std": std}
     cell = Cell(dataset="digits", model="mlp", norm="none", **init)
-    network = build(cell, prepare(cell, 0, datasets.load("digits")).shape)
+    network = build(cell, digits().shape)
     inits.initialize(network, cell, 0)
     first, second = (block.layer.weight.detach().double() for block in network.blocks[:2])
     return first, second

@@ -1,6 +1,5 @@
 """Draw background figures. A figure is redrawn only if the sources changed (see `figures.writer`)."""
 
-import contextlib
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy import datasets, paths
+from bnstudy import datasets
 from bnstudy.figures import style
 from bnstudy.figures.writer import Drawing
 from bnstudy.illustrations import Background
@@ -24,7 +23,7 @@ def draw(one: Background, narrow: bool = False) -> Page:
 
 def drawing(one: Background) -> Drawing:
     """Return what `figures.writer` needs to write the figure, such as fig_2_5."""
-    here = [(name, _stamp(name)) for name in datasets.REGISTRY] if one.of_data else []
+    here = [(name, datasets.stamp(name)) for name in datasets.REGISTRY] if one.of_data else []
     facts = one, here, tree_digest(Path(__file__).parent)
     return Drawing(one.stem, facts, partial(draw, one), partial(_table, one) if one.table else None)
 
@@ -35,11 +34,3 @@ def _table(one: Background) -> pd.DataFrame:
 
 def _topic(one: Background) -> Any:
     return import_module(f"bnstudy.illustrations.{one.topic}")
-
-
-def _stamp(name: str) -> tuple[int, int]:
-    """Return size and modification time (ns) of a data set's file; zeros if it is absent."""
-    with contextlib.suppress(OSError):
-        status = paths.dataset(paths.data_root(), name).stat()
-        return status.st_size, status.st_mtime_ns
-    return 0, 0

@@ -9,13 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
 
-from bnstudy import datasets
 from bnstudy.design.cell import Cell
 from bnstudy.illustrations import Background
 from bnstudy.illustrations.canvas import BLUE, ORANGE, page
+from bnstudy.illustrations.measured_layers import digits
 from bnstudy.networks import inits, optimizers, random_streams
 from bnstudy.networks.models import build
-from bnstudy.training.engine.inputs import prepare
 
 EPOCHS = (0, 1, 5, 20)
 WATCHED, LAYER = 256, 2
@@ -49,7 +48,7 @@ def measured(norm: str) -> dict[int, np.ndarray]:
     """Return epoch -> inputs of the third hidden layer's nonlinearity, before a norm's scale and shift, flattened. They
     are for the same WATCHED training images, in training mode."""
     cell = Cell(dataset="digits", model="mlp", norm=norm, lr=0.05)
-    data = prepare(cell, 0, datasets.load("digits"))
+    data = digits()
     network = build(cell, data.shape)
     inits.initialize(network, cell, 0)
     optimizer = optimizers.REGISTRY[cell.optimizer](network.parameters(), cell)

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy import stats
 
 from bnstudy import paths, tables
 from bnstudy.design import timing
@@ -112,6 +113,13 @@ def test_the_interval_covers_a_known_ratio():
         _, low, high = frame.median_interval((1.27 * drift * noise[:, 1]) / (drift * noise[:, 0]))
         covered += low <= 1.27 <= high
     assert 0.94 <= covered / repeats <= 0.995  # 96.9 % for six pairs
+
+
+@pytest.mark.parametrize("count", [1, 5, 6, 7, 9, 20, 33])
+def test_the_interval_is_scipys(count):
+    values = np.random.default_rng(count).normal(size=count)
+    expected = stats.quantile_test(values, q=0, p=0.5).confidence_interval(0.95)
+    assert frame.median_interval(values) == pytest.approx((np.median(values), *expected), nan_ok=True)
 
 
 def test_the_frame_of_a_record():
