@@ -53,18 +53,21 @@ def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(result
     assert [number["verdict"] for number in row["printed"]] == ["differs"]
 
 
-@pytest.mark.parametrize("verb", ["show", "why"])
 @pytest.mark.parametrize(
-    ("word", "said"),
+    ("verb", "word", "said"),
     [
-        ("M27", "M27: Batch norm at the low rate is less accurate and slower than at both other rates\n"),
-        ("m27", "\nholds: true for 3 of 3 seeds\n"),
-        ("B.1", "**Table B.1: MLP test accuracy.**"),
-        ("b1", "| ReLU | printed | 98.0 | 98.2 |"),
-        ("7.1", "bnstudy figure 7.1 --study thesis"),
-        ("e1", "bnstudy figure E1 --study thesis"),
-        ("p26", "P26: The numpy network's lowest test loss is 1.525\n\nsection                     Lindt, 1.2\n"),
-        ("P26", "\nstudy                       practicals\n"),
+        ("show", "M27", "M27: Batch norm at the low rate is less accurate and slower than at both other rates\n"),
+        ("why", "m27", "\nholds: true for 3 of 3 seeds\n"),
+        ("why", "B.1", "**Table B.1: MLP test accuracy.**"),
+        ("show", "b1", "| ReLU | printed | 98.0 | 98.2 |"),
+        ("show", "7.1", "bnstudy figure 7.1 --study thesis"),
+        ("why", "e1", "bnstudy figure E1 --study thesis"),
+        (
+            "show",
+            "p26",
+            "P26: The numpy network's lowest test loss is 1.525\n\nsection                     Lindt, 1.2\n",
+        ),
+        ("why", "P26", "\nstudy                       practicals\n"),
     ],
 )
 def test_claims_tables_and_figures_are_shown_by_their_id(results, verb, word, said):
