@@ -15,17 +15,17 @@ REPEATS = 3
 
 def products(cell: Cell, shape: ImageShape, stacked: int, steps: int) -> Subject:
     """The matrix products of a step of an MLP, `stacked` side by side, with nothing between them: forward, weight
-    gradients, and input gradients but the first layer's."""
+    gradients, and input gradients but the first layer's. Each operand lies as its product is fastest."""
     layers = [block.layer.weight.shape for block in build(cell, shape).blocks]  # type: ignore[union-attr]
     calls: list[Callable[[], object]] = []
     images = torch.randn(cell.batch_size, layers[0][1])
     for i, (out, inputs) in enumerate(layers):
         weight, slope = torch.randn(stacked, out, inputs), torch.randn(stacked, out, cell.batch_size)
-        first = images.t().expand(stacked, -1, -1)
-        x = first if i == 0 else torch.randn(stacked, inputs, cell.batch_size)
+        x = images.t().contiguous().expand(stacked, -1, -1) if i == 0 else torch.randn(stacked, inputs, cell.batch_size)
+        turned = images.expand(stacked, -1, -1) if i == 0 else x.transpose(1, 2)
         to_weight, to_x, z = torch.empty_like(weight), torch.empty(stacked, inputs, cell.batch_size), slope.clone()
         calls.append(_product(weight, x, z))
-        calls.append(_product(slope, x.transpose(1, 2), to_weight))
+        calls.append(_product(slope, turned, to_weight))
         if i:
             calls.append(_product(weight.transpose(1, 2), slope, to_x))
 
