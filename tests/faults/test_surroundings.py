@@ -43,6 +43,10 @@ TOGETHER = sorted(HOSTILE)
 def train(folder: Path, cells: Sequence[Cell] = CELLS, limits: tuple[int, int] | None = None, **more: str) -> Ended:
     """`bnstudy train` as a user starts it, in `folder`; `limits`: what it may have, as in `resource`."""
     small.put(folder / "cells.json", cells, (0,))
+    return run(folder, "train", "--cells", "cells.json", limits=limits, **more)
+
+
+def run(folder: Path, *words: str, limits: tuple[int, int] | None = None, **more: str) -> Ended:
     variables = {k: v for k, v in environment(folder).items() if k not in provenance.STEERING} | more
 
     def limit() -> None:
@@ -50,7 +54,7 @@ def train(folder: Path, cells: Sequence[Cell] = CELLS, limits: tuple[int, int] |
             resource.setrlimit(limits[0], (limits[1], limits[1]))
 
     done = subprocess.run(
-        [BNSTUDY, "train", "--cells", "cells.json"],
+        [BNSTUDY, *words],
         cwd=folder, env=variables, capture_output=True, text=True, timeout=300, check=False, preexec_fn=limit,
     )  # fmt: skip
     return Ended(done.returncode, done.stdout, done.stderr)
@@ -173,6 +177,14 @@ def test_fewer_open_files_than_runs(server, tmp_path):
 
 def limit_files(most: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+@pytest.mark.parametrize("megabytes", [60, 100, 400, 500, 600, 850])
+def test_too_little_memory_for_the_libraries_is_named(tmp_path, megabytes):
+    """OpenBLAS tries again for ever, and Arrow ends the process."""
+    ended = run(tmp_path, "aggregate", "--study", "thesis", limits=(resource.RLIMIT_AS, megabytes * 10**6))
+    invariants.told_in_two_lines(ended, TRY_AGAIN)
+    assert "ulimit -v" in ended.err
 
 
 LARGE = small.cell(hidden=(65536, 65536), width=1.0)

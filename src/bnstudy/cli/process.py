@@ -7,7 +7,7 @@ import resource
 import sys
 from pathlib import Path
 
-from bnstudy.errors import UsageError
+from bnstudy.errors import OutOfMemory, UsageError
 
 PINNED = dict.fromkeys(
     (
@@ -27,10 +27,14 @@ DROPPED = ("FORCE_COLOR", "CLICOLOR_FORCE", "TTY_COMPATIBLE", "TTY_INTERACTIVE")
 
 FILES = 65536  # open files at most; a run in training holds one
 
+MEMORY = 10**9
+"""Bytes of address space (`ulimit -v`) below which OpenBLAS and Arrow hang or end the process as they are loaded."""
+
 
 def prepare() -> None:
     """Pin and drop environment variables, allow as many open files as the system does, and make standard streams that
-    take any text; a closed one leads nowhere. Raises UsageError if matplotlib could not be imported here."""
+    take any text; a closed one leads nowhere. Raises UsageError if matplotlib could not be imported here, and
+    OutOfMemory if less than MEMORY is allowed."""
     os.environ.update(PINNED)
     for variable in DROPPED:
         os.environ.pop(variable, None)
@@ -45,6 +49,9 @@ def prepare() -> None:
         if isinstance(stream, io.TextIOWrapper):
             with contextlib.suppress(OSError):  # a pipe that nobody reads
                 stream.reconfigure(errors="backslashreplace")
+    allowed, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if allowed != resource.RLIM_INFINITY and allowed < MEMORY:
+        raise OutOfMemory
     style = Path("matplotlibrc")
     if style.exists() and not style.is_dir() and not (style.is_file() and _is_text(style)):
         raise UsageError(f"{style} in the working folder is not UTF-8 text", "Rename it: matplotlib reads it first.")
