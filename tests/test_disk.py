@@ -175,7 +175,9 @@ def test_a_folder_that_should_be_synced_but_fails_is_an_error(tmp_path, monkeypa
         disk.write(tmp_path / "file", AFTER)
 
 
-@pytest.mark.parametrize(("number", "remedy"), [(errno.EMFILE, "ulimit -n"), (errno.ENOSPC, "Free space")])
+@pytest.mark.parametrize(
+    ("number", "remedy"), [(errno.EMFILE, "ulimit -n"), (errno.EFBIG, "ulimit -f"), (errno.ENOSPC, "Free space")]
+)
 def test_the_remedy_names_what_ran_out(tmp_path, monkeypatch, number, remedy):
     monkeypatch.setattr(disk, "system", WithoutFolderSync(number))
     with pytest.raises(WriteError, match=remedy):

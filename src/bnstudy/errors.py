@@ -11,13 +11,15 @@ FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errn
 
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
-CANNOT_BE_WRITTEN = (*FULL_OR_FORBIDDEN, *TOO_MANY_FILES)
+CANNOT_BE_WRITTEN = (*FULL_OR_FORBIDDEN, *TOO_MANY_FILES, errno.EFBIG)
 
 
 def remedy_for(number: int | None) -> str:
     """Return what to do about a file or folder that cannot be written, by the number of the system's error."""
     if number in TOO_MANY_FILES:
         return "Raise the limit of open files (ulimit -n), then run the same command again; nothing finished is lost."
+    if number == errno.EFBIG:
+        return "Raise the limit of file sizes (ulimit -f), then run the same command again; nothing finished is lost."
     return "Free space or make the folder writable, then run the same command again; nothing finished is lost."
 
 
