@@ -9,7 +9,7 @@ import re
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,13 @@ import pandas as pd
 import bnstudy
 from bnstudy import claims, tables
 from bnstudy.claims import practicals as course_claims
+from bnstudy.claims import questions as asked
+from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import THESIS_DATASETS
 from bnstudy.figures import style
 from bnstudy.printed.practicals import placed
+from bnstudy.questions import registry
+from bnstudy.questions.cells import asked_by
 from bnstudy.report import answer as words
 from bnstudy.report import many_words, run_lists
 from bnstudy.report.readings import of_study
@@ -37,7 +41,7 @@ CONFIG = ROOT / "config.yaml"
 PAGES = [ROOT / "README.md", ROOT / "docs" / "findings.md", *sorted((ROOT / "docs" / "findings").glob("*.md"))]
 CLAIMS = ROOT / "docs" / "reference" / "claims.md"
 BLOCK = re.compile(r"(<!-- measured: (\w+) -->\n).*?(<!-- end -->)", re.S)
-STUDIES = ("thesis", "reduced_cnn", "readings", "extras", "practicals")
+STUDIES = ("thesis", "reduced_cnn", "readings", "extras", "practicals", "norms_by_batch_size", "open")
 """Those with published runs; one that several hold counts for the first."""
 
 Lines = Iterator[str]
@@ -51,7 +55,8 @@ def write() -> None:
 def renewed(page: Path) -> str:
     """The text of a page with each block made anew. Raises KeyError on a block that BLOCKS does not have."""
     text = page.read_text()
-    blocks = BLOCKS | {"links": lambda: links(text, os.path.relpath(CLAIMS, page.parent))}
+    blocks = BLOCKS | {id: partial(question, id) for id in registry()}
+    blocks["links"] = lambda: links(text, os.path.relpath(CLAIMS, page.parent))
     return BLOCK.sub(lambda found: found[1] + "\n".join(blocks[found[2]]()).rstrip() + "\n" + found[3], text)
 
 
@@ -222,6 +227,21 @@ def courses() -> Lines:
         ["row", "settings ([assumed])", "reported", "ours, by seed", "verdict"],
         map(row, each(content[content["n"] > 0])),
     )
+
+
+@cache
+def questions() -> dict[str, asked.Judged]:
+    """The open questions of whose cells enough were run for a verdict, by id."""
+    on = asked_by(tuple(plan("open")["key"]))
+    return {one.question.id: one for one in asked.judged(results("open"), on) if one.verdict.verdict != NOT_RUN}
+
+
+def question(id: str) -> Lines:
+    """An open question, its answer, and the verdict on its statement."""
+    one = questions()[id]
+    yield f"**{one.question.question}** ({one.question.section})\n"
+    yield say(" ".join(one.answer))
+    yield say(f"*{one.question.statement}*: **{one.verdict.verdict}**.")
 
 
 def cost() -> Lines:

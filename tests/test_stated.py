@@ -16,7 +16,7 @@ def test_pages_state_what_is_published(page):
 
 def test_every_block_stands_somewhere():
     found = {name for page in stated.PAGES for name in MARKS.findall(page.read_text())}
-    assert found == {*stated.BLOCKS, "links"}
+    assert found == {*stated.BLOCKS, "links", *stated.questions()}
 
 
 def test_a_block_is_made_anew_and_the_prose_around_it_kept(tmp_path, monkeypatch):
