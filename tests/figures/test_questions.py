@@ -9,7 +9,7 @@ import pytest
 
 import synthetic
 from bnstudy.design.cell import Run
-from bnstudy.figures import questions
+from bnstudy.figures import question_kinds, questions
 from bnstudy.questions import cells as asked
 from bnstudy.questions import registry
 from bnstudy.results import frames
@@ -57,6 +57,20 @@ def test_a_constant_guess_is_hollow_and_off_the_axis_of_values():
     hollow = [line for line in ax.lines if matplotlib.colors.to_rgba(line.get_markerfacecolor())[3] == 0]
     assert sum(len(line.get_xdata()) for line in hollow) == 4
     assert ax.get_ylim()[0] > 40  # cells at 10 % do not stretch the axis
+
+
+def test_a_cell_of_which_some_seeds_guess_is_half_filled_and_off_the_axis():
+    figure, built = questions.REGISTRY["Q.2"], made("Q02")
+    cell = next(c for c in asked.cells("Q02")["mnist"] if c.norm == "batch" and c.lr == 3)
+    guess = (built.runs["key"] == cell.key) & (built.runs["seed"] == 0)
+    runs = built.runs.assign(test_accuracy=built.runs["test_accuracy"].mask(guess, 9.7))
+    table = questions.plotted(figure, dataclasses.replace(built, runs=runs), ("mnist",))
+    assert list(table.loc[table["partly"], "x"]) == [3.0]
+    (ax,) = questions.draw(figure, table, ("mnist",)).axes
+    (half,) = [line for line in ax.lines if line.get_fillstyle() == "bottom"]
+    assert len(half.get_xdata()) == 1
+    assert ax.get_ylim()[0] > 60
+    assert question_kinds.strip_words(figure, table)[1] == "Half filled: some seeds make one."
 
 
 def test_the_state_counts_cells_and_seeds():

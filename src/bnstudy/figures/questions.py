@@ -160,8 +160,9 @@ def plotted(figure: QuestionFigure, frames: Frames, datasets: Sequence[str]) -> 
 
 def values(figure: QuestionFigure, frames: Frames, datasets: Sequence[str]) -> pd.DataFrame:
     """A row per point that was run: dataset, line, x, norm, changes, key; mean, std, low and high of what the figure
-    measures over so many seeds; broken (True if the cell makes a constant guess); seconds (median per epoch); and
-    machines (how many engines and machines the figure's runs are of)."""
+    measures over so many seeds; broken (True if the cell makes a constant guess); partly (True if some of its seeds do,
+    and the cell does not); seconds (median per epoch); and machines (how many engines and machines the figure's runs
+    are of)."""
     return pd.concat([_values(figure, frames, dataset) for dataset in datasets], ignore_index=True)
 
 
@@ -178,10 +179,14 @@ def _values(figure: QuestionFigure, frames: Frames, dataset: str) -> pd.DataFram
     broken = runs.groupby("key")["broken"].mean() > 0.5
     means: dict[Any, float] = runs.groupby("key")["test_accuracy"].mean().to_dict()
     guesses = {key for key, mean in means.items() if is_chance(mean, dataset)}
+    guessing = runs["broken"].astype(bool) | runs["test_accuracy"].map(lambda mean: is_chance(mean, dataset))
+    some = guessing.groupby(runs["key"]).any()
     table = places.merge(summary, left_on="key", right_index=True)
+    broken = table["key"].map(broken).astype(bool) | table["key"].isin(guesses)
     machines = len(runs[["engine", "device", "cpu", "gpu"]].drop_duplicates())
     return table.assign(
-        broken=table["key"].map(broken).astype(bool) | table["key"].isin(guesses),
+        broken=broken,
+        partly=table["key"].map(some).astype(bool) & ~broken,
         seconds=table["key"].map(_seconds(frames, runs)).astype("float64"),
         machines=machines,
     )
@@ -202,8 +207,7 @@ def draw(figure: QuestionFigure, table: pd.DataFrame, datasets: Sequence[str], n
     """The figure on a page, a panel per data set; narrow: one below the other, for a phone's width."""
     kind = question_kinds.KINDS[figure.kind]
     with style.look(narrow):
-        guesses = "broken" in table and table["broken"].any() and not figure.log
-        footer = f"{kind.footer} Hollow, in the strip: a constant guess." if guesses else kind.footer
+        footer = " ".join([kind.footer, *question_kinds.strip_words(figure, table)])
         words = pages.Words(f"Figure {figure.id}   {figure.title}", "", footer)
         plan = kind.layout(table, len(datasets), narrow)
         page, axes = pages.page(list(datasets), words, kind.legend(figure, table), narrow, plan)
