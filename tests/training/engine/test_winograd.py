@@ -315,7 +315,7 @@ def test_the_table_goes_by_shape_and_instruction_set(monkeypatch):
     assert table.choose(64, 64, 32) is None
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     assert (table.choose(512, 512, 4), table.choose(256, 512, 4)) == ("f2", "f4")
-    assert table.choose(128, 128, 16) is None
+    assert (table.choose(128, 128, 16), table.choose(64, 64, 16)) == ("f4", None)
 
 
 def test_only_plain_3x3_convolutions_are_replaced():
