@@ -23,7 +23,7 @@ from bnstudy.studies.config import load
 from bnstudy.studies.config.blocks import RULES
 from bnstudy.workflow import run_study
 from bnstudy.workflow.dag import Dag, device, looks_only
-from bnstudy.workflow.snakemake_process import Place, _failure
+from bnstudy.workflow.snakemake_process import Place, _failure, first_packs
 from command_line import ROOT, Ended, environment, process, two_lines
 
 pytestmark = pytest.mark.timeout(3600)  # a step of the story takes minutes on a busy machine
@@ -126,22 +126,15 @@ def kept(folder, first):
 @pytest.fixture(scope="module")
 def deleted(folder, again, kept) -> Step:
     """By plain Snakemake, after one record has gone."""
-    record_file(folder, runs("tiny", folder)["mlp-batch"], 0).unlink()
+    record_file(folder, runs("tiny", folder)["cnn-batch"], 0).unlink()
     return step(folder, snakemake(folder, "tiny"))
 
 
 @pytest.fixture(scope="module")
-def damaged(folder, deleted) -> Step:
-    """By `bnstudy run`, after one record has gone and another has been altered."""
-    known = runs("tiny", folder)
-    record_file(folder, known["cnn-batch"], 0).unlink()
-    altered = record_file(folder, known["mlp-none"], 0)
+def more_seeds(folder, deleted) -> Step:
+    """By `bnstudy run` with a second seed, after the record of the first has been altered."""
+    altered = record_file(folder, runs("tiny", folder)["mlp-batch"], 0)
     altered.write_text(altered.read_text().replace('"best_epoch":', '"best_epoch":1', 1))
-    return step(folder, bnstudy(folder, "tiny"))
-
-
-@pytest.fixture(scope="module")
-def more_seeds(folder, damaged) -> Step:
     return step(folder, bnstudy(folder, "tiny", "--seeds", "2", "--where", "model=mlp", "norm=batch"))
 
 
@@ -184,29 +177,24 @@ def test_a_second_call_trains_nothing_and_says_so(first, again):
     assert again.ended.cpu_seconds < first.ended.cpu_seconds / 2
 
 
-def test_a_second_seed_trains_only_that_seed(folder, damaged, more_seeds):
-    assert more_seeds.changed(damaged) == {f"{runs('tiny', folder)['mlp-batch']}/1"}
-    assert "tiny: 2 of 2 runs trained, 1 of them now" in more_seeds.ended.err
-
-
-def test_frames_have_the_seeds_that_were_asked_for(damaged, more_seeds):
-    assert [damaged.seeds, more_seeds.seeds] == [{0}, {0, 1}]
-
-
 def test_a_deleted_record_is_trained_alone_by_plain_snakemake(folder, again, deleted, kept):
-    key = runs("tiny", folder)["mlp-batch"]
+    key = runs("tiny", folder)["cnn-batch"]
     assert deleted.changed(again) == {f"{key}/0"}
     assert trained(folder, key, 0) == kept[key]
 
 
-def test_deleted_and_damaged_records_are_trained_alone_by_bnstudy_run(folder, deleted, damaged, kept):
-    known = runs("tiny", folder)
-    assert damaged.changed(deleted) == {f"{known['cnn-batch']}/0", f"{known['mlp-none']}/0"}
-    for key in (known["cnn-batch"], known["mlp-none"]):
-        assert trained(folder, key, 0) == kept[key]
-    assert len(list(record_file(folder, known["mlp-none"], 0).parent.glob("0.json.*"))) == 1
-    assert f"records/{known['mlp-none']}/0.json: digest is" in damaged.ended.err
-    assert "moved aside to 0.json.bad" in damaged.ended.err
+def test_a_second_seed_and_a_damaged_record_are_trained_and_nothing_else(folder, deleted, more_seeds, kept):
+    key = runs("tiny", folder)["mlp-batch"]
+    assert more_seeds.changed(deleted) == {f"{key}/0", f"{key}/1"}
+    assert trained(folder, key, 0) == kept[key]
+    assert len(list(record_file(folder, key, 0).parent.glob("0.json.*"))) == 1
+    assert f"records/{key}/0.json: digest is" in more_seeds.ended.err
+    assert "moved aside to 0.json.bad" in more_seeds.ended.err
+    assert "tiny: 2 of 2 runs trained, 2 of them now" in more_seeds.ended.err
+
+
+def test_frames_have_the_seeds_that_were_asked_for(deleted, more_seeds):
+    assert [deleted.seeds, more_seeds.seeds] == [{0}, {0, 1}]
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +203,7 @@ def fresh(folder, mixed) -> Step:
     rounds.begin(folder / "results", [load(folder / "small.yaml").study("tiny")])
     (done,) = (record_file(folder, runs("tiny", folder)["mlp-batch"], 0),)
     os.utime(done)
-    return step(folder, bnstudy(folder, "tiny", "--fresh"))
+    return step(folder, bnstudy(folder, "tiny", "--fresh", "--cores", "1"))
 
 
 @pytest.mark.slow
@@ -224,6 +212,7 @@ def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, m
     times = {name for name, state in fresh.records.items() if state[0] != more_seeds.records[name][0]}
     assert times == {f"{key}/0" for key in known.values()}
     assert "of 3 runs 1 already done" in fresh.ended.err
+    assert re.search(r"^1 of 2  toy-cnn-", fresh.ended.err, re.MULTILINE)  # what takes longest begins
     assert "tiny: 3 of 3 runs trained, 2 of them now" in fresh.ended.err
     for key in known.values():
         assert trained(folder, key, 0) == kept[key]
@@ -401,6 +390,14 @@ def test_packs_of_full_convolutions_want_a_gpu_and_on_a_cluster_nothing_else(fol
     assert [device({"gpu": count}, elsewhere) for elsewhere in (False, True) for count in (0, 1)] == [
         "auto", "auto", "cpu", "cuda"
     ]  # fmt: skip
+
+
+def test_narrow_convolutional_networks_begin_and_full_ones_wait(folder):
+    place = Place(folder / "small.yaml", folder / "results", folder / "data", folder / "reports")
+    (pack,) = [p for p in plan(folder).packs["tiny"] if p.runs[0].cell.model == "cnn"]
+    studies = [load(folder / "small.yaml").study(name) for name in ("tiny", "mixed")]
+    assert first_packs(place, studies) == ["--prioritize", str(folder / "results" / "packs" / f"{pack.id}.json")]
+    assert first_packs(place, [load(ROOT / "config.yaml").study("thesis")]) == []
 
 
 def test_every_run_is_in_one_pack_and_packs_are_named_by_their_runs(folder):

@@ -19,7 +19,8 @@ from typing import Any
 
 from bnstudy import console, disk, lock, paths, small_json
 from bnstudy.design.cell import Run
-from bnstudy.design.study import Study
+from bnstudy.design.model_facts import facts_of
+from bnstudy.design.study import Study, plan, wants_gpu
 from bnstudy.errors import (
     CANNOT_BE_WRITTEN,
     FAILURES,
@@ -36,6 +37,7 @@ from bnstudy.results.record import Record
 from bnstudy.training.output import record_line
 
 POLL = 0.5  # seconds between two polls
+MOST_FIRST = 1000  # packs to begin with; a command line has its limits
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -95,7 +97,7 @@ def snakemake(
     names = [study.name for study in studies]
     given = [f"{key}={value}" for key, value in options.items() if value]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
-               "--configfile", str(place.config), "--nolock", *how,
+               "--configfile", str(place.config), "--nolock", *how, *first_packs(place, studies),
                "--config", f"only_study={','.join(names)}", *given, "--", *names]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     disk.write(failures, b"")
@@ -107,6 +109,16 @@ def snakemake(
         raise TryAgain(f"{', '.join(names)}: interrupted", "Run the same command again to resume.")
     if status:
         raise _failure(", ".join(names), failures, log, killed=status < 0)
+
+
+def first_packs(place: Place, studies: Sequence[Study]) -> list[str]:
+    """Return Snakemake's arguments for the packs to begin with: narrow CNNs, whose minutes at the end would leave other
+    processes idle. Full CNNs wait for their turn: on a CPU they take days, and MLPs would have no results until then.
+    """
+    packs = [pack for study in studies for pack in plan(study.runs())]
+    narrow = [p for p in packs if facts_of((cell := p.runs[0].cell).model).wants_gpu and not wants_gpu(cell)]
+    manifests = [str(paths.manifest(place.results, pack.id)) for pack in narrow[:MOST_FIRST]]
+    return ["--prioritize", *manifests] if manifests else []
 
 
 def _environment(place: Place, failures: Path) -> dict[str, str]:
