@@ -11,7 +11,7 @@ FULL_OR_FORBIDDEN = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errn
 
 TOO_MANY_FILES = (errno.EMFILE, errno.ENFILE)
 
-CANNOT_BE_WRITTEN = (*FULL_OR_FORBIDDEN, *TOO_MANY_FILES, errno.EFBIG)
+CANNOT_BE_WRITTEN = (*FULL_OR_FORBIDDEN, *TOO_MANY_FILES)
 
 
 def remedy_for(number: int | None) -> str:

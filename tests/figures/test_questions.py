@@ -9,7 +9,7 @@ import pytest
 
 import synthetic
 from bnstudy.design.cell import Run
-from bnstudy.figures import question_kinds, questions
+from bnstudy.figures import questions
 from bnstudy.questions import cells as asked
 from bnstudy.questions import registry
 from bnstudy.results import frames
@@ -66,11 +66,14 @@ def test_a_cell_of_which_some_seeds_guess_is_half_filled_and_off_the_axis():
     runs = built.runs.assign(test_accuracy=built.runs["test_accuracy"].mask(guess, 9.7))
     table = questions.plotted(figure, dataclasses.replace(built, runs=runs), ("mnist",))
     assert list(table.loc[table["partly"], "x"]) == [3.0]
-    (ax,) = questions.draw(figure, table, ("mnist",)).axes
+    page = questions.draw(figure, table, ("mnist",))
+    (ax,) = page.axes
     (half,) = [line for line in ax.lines if line.get_fillstyle() == "bottom"]
     assert len(half.get_xdata()) == 1
     assert ax.get_ylim()[0] > 60
-    assert question_kinds.strip_words(figure, table)[1] == "Half filled: some seeds make one."
+    assert "Half filled, in the strip: some seeds" in " ".join(text.get_text() for text in page.texts).replace(
+        "\n", " "
+    )
 
 
 def test_the_state_counts_cells_and_seeds():

@@ -1,8 +1,7 @@
 """How figures of open questions are drawn: accuracy by a number (a rate, a scale, a strength) or by a choice, a heat
 map of rate by decay, gain against cost, and curves.
 
-A cell that makes a constant guess is a hollow marker in a strip at the edge of the panel, off the axis of values; it is
-half filled if only some seeds do. So the axis shows the differences among those that learn.
+Cells that make a constant guess stand in a strip, off the axis of values (see `strip`).
 """
 
 import textwrap
@@ -14,25 +13,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch, Rectangle
+from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
-from bnstudy.figures import heat, pages, panels, style
+from bnstudy.figures import heat, pages, panels, strip, style
 from bnstudy.figures.style import Look
 
-LEAST_SPAN = 1.0
-"""The least points that an axis of accuracies spans, so that seed noise does not fill it."""
-STRIP = 0.12
-"""The share of a panel that the strip of constant guesses takes."""
 FEW = 6
 """Numbers of an axis that all have a label; of more, the powers of ten have one."""
-
-GUESSES = {"broken": "constant guess", "partly": "constant guess of some seeds"}
-FILLED: dict[str, dict[str, Any]] = {
-    "broken": {"markerfacecolor": "none"},
-    "partly": {"fillstyle": "bottom", "markerfacecoloralt": "white"},
-}
-"""How markers in the strip are filled, by the column of the table that puts a cell there."""
 
 WORD = 20
 """Letters in a line of a word at the left of a panel."""
@@ -57,40 +45,26 @@ def _lines(figure: Any, here: pd.DataFrame) -> list[tuple[Look, pd.DataFrame]]:
 
 def line_legend(figure: Any, table: pd.DataFrame) -> list[Line2D]:
     joined = figure.kind == "by_value"
-    handles = [
+    lines = [
         Line2D([], [], color=k.color, linestyle=k.line if joined else "", marker=k.marker, label=k.label)
         for k in (figure.look(line) for line in dict.fromkeys(table["line"]))
     ]
-    for which, filled in _stripped(figure, table).items():
-        handles.append(Line2D([], [], color=style.GREY, linestyle="", marker="o", **filled, label=GUESSES[which]))
-    return handles
-
-
-def _stripped(figure: Any, table: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Return the columns whose cells stand in the strip, if there are any, each with how its markers are filled."""
-    return {} if figure.log else {which: FILLED[which] for which in FILLED if which in table and table[which].any()}
-
-
-def strip_words(figure: Any, table: pd.DataFrame) -> list[str]:
-    """Return what a footer says of the strip, a sentence for each kind of marker in it."""
-    said = {"broken": "Hollow, in the strip: a constant guess.", "partly": "Half filled: some seeds make one."}
-    return [said[which] for which in _stripped(figure, table)]
+    return lines if figure.log else [*lines, *strip.handles(table)]
 
 
 def by_value(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
     """Draw a value against a number, on a logarithmic axis unless the numbers are shares."""
     places = _places(sorted(here["x"].unique()))
     lines = _lines(figure, here)
-    for lane, (look, rows) in zip(_lanes(len(lines)), lines, strict=True):
+    for lane, (look, rows) in zip(strip.lanes(len(lines)), lines, strict=True):
         rows = rows.sort_values("x")
         x = rows["x"].map(places).to_numpy(float)
-        learned = np.isfinite(rows["mean"]) & (figure.log | ~_guess(rows))
+        learned = np.isfinite(rows["mean"]) & (figure.log | ~strip.guessing(rows))
         mean, low, high = (rows[c].where(learned).to_numpy(float) for c in ("mean", "low", "high"))
         ax.plot(x, mean, color=look.color, linestyle=look.line, marker=look.marker, markersize=5.5, clip_on=False)
         ax.fill_between(x, low, high, color=look.color, alpha=0.16, linewidth=0)
-        for which, filled in _stripped(figure, rows).items():
-            here_x = x[rows[which].to_numpy()]
-            _mark(ax, look, here_x, np.full(len(here_x), lane), ax.get_xaxis_transform(), filled)
+        if not figure.log:
+            strip.draw(ax, look, rows, x, lane, horizontal=True)
     _number_axis(ax, places)
     ax.set_xlabel(figure.across, labelpad=3)
     _value_axis(ax, figure, here)
@@ -131,25 +105,6 @@ def number(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:g}"
 
 
-def _lanes(count: int) -> np.ndarray:
-    """Return the place of each line's constant guesses across the strip, as a share of the panel; the first on top."""
-    return STRIP * (1 - (np.arange(count) + 0.5) / count)
-
-
-def _guess(rows: pd.DataFrame) -> pd.Series:
-    """Return which cells stand in the strip."""
-    return rows["broken"] | rows["partly"]
-
-
-def _mark(ax: Axes, look: Look, x: np.ndarray, y: np.ndarray, transform: Any, filled: dict[str, Any]) -> None:
-    ax.plot(x, y, color=look.color, marker=look.marker, linestyle="none", markersize=5.5, transform=transform, zorder=6,
-            **filled)  # fmt: skip
-
-
-def _strip(ax: Axes, width: float, height: float) -> None:
-    ax.add_patch(Rectangle((0, 0), width, height, transform=ax.transAxes, color=style.PALE, zorder=0.5, linewidth=0))
-
-
 def _value_axis(ax: Axes, figure: Any, here: pd.DataFrame) -> None:
     if figure.log:
         ax.set_yscale("log")
@@ -157,20 +112,7 @@ def _value_axis(ax: Axes, figure: Any, here: pd.DataFrame) -> None:
         ax.yaxis.set_minor_formatter(NullFormatter())
     else:
         ax.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))  # a quarter takes a digit more
-        ax.set_ylim(_limits(here))
-        if _guess(here).any():
-            _strip(ax, 1, STRIP)
-            low, high = ax.get_ylim()
-            ax.set_yticks([y for y in ax.get_yticks() if low + STRIP * (high - low) <= y <= high])
-
-
-def _limits(here: pd.DataFrame) -> tuple[float, float]:
-    """Return the ends of an axis of accuracies: of the cells that learn, with the strip of the others below."""
-    learned = here[~_guess(here)]
-    low, high = (learned["low"].min(), learned["high"].max()) if len(learned) else (0.0, 100.0)
-    room = max(0.08 * (high - low), (LEAST_SPAN - (high - low)) / 2)
-    low, high = low - room, min(100.5, high + room)
-    return low - STRIP / (1 - STRIP) * (high - low) * bool(_guess(here).any()), high
+        strip.value_axis(ax, here, horizontal=True)
 
 
 def by_choice(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
@@ -180,20 +122,14 @@ def by_choice(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
     shifts = np.linspace(-0.22, 0.22, len(lines)) if len(lines) > 1 else [0.0]
     for shift, (look, rows) in zip(shifts, lines, strict=True):
         y = rows["x"].map(choices.index).to_numpy(float) + shift
-        learned = ~_guess(rows).to_numpy()
+        learned = ~strip.guessing(rows).to_numpy()
         ax.plot(rows["mean"][learned], y[learned], color=look.color, marker=look.marker, markersize=6, linestyle="none")
         ax.hlines(y[learned], rows["low"][learned], rows["high"][learned], color=look.color, linewidth=1.4, alpha=0.7)
-        for which, filled in _stripped(figure, rows).items():
-            here_y = y[rows[which].to_numpy()]
-            _mark(ax, look, np.full(len(here_y), STRIP / 2), here_y, ax.get_yaxis_transform(), filled)
+        strip.draw(ax, look, rows, y, strip.STRIP / 2, horizontal=False)
     ax.set_yticks(range(len(choices)), [_word(figure, c) for c in choices] if first else [""] * len(choices))
     ax.set_ylim(len(choices) - 0.5, -0.5)
-    ax.set_xlim(_limits(here))
-    if _guess(here).any():
-        _strip(ax, STRIP, 1)
     ax.xaxis.set_major_locator(MaxNLocator(5))
-    low, high = ax.get_xlim()
-    ax.set_xticks([x for x in ax.get_xticks() if low + STRIP * (high - low) * _guess(here).any() <= x <= high])
+    strip.value_axis(ax, here, horizontal=False)
     ax.grid(axis="both", color="#E4E4E4", linewidth=0.7)
     ax.set_axisbelow(True)
     ax.set_xlabel(figure.value, labelpad=3)

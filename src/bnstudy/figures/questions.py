@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure as Page
 
-from bnstudy.figures import pages, panels, question_kinds, style
+from bnstudy.figures import pages, panels, question_kinds, strip, style
 from bnstudy.figures.series import over_seeds
 from bnstudy.figures.style import DASH_DOT, DASHED, DOTTED, Look
 from bnstudy.figures.writer import Drawing, of_table
@@ -207,7 +207,8 @@ def draw(figure: QuestionFigure, table: pd.DataFrame, datasets: Sequence[str], n
     """The figure on a page, a panel per data set; narrow: one below the other, for a phone's width."""
     kind = question_kinds.KINDS[figure.kind]
     with style.look(narrow):
-        footer = " ".join([kind.footer, *question_kinds.strip_words(figure, table)])
+        marked = [] if figure.log else [mark.words for mark in strip.marks(table).values()]
+        footer = " ".join([kind.footer, *marked])
         words = pages.Words(f"Figure {figure.id}   {figure.title}", "", footer)
         plan = kind.layout(table, len(datasets), narrow)
         page, axes = pages.page(list(datasets), words, kind.legend(figure, table), narrow, plan)
