@@ -88,18 +88,20 @@ def cut(x: Tensor, m: int) -> Tensor:
     return windows.permute(0, 1, 2, 4, 5, 3).reshape(-1, (m + 2) ** 2, c)
 
 
-def add_up(tiles: Tensor, m: int, side: int) -> Tensor:
-    """The adjoint of `cut`: maps (N, side, side, C), where tiles overlap their sum."""
-    c, t = tiles.shape[-1], side // m
+def add_up(tiles: Tensor, m: int, out: Tensor) -> None:
+    """The adjoint of `cut`, into maps (N, side, side, C): where tiles overlap their sum."""
+    n, side, _, c = out.shape
+    t = side // m
     if t == 1:
-        return tiles.view(-1, side, side, c)
-    tiles = tiles.view(-1, t, t, m + 2, m + 2, c)
-    maps = tiles.new_zeros(len(tiles), t + 1, m, t + 1, m, c)
+        out.copy_(tiles.view(out.shape))
+        return
+    tiles = tiles.view(n, t, t, m + 2, m + 2, c)
+    maps = tiles.new_zeros(n, t + 1, m, t + 1, m, c)
     for i, j in product((0, 1), repeat=2):  # the first m rows of a tile, and the two it shares with the next
         rows, columns = (slice(0, m), slice(m, None))[i], (slice(0, m), slice(m, None))[j]
         part = tiles[:, :, :, rows, columns].transpose(2, 3)
         maps[:, i : t + i, : part.shape[2], j : t + j, : part.shape[4]] += part
-    return maps.view(len(tiles), m * (t + 1), m * (t + 1), c)[:, 1 : side + 1, 1 : side + 1].contiguous()
+    out.copy_(maps.view(n, m * (t + 1), m * (t + 1), c)[:, 1 : side + 1, 1 : side + 1])
 
 
 def split(y: Tensor, m: int) -> Tensor:
@@ -109,7 +111,8 @@ def split(y: Tensor, m: int) -> Tensor:
     return y.reshape(n, t, m, t, m, c).transpose(2, 3).reshape(-1, m * m, c)
 
 
-def join(blocks: Tensor, m: int, side: int) -> Tensor:
-    """The inverse of `split`."""
-    c, t = blocks.shape[-1], side // m
-    return blocks.view(-1, t, t, m, m, c).transpose(2, 3).reshape(-1, side, side, c)
+def join(blocks: Tensor, m: int, out: Tensor) -> None:
+    """The inverse of `split`, into maps (N, side, side, C)."""
+    n, side, _, c = out.shape
+    t = side // m
+    out.view(n, t, m, t, m, c).copy_(blocks.view(n, t, t, m, m, c).transpose(2, 3))

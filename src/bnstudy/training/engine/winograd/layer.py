@@ -1,5 +1,6 @@
 """The convolution by a form as a differentiable function, and the layer that takes the place of torch's."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -8,6 +9,9 @@ from torch import Tensor, nn
 from bnstudy.networks.models.block import Network
 from bnstudy.training.engine.winograd.forms import Form, add_up, cut, form, join, split
 from bnstudy.training.engine.winograd.table import choose
+
+MANY, FEW = 512, 128
+"""Up to MANY tiles are one part, which stays in the cache; FEW tiles are enough for a fast product."""
 
 
 class Buffers:
@@ -31,42 +35,63 @@ class Products(torch.autograd.Function):
     With the form's matrices, tiles x, weights w and blocks of outputs y: V = B x, U = G w, Z = V U^T for each product,
     y = A Z. Backward: dZ = A^T dy, dU = dZ^T V, dw = G^T dU, dV = dZ U, dx = B^T dV.
 
-    own      buffers that this layer alone uses: V and U wait in them for the backward pass
+    Images are taken a few at a time where their tiles would not stay in the cache from one product to the next.
+
+    own      buffers that this layer alone uses: V and U wait in them for the backward pass; None if none follows
     shared   buffers that all layers may use
     """
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form, own: Buffers, shared: Buffers
+        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None, form: Form, own: Buffers | None, shared: Buffers
     ) -> Tensor:
-        tiles, taps = cut(_last(x), form.outputs), _last(weight).flatten(1, 2)
-        (n, _, c), (maps, _, _), p = tiles.shape, taps.shape, len(form.G)
-        V = torch.bmm(_each(form.B, n), tiles, out=own.take("V", n, p, c, like=x))
-        U = torch.bmm(_each(form.G, maps), taps, out=own.take("U", maps, p, c, like=x))
-        Z = shared.take("Z", n, p, maps, like=x)
-        torch.bmm(V.transpose(0, 1), U.permute(1, 2, 0), out=Z.transpose(0, 1))
-        A = _each(form.A, n)
-        y = torch.bmm(A, Z) if bias is None else torch.baddbmm(bias, A, Z)
-        ctx.save_for_backward(V, U)
-        ctx.form, ctx.side, ctx.shared = form, x.shape[2], shared
-        return _first(join(y, form.outputs, ctx.side))
+        maps_in, taps, p = _last(x), _last(weight).flatten(1, 2), len(form.G)
+        (n, side, _, c), maps = maps_in.shape, len(taps)
+        tiles = (side // form.outputs) ** 2
+        V = own.take("V", n * tiles, p, c, like=x) if own else None
+        U = torch.bmm(_each(form.G, maps), taps, out=(own or shared).take("U", maps, p, c, like=x))
+        y = x.new_empty(n, side, side, maps)
+        for images, here in _parts(n, tiles, maps):
+            x_tiles = cut(maps_in[images], form.outputs)
+            room = V[here] if V is not None else shared.take("V", len(x_tiles), p, c, like=x)
+            v = torch.bmm(_each(form.B, len(x_tiles)), x_tiles, out=room)
+            Z = shared.take("Z", len(v), p, maps, like=x)
+            torch.bmm(v.transpose(0, 1), U.permute(1, 2, 0), out=Z.transpose(0, 1))
+            A = _each(form.A, len(v))
+            join(torch.bmm(A, Z) if bias is None else torch.baddbmm(bias, A, Z), form.outputs, y[images])
+        if V is not None:
+            ctx.save_for_backward(V, U)
+        ctx.form, ctx.side, ctx.shared = form, side, shared
+        return _first(y)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        form, (V, U), shared = ctx.form, ctx.saved_tensors, ctx.shared
-        (n, p, c), maps = V.shape, len(U)
-        dy = split(_last(gradients[0]), form.outputs)
-        dZ = torch.bmm(_each(form.A.t(), n), dy, out=shared.take("Z", n, p, maps, like=dy))
-        dU = shared.take("dU", maps, p, c, like=dy)
-        torch.bmm(dZ.permute(1, 2, 0), V.transpose(0, 1), out=dU.transpose(0, 1))
-        dw = _first(torch.bmm(_each(form.G.t(), maps), dU).unflatten(1, (3, 3)))
-        db = dy.sum((0, 1)) if ctx.needs_input_grad[2] else None
-        dx = None
-        if ctx.needs_input_grad[0]:
-            dV = shared.take("dV", n, p, c, like=dy)
-            torch.bmm(dZ.transpose(0, 1), U.transpose(0, 1), out=dV.transpose(0, 1))
-            dx = _first(add_up(torch.bmm(_each(form.B.t(), n), dV), form.outputs, ctx.side))
-        return dx, dw, db, None, None, None
+        form, side, (V, U), shared = ctx.form, ctx.side, ctx.saved_tensors, ctx.shared
+        dy, (maps, p, c) = _last(gradients[0]), U.shape
+        dx = dy.new_empty(len(dy), side, side, c) if ctx.needs_input_grad[0] else None
+        dU = shared.take("dU", maps, p, c, like=dy).transpose(0, 1)
+        db = dy.new_zeros(maps) if ctx.needs_input_grad[2] else None
+        for images, here in _parts(len(dy), len(V) // len(dy), maps):
+            v, blocks = V[here], split(dy[images], form.outputs)
+            if db is not None:
+                db += blocks.sum((0, 1))
+            dZ = torch.bmm(_each(form.A.t(), len(v)), blocks, out=shared.take("Z", len(v), p, maps, like=dy))
+            torch.baddbmm(dU, dZ.permute(1, 2, 0), v.transpose(0, 1), beta=int(here.start > 0), out=dU)
+            if dx is not None:
+                dV = shared.take("dV", len(v), p, c, like=dy)
+                torch.bmm(dZ.transpose(0, 1), U.transpose(0, 1), out=dV.transpose(0, 1))
+                add_up(torch.bmm(_each(form.B.t(), len(v)), dV), form.outputs, dx[images])
+        dw = _first(torch.bmm(_each(form.G.t(), maps), dU.transpose(0, 1)).unflatten(1, (3, 3)))
+        return None if dx is None else _first(dx), dw, db, None, None, None
+
+
+def _parts(images: int, tiles: int, maps: int) -> Iterator[tuple[slice, slice]]:
+    """Yield the images of each part and their tiles: where there are many, as many as take twice the room of the
+    weights, of which each part reads all."""
+    few = images if images * tiles <= MANY else -(-max(FEW, 2 * maps) // tiles)
+    for start in range(0, images, few):
+        end = min(start + few, images)
+        yield slice(start, end), slice(start * tiles, end * tiles)
 
 
 def _last(x: Tensor) -> Tensor:
@@ -101,7 +126,7 @@ class Convolution(nn.Conv2d):
         name = choose(self.in_channels, self.out_channels, side) if input.shape[3] == side else None
         if name is None:
             return super()._conv_forward(input, weight, bias)
-        own, shared = (self._own, self._shared) if torch.is_grad_enabled() else (Buffers(), Buffers())
+        own, shared = (self._own, self._shared) if torch.is_grad_enabled() else (None, Buffers())
         return Products.apply(input, weight, bias, form(name, side, weight.dtype), own, shared)  # type: ignore[return-value]
 
 

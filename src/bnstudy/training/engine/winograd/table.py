@@ -12,9 +12,10 @@ FASTEST: dict[str, dict[int, tuple[Rule, ...]]] = {
     "AVX2": {2: (("toeplitz", 0),), 4: (("f4", 0),), 8: (("f4", 64 * 64),), 16: (("f4", 64 * 128),)},
     "AVX512": {
         2: (("toeplitz", 0),),
-        4: (("f2", 512 * 512), ("f4", 0)),
+        4: (("f4", 0),),
         8: (("f4", 64 * 64),),
         16: (("f4", 64 * 128),),
+        32: (("f4", 64 * 64),),
     },
 }
 """Instruction set -> side of the maps -> rules, of which the first that applies counts; where none does, torch's own.
