@@ -106,3 +106,16 @@ def test_cost_is_drawn_only_beside_vanilla():
     table = questions.plotted(figure, without, ("mnist",))
     (ax,) = questions.draw(figure, table, ("mnist",)).axes
     assert "not run" in [text.get_text() for text in ax.texts]
+
+
+def test_cost_is_seconds_only_if_all_runs_are_of_one_origin():
+    figure, built = questions.REGISTRY["Q.6"], made("Q06")
+    vanilla = {cell.key for cell in asked.cells("Q06")["mnist"] if cell.norm == "none"}
+    older = built.runs["commit"].astype("str").mask(built.runs["key"].isin(vanilla), "0" * 40)
+    labels = {}
+    for name, runs in {"one": built.runs, "several": built.runs.assign(commit=older)}.items():
+        table = questions.plotted(figure, dataclasses.replace(built, runs=runs), ("mnist",))
+        (ax,) = questions.draw(figure, table, ("mnist",)).axes
+        labels[name] = (ax.get_xlabel(), sorted({line.get_xdata()[0] for line in ax.lines if line.get_marker() == "s"}))
+    assert labels["one"][0] == "added to an epoch (%)"
+    assert labels["several"] == ("hidden layers with a norm", [1, 2, 3])

@@ -18,6 +18,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from bnstudy.figures import heat, pages, panels, strip, style
 from bnstudy.figures.style import Look
+from bnstudy.questions.cells import NORMED_LAYERS
 
 FEW = 6
 """Numbers of an axis that all have a label; of more, the powers of ten have one."""
@@ -164,9 +165,12 @@ def _epochs(count: float) -> str:
 
 
 def cost(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
-    """Draw the gain on the network without norm against the seconds that the norm adds to an epoch, in percent."""
+    """Draw the gain on the network without norm against the seconds that the norm adds to an epoch, in percent; against
+    the number of layers with a norm if the runs are of several engines, machines or commits, since then their seconds
+    tell of these, too."""
     base = here[here["norm"] == "none"]
-    if base.empty or not base["seconds"].iloc[0] > 0:
+    timed = here["origins"].iloc[0] == 1 and here["seconds"].min() > 0
+    if base.empty:
         return panels.empty(ax, ["it is compared with vanilla"], "not run")
     vanilla = base.iloc[0]
     look = style.norm("batch")
@@ -174,14 +178,18 @@ def cost(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
     ax.plot(0, 0, color=style.norm("none").color, marker="o", markersize=7, zorder=5)
     ax.annotate("no norm", (0, 0), xytext=(7, -13), textcoords="offset points", size=9.5)
     for row in here[here["norm"] != "none"].itertuples(index=False):
-        x, y = 100 * (row.seconds / vanilla.seconds - 1), row.mean - vanilla["mean"]
+        x = 100 * (row.seconds / vanilla.seconds - 1) if timed else NORMED_LAYERS[str(row.x)]
+        y = row.mean - vanilla["mean"]
         ax.vlines(x, row.low - vanilla["mean"], row.high - vanilla["mean"], color=look.color, linewidth=1.4, alpha=0.7)
         ax.plot(x, y, color=look.color, marker=look.marker, markersize=7, zorder=5)
-        ax.annotate(str(row.x), (x, y), xytext=(7, 5), textcoords="offset points", size=9.5)
-    if (machines := here["machines"].iloc[0]) > 1:
-        panels.write_notes(ax, [f"seconds of {machines} engines or machines"])
+        left = not timed and row.x == "last"  # beside the first layer
+        place: dict[str, Any] = {"xytext": (-7, 5), "ha": "right"} if left else {"xytext": (7, 5)}
+        ax.annotate(str(row.x), (x, y), textcoords="offset points", size=9.5, **place)
     ax.margins(0.18, 0.14)
-    ax.set_xlabel("added to an epoch (%)", labelpad=3)
+    if not timed:
+        ax.set_xticks(sorted(set(NORMED_LAYERS.values())))
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+    ax.set_xlabel("added to an epoch (%)" if timed else "hidden layers with a norm", labelpad=3)
     ax.grid(color="#ECECEC", linewidth=0.7)
     ax.set_axisbelow(True)
     panels.name_axis(ax, "gain in test accuracy (points)" if first else "")
@@ -240,7 +248,7 @@ KINDS: dict[str, QuestionKind] = {
         rate_by_decay, _none, _wordy,
     ),
     "cost": QuestionKind(
-        f"{SEEDS}; bars: lowest to highest. Seconds as recorded, median of an epoch.", cost, _cost_legend, _usual
+        f"{SEEDS}; bars: lowest to highest.", cost, _cost_legend, _usual
     ),
     "by_epoch": QuestionKind(
         f"{SEEDS}; band: lowest to highest. A dot marks a seed's last epoch.", by_epoch, _curve_legend, _usual

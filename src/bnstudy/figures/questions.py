@@ -161,8 +161,8 @@ def plotted(figure: QuestionFigure, frames: Frames, datasets: Sequence[str]) -> 
 def values(figure: QuestionFigure, frames: Frames, datasets: Sequence[str]) -> pd.DataFrame:
     """A row per point that was run: dataset, line, x, norm, changes, key; mean, std, low and high of what the figure
     measures over so many seeds; broken (True if the cell makes a constant guess); partly (True if some of its seeds do,
-    and the cell does not); seconds (median per epoch); and machines (how many engines and machines the figure's runs
-    are of)."""
+    and the cell does not); seconds (median per epoch); and origins (how many engines, machines and commits the
+    figure's runs are of)."""
     return pd.concat([_values(figure, frames, dataset) for dataset in datasets], ignore_index=True)
 
 
@@ -183,12 +183,12 @@ def _values(figure: QuestionFigure, frames: Frames, dataset: str) -> pd.DataFram
     some = (runs["broken"].astype(bool) | np.array(by_seed, bool)).groupby(runs["key"]).any()
     table = places.merge(summary, left_on="key", right_index=True)
     broken = table["key"].map(mostly).astype(bool) | table["key"].isin(guesses)
-    machines = len(runs[["engine", "device", "cpu", "gpu"]].drop_duplicates())
+    origins = len(runs[["engine", "device", "cpu", "gpu", "commit"]].drop_duplicates())
     return table.assign(
         broken=broken,
         partly=table["key"].map(some).astype(bool) & ~broken,
         seconds=table["key"].map(_seconds(frames, runs)).astype("float64"),
-        machines=machines,
+        origins=origins,
     )
 
 

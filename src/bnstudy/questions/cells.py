@@ -50,7 +50,9 @@ LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
     "every second": ("batch", {"normed_layers": "every_second"}),
     "all": ("batch", {}),
 }
-"""Which of the three hidden layers have the norm -> (norm, fields), by rising number of layers (Q06)."""
+"""Which of the three hidden layers have the norm -> (norm, fields) (Q06)."""
+NORMED_LAYERS = dict(zip(LAYERS, (0, 1, 1, 2, 3), strict=True))
+"""The same -> how many these are."""
 SCALED_RATES: dict[str, dict[int, float]] = {
     "constant": dict.fromkeys(BATCH_SIZES, 0.01),
     "root": {32: 0.0071, 64: 0.01, 128: 0.0141, 256: 0.02, 512: 0.0283, 1024: 0.04},
