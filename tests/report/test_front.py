@@ -258,3 +258,9 @@ def test_networks_that_never_learn_have_no_gain():
     assert answer.of_gains([row | {"only_none": ["ELU"]}]) == [
         "The MLP learns only without batch norm given ELU (on MNIST)."
     ]
+
+
+def test_a_study_of_times_has_no_field_to_be_answered_by():
+    from bnstudy.tables import planned
+
+    assert answer.of_one_field(planned((), (0,)), frames.build([]).runs) == []

@@ -107,6 +107,8 @@ def of_one_field(plan: pd.DataFrame, runs: pd.DataFrame) -> list[str]:
 
     plan, runs   see `tables.planned` and the frame `runs`
     """
+    if plan.empty:  # a study of times trains nothing, and its plan has no fields
+        return []
     varied = [field for field in FIELDS if field != "norm" and plan[field].nunique(dropna=False) > 1]
     if len(varied) != 1 or not pd.api.types.is_numeric_dtype(plan[varied[0]]):
         return []
