@@ -9,7 +9,7 @@ import pytest
 
 import synthetic
 from bnstudy.design.cell import Run
-from bnstudy.figures import questions
+from bnstudy.figures import questions, strip
 from bnstudy.questions import cells as asked
 from bnstudy.questions import registry
 from bnstudy.results import frames
@@ -56,7 +56,11 @@ def test_a_constant_guess_is_hollow_and_off_the_axis_of_values():
     (ax,) = questions.draw(figure, table, ("cifar10",)).axes
     hollow = [line for line in ax.lines if matplotlib.colors.to_rgba(line.get_markerfacecolor())[3] == 0]
     assert sum(len(line.get_xdata()) for line in hollow) == 4
-    assert ax.get_ylim()[0] > 40  # cells at 10 % do not stretch the axis
+    low, high = ax.get_ylim()
+    assert low > 40  # cells at 10 % do not stretch the axis
+    (ground,) = ax.patches
+    assert ground.get_height() == strip.STRIP
+    assert min(ax.get_yticks()) >= low + strip.STRIP * (high - low)  # the strip has no values
 
 
 def test_a_cell_of_which_some_seeds_guess_is_half_filled_and_off_the_axis():
@@ -71,9 +75,8 @@ def test_a_cell_of_which_some_seeds_guess_is_half_filled_and_off_the_axis():
     (half,) = [line for line in ax.lines if line.get_fillstyle() == "bottom"]
     assert len(half.get_xdata()) == 1
     assert ax.get_ylim()[0] > 60
-    assert "Half filled, in the strip: some seeds" in " ".join(text.get_text() for text in page.texts).replace(
-        "\n", " "
-    )
+    words = " ".join(" ".join(text.get_text() for text in page.texts).split())
+    assert "Half filled, in the strip: some seeds" in words
 
 
 def test_the_state_counts_cells_and_seeds():
@@ -117,5 +120,5 @@ def test_cost_is_seconds_only_if_all_runs_are_of_one_origin():
         table = questions.plotted(figure, dataclasses.replace(built, runs=runs), ("mnist",))
         (ax,) = questions.draw(figure, table, ("mnist",)).axes
         labels[name] = (ax.get_xlabel(), sorted({line.get_xdata()[0] for line in ax.lines if line.get_marker() == "s"}))
-    assert labels["one"][0] == "added to an epoch (%)"
+    assert labels["one"][0] == "seconds added to an epoch, as recorded (%)"
     assert labels["several"] == ("hidden layers with a norm", [1, 2, 3])
