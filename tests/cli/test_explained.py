@@ -11,15 +11,17 @@ from synthetic import record
 CELL = "cifar10-mlp-batch-lr_low"
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """The published results, aggregated for the thesis; seed 0 of one cell has an own record as well."""
-    folder = tmp_path_factory.mktemp("explained") / "results"
+def with_published(folder):
     folder.mkdir()
     (folder / "published").symlink_to(ROOT / "results" / "published")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    """The published results, aggregated for the thesis."""
+    folder = with_published(tmp_path_factory.mktemp("explained") / "results")
     run(folder, "aggregate", "--study", "thesis")
-    key = json.loads(run(folder, "why", CELL, "--json").out)[0]["key"]
-    store.put_record(folder, record(valid.records_of(folder, key, pytest.fail)[0].run, 3))
     return folder
 
 
@@ -28,7 +30,10 @@ def run(results, *words: str) -> Ended:
     return process(results.parent, "bnstudy", *words, *own)
 
 
-def test_a_cell_is_one_header_its_printed_value_its_mean_and_a_row_per_record(results):
+def test_a_cell_is_one_header_its_printed_value_its_mean_and_a_row_per_record(tmp_path):
+    results = with_published(tmp_path / "results")
+    key = json.loads(run(results, "why", CELL, "--json").out)[0]["key"]
+    store.put_record(results, record(valid.records_of(results, key, pytest.fail)[0].run, 3))
     shown = run(results, "show", CELL)
     lines = shown.out.splitlines()
     assert shown.out.count("key ") == 1
@@ -68,6 +73,9 @@ def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(result
             "P26: The numpy network's lowest test loss is 1.525\n\nsection                     Lindt, 1.2\n",
         ),
         ("why", "P26", "\nstudy                       practicals\n"),
+        ("show", "P.1", "**Table P.1: Knigge"),
+        ("show", "Q.3", "bnstudy figure Q.3 --study open"),
+        ("show", "C.2", "The records of its cells lack it; train them again: bnstudy train --fresh 6209c7929e07 "),
     ],
 )
 def test_claims_tables_and_figures_are_shown_by_their_id(results, verb, word, said):
@@ -98,3 +106,16 @@ def test_compare_names_seeds_and_origins_unlike_those_of_the_tables(results):
     more = run(results, "compare", "cifar10-mlp-batch-relu", "cifar10-mlp-none-relu")
     assert "The tables of study thesis use seeds 0, 1, 2; these are 0, 1, 2, 3, 4." in more.out
     assert "own records" not in more.out
+
+
+def test_published_results_are_shown_where_nothing_was_aggregated(tmp_path):
+    shown = run(with_published(tmp_path / "results"), "show", "M27").out
+    assert "\nverdict                     holds\n" in shown
+    assert [path.name for path in (tmp_path / "results").iterdir()] == ["published"]
+
+
+@pytest.mark.parametrize("words", [("figure", "C.2"), ("table", "M.1"), ("show", "M.1")])
+def test_what_no_run_shows_is_refused_and_says_what_to_do(results, words):
+    refused = run(results, *words)
+    assert (refused.code, two_lines(refused)) == (65, True)
+    assert "no run of study thesis has what it shows" in refused.err

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,9 +12,9 @@ import bnstudy
 import synthetic
 from bnstudy import paths
 from bnstudy.design.cell import Cell, Run
+from bnstudy.design.study import Study
 from bnstudy.errors import UsageError
-from bnstudy.results import frames, store
-from bnstudy.results.collect import Results
+from bnstudy.results import collect, frames, store
 from bnstudy.results.timings import frame as timing
 from bnstudy.studies.config import load as load_config
 from command_line import ROOT, call, environment
@@ -42,7 +43,7 @@ def folder(tmp_path_factory) -> Path:
     return made
 
 
-def load(folder: Path, **options) -> Results:
+def load(folder: Path, **options) -> collect.Results:
     said: list[str] = []
     found = bnstudy.load(config=folder / "config.yaml", results=folder / "results", say=said.append, **options)
     assert len(said) == (not options)
@@ -68,6 +69,37 @@ def test_the_frames_are_those_that_aggregate_writes(folder, capsys, monkeypatch)
     for kept in frames.KEPT:
         pd.testing.assert_frame_equal(getattr(found, kept), getattr(written, kept))
     pd.testing.assert_frame_equal(found.timings, timing.get(folder / "results", "thesis"))
+
+
+def test_frames_are_read_until_a_result_is_newer_or_they_are_of_other_runs(tmp_path, monkeypatch):
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    study, results = load_config(tmp_path / "config.yaml").studies["thesis"], tmp_path / "results"
+    store.open_results(results)
+    store.put_record(results, synthetic.record(Run(CELLS[0], 0), epochs_run=4))
+    gathered, gather = [], collect.collect
+    monkeypatch.setattr(collect, "collect", lambda *given: gathered.append(given) or gather(*given))
+
+    def current(study=study) -> tuple[int, bool]:
+        """How many runs are found, and whether their records were read."""
+        gathered.clear()
+        return len(collect.current(study, results, pytest.fail).runs), bool(gathered)
+
+    assert current() == (1, True)
+    aggregate(results, study)
+    assert current() == (1, False)
+    store.put_record(results, synthetic.record(Run(CELLS[0], 1), epochs_run=4))
+    assert current() == (2, True)
+    aggregate(results, replace(study, seeds=(0,)))
+    assert current() == (2, True)
+    assert current(replace(study, seeds=(0,))) == (1, False)
+    aggregate(results, study)
+    paths.record(results, CELLS[0].key, 0).unlink()
+    assert current() == (1, True)
+
+
+def aggregate(results: Path, study: Study) -> None:
+    built = bnstudy.load(study.name, config=results.parent / "config.yaml", results=results, seeds=list(study.seeds))
+    frames.put(built, results, study.name)
 
 
 def test_narrowed(folder):

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bnstudy import console
-from bnstudy.errors import UsageError, same_id
+from bnstudy.errors import DataError, UsageError, same_id
 
 if TYPE_CHECKING:
     from bnstudy.claims.catalogue import Claim
@@ -27,8 +27,9 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
     from bnstudy import questions
     from bnstudy.claims import practicals
     from bnstudy.claims.thesis import registry
-    from bnstudy.cli.report import findings
+    from bnstudy.cli.report import NOTHING, findings
     from bnstudy.report import pictures
+    from bnstudy.tables.catalogue import CATALOGUE
 
     if not IDS.fullmatch(word):
         return False
@@ -45,7 +46,7 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
         _put_course_claim(id, found)
         return True
     with console.waiting(f"reading the results of study {study}"):
-        found = findings(study, config, results)
+        found = findings(_drawing(word, study, config), config, results)
         tables = {t.id: t for t in (*found.tables, *found.course_tables)}
     ways = (
         (registry(), lambda id: _put_claim(id, found)),
@@ -57,6 +58,8 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
             _refuse_json(word, as_json)
             put_one(id)
             return True
+    if id := same_id(word, CATALOGUE):
+        raise DataError(NOTHING.format(f"table {id}", study), f"Tables with content: {', '.join(tables)}.")
     return False
 
 
@@ -89,6 +92,18 @@ def _of_the_reports(id: str, study: str, config: Path) -> str:
         return name
     remedy = "The study practicals of the package's config.yaml has their cells: copy them."
     raise UsageError(f"{id}: no study of {config} has a cell of the course reports", remedy)
+
+
+def _drawing(id: str, study: str, config: Path) -> str:
+    """Return the study that draws a figure: `study`, or else the first one that has cells of it; `study` too if the id
+    is of no figure, or of one that no study has."""
+    from bnstudy.report import pictures
+    from bnstudy.tables import planned
+
+    known = {picture.id: picture for picture in pictures.every()}
+    if not (found := same_id(id, known)):
+        return study
+    return _first_study(study, config, lambda cells: known[found].belongs_to(planned(cells, ()))) or study
 
 
 def _first_study(study: str, config: Path, fits: Callable[[Sequence["Cell"]], bool]) -> str | None:
@@ -170,8 +185,12 @@ def _put_figure(id: str, found: "Findings") -> None:
     from bnstudy.report import pictures
 
     picture = pictures.find(id)
-    rows = [*picture.row(found).items(), ("cells with runs", len(picture.cells(found)))]
-    console.put_table("", ("", ""), [*rows, ("draw it", f"bnstudy figure {id} --study {found.study.name}")])
+    command = f"bnstudy figure {id} --study {found.study.name}"
+    with_runs = picture.cells(found) & {*found.frames.runs["key"]}
+    rows = [*picture.row(found).items(), ("cells with runs", len(with_runs))]
+    if picture.state(found) == pictures.NOT_RUN:
+        command = pictures.remedy(picture, found)
+    console.put_table("", ("", ""), [*rows, ("draw it", command)])
 
 
 def of_cell(key: str, found: "Findings") -> dict[str, Any]:

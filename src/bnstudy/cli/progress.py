@@ -144,7 +144,6 @@ def why(
     """Explain a cell: its printed number with the verdict, the claims it enters, and whether its runs would be trained
     again and why. Of a claim, question, table or figure (M07, Q1, B.1):
     as `show`."""
-    from bnstudy.results import frames
     from bnstudy.workflow.progress.why import explain
 
     if explained.put(which, study, config, results, as_json):
@@ -154,7 +153,7 @@ def why(
     with console.waiting("looking at the runs of the cell"):
         rows = explain(runs, studies, folder, paths.data_root(data), console.say)
     first = rows[0]
-    holder = next((study for study in first["studies"] if frames.exist(folder, study)), None)
+    holder = next(iter(first["studies"]), None)
     said = explained.of_cell(first["key"], findings(holder, config, results)) if holder else {}
     if as_json:
         return console.put_json([row | said for row in rows])
@@ -171,8 +170,6 @@ def why(
     console.put_table("", ("seed", "state", "trains", "because"), shown)
     if said:
         explained.put_of_cell(said)
-    elif first["studies"]:
-        console.say(f"verdict and claims: after bnstudy aggregate --study {next(iter(first['studies']))}")
 
 
 def _runs_of(word: str, seeds: str | None, results: Path, studies: list[Study]) -> list[Run]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bnstudy.report.findings import Findings
 
 ROW = ("id", "state", "title")
+NOTHING = "{}: no run of study {} has what it shows"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -71,16 +72,15 @@ def report(
 
 
 def findings(study: str, config: Path, results: Path | None) -> "Findings":
-    """The findings of a study from its frames as last aggregated; from empty ones if there are none yet."""
+    """The findings of a study as its results are now, aggregated or not."""
     narrowing, folder = Narrowing(config=config), paths.results_root(results)
-    with console.waiting(f"reading the frames of study {study}"):
+    with console.waiting(f"reading the results of study {study}"):
         from bnstudy.report.findings import Findings
-        from bnstudy.results import frames
-        from bnstudy.results.timings import frame as timing
+        from bnstudy.results import collect
 
         chosen = narrowing.study(study)
-        built = frames.get(folder, study) if frames.exist(folder, study) else frames.build([], chosen.runs())
-        return Findings.of(chosen, built, timing.get(folder, study), narrowing.loaded.margins)
+        found = collect.current(chosen, folder, console.say)
+        return Findings.of(chosen, found, found.timings, narrowing.loaded.margins)
 
 
 def _put_rows(rows: list[dict[str, Any]], as_json: bool, columns: tuple[str, ...] = ROW) -> None:
@@ -114,16 +114,16 @@ def table(
     reports: ReportsOption = None,
 ) -> None:
     """Write one table of a study (CSV, Markdown, LaTeX, HTML)."""
-    from bnstudy.tables import write
+    from bnstudy.tables import has_numbers, write
     from bnstudy.tables.catalogue import CATALOGUE
 
     found = findings(study, config, results)
     with console.waiting(f"filling the tables of study {study}"):
         known = {one.id: one for one in (*found.tables, *found.course_tables)}
-    if same_id(which, CATALOGUE) and not same_id(which, known):
-        raise DataError(
-            f"table {which}: no run of study {study} has what it shows", f"Tables with content: {', '.join(known)}."
-        )
+    with_content = {id: one for id, one in known.items() if has_numbers(one)}
+    if same_id(which, {**CATALOGUE, **known}) and not same_id(which, with_content):
+        remedy = f"Tables with content: {', '.join(with_content)}."
+        raise DataError(NOTHING.format(f"table {which}", study), remedy)
     chosen = known[listed(which, known, "table", f"Tables: {', '.join(known)}.")]
     folder = paths.report(paths.reports_root(reports), study).parent / "tables"
     _put_paths(write([chosen], folder))
@@ -162,10 +162,7 @@ def figure(
     target, picture = Target(folder, options.formats(formats)), pictures.find(which)
     found = findings(study, config, results)
     if picture.state(found) == pictures.NOT_RUN:
-        raise DataError(
-            f"figure {which}: study {study} has no frames with a run it shows",
-            f"Train some: bnstudy run --study {study}; if there are records: bnstudy aggregate --study {study}.",
-        )
+        raise DataError(NOTHING.format(f"figure {which}", study), pictures.remedy(picture, found))
     with console.waiting(f"drawing figure {picture.id}"):
         files = write(picture.drawing(found, signed=signed), target)
     _put_paths(files)

@@ -221,6 +221,14 @@ def find(id: str) -> Picture:
     return known[listed(id, known, "figure", "List the figures with `bnstudy figures`.")]
 
 
+def remedy(picture: Picture, found: Findings) -> str:
+    """What to do about a figure that is not run: train its cells, or, if their records lack what it shows, do so
+    again."""
+    if keys := sorted(picture.cells(found) & {*found.frames.runs["key"]}):
+        return f"The records of its cells lack it; train them again: bnstudy train --fresh {' '.join(keys)}"
+    return f"Train some: bnstudy run --study {found.study.name}."
+
+
 def draw(found: Findings, target: Target) -> dict[str, list[dict[str, Any]]]:
     """Draw every figure of a study's page that has been run. Returns the entries of each section of the page: figure,
     state, files (ending -> address), wide and narrow (see `_image`; narrow is for a phone) and the picture's words."""

@@ -5,14 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from bnstudy import datasets
+from bnstudy import datasets, paths
 from bnstudy.console import Say
+from bnstudy.design.cell import Run
 from bnstudy.design.study import Study
-from bnstudy.results import frames, valid
+from bnstudy.results import digests, frames, valid
 from bnstudy.results.frames import Frames
 from bnstudy.results.publication.rows import Published, restore
 from bnstudy.results.publication.timings import collect as collect_timings
 from bnstudy.results.record import Record
+from bnstudy.results.timings import frame as timing
 
 
 @dataclass(frozen=True)
@@ -46,3 +48,31 @@ def collect(study: Study, results: Path, say: Say) -> Results:
     built = frames.build(own, runs, reasons, map(restore, published))
     timings = collect_timings(results, study.cells, say)
     return Results(**vars(built), study=study, timings=timings)
+
+
+def current(study: Study, results: Path, say: Say) -> Results:
+    """Return what `collect` builds: from the frames as last written, or from the results if these are newer, or if the
+    frames are of other runs. Writes nothing. Raises DataError as `collect` and `frames.get`."""
+    if _are_newest(study, results):
+        stored = frames.get(results, study.name)
+        if set(study.runs()) <= _runs_of(stored, study):
+            return Results(**vars(stored), study=study, timings=timing.get(results, study.name))
+    return collect(study, results, say)
+
+
+def _are_newest(study: Study, results: Path) -> bool:
+    """Return True if the frames of a study are written, and none of its results since."""
+    if not frames.exist(results, study.name):
+        return False
+    records = [paths.record(results, cell.key, 0).parent for cell in study.trained]
+    folders = [*records, paths.timing(results, "").parent, paths.data_state(results, "").parent]
+    published = sorted(paths.published(results, "").parent.glob("*"))
+    newest = max((path.stat().st_mtime_ns for path in [*folders, *published] if path.exists()), default=0)
+    return newest <= (paths.frames(results, study.name) / digests.FILE).stat().st_mtime_ns
+
+
+def _runs_of(stored: Frames, study: Study) -> set[Run]:
+    """Return the runs of a study that stored frames have or list as missing."""
+    by_key = {cell.key: cell for cell in study.trained}
+    rows = pd.concat([stored.runs[["key", "seed"]], stored.missing[["key", "seed"]]])
+    return {Run(by_key[key], seed) for key, seed in rows.itertuples(index=False) if key in by_key}

@@ -31,6 +31,12 @@ class Written(Protocol):
     @property
     def stem(self) -> str: ...
 
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def content(self) -> pd.DataFrame: ...
+
     def texts(self) -> dict[str, str]: ...
 
 
@@ -122,6 +128,11 @@ def numbers(found: Iterable[Shown]) -> pd.DataFrame:
         if one.id in CATALOGUE and one.table.what == "accuracy"
     ]
     return pd.concat(judged, ignore_index=True).dropna(subset=["printed"])
+
+
+def has_numbers(one: Written) -> bool:
+    """Return True if a table shows a number: of a run, or a printed one."""
+    return one.state != "not run" or ("printed" in one.content and bool(one.content["printed"].notna().any()))
 
 
 def write(found: Iterable[Written], folder: Path) -> list[Path]:
