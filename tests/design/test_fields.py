@@ -19,7 +19,7 @@ BAD_VALUES = [
     ("momentum", 1.0, "out of range"), ("decay_factor", 0.0, "out of range"), ("width", 9, "out of range"),
     ("train_size", 9, "out of range"), ("kaiming_gain", True, "not allowed"), ("kaiming_gain", 3, "not allowed"),
     ("norm_bias", 1, "true or false"), ("norm_bias", "false", "true or false"), ("activation", "Re LU", "not a name"),
-    ("activation", "../x", "not a name"), ("activation", "x" * 41, "not a name"), ("activation", "relu\n", "not a name"),
+    ("activation", "../x", "not a name"), ("activation", "x" * 81, "not a name"), ("activation", "relu\n", "not a name"),
     ("split", "lsat", "nearest: last"), ("split", ["last"], "not allowed"), ("recipe", 0, "out of range"),
 ]  # fmt: skip
 

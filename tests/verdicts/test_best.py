@@ -44,6 +44,13 @@ def test_the_largest_rate_that_does_not_diverge():
     assert (row["name"], row["diverged"], row["value"] == row["value"]) == ("", 3, False)
 
 
+def test_a_rate_at_which_a_seed_ends_at_a_constant_guess_is_not_chosen():
+    runs = built(diverged=()).runs
+    runs.loc[(runs["lr"] == 0.1) & (runs["seed"] == 1), "broken"] = True
+    (row,) = choices(runs, "lr").to_dict("records")
+    assert (row["value"], row["diverged"]) == (0.01, 0)
+
+
 def test_without_runs_there_is_nothing_to_choose():
     assert choices(frames.build([]).runs).empty
 

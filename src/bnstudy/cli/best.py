@@ -1,7 +1,7 @@
 """The verb `best`: what a study would choose, by validation accuracy or as the largest value that does not diverge."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from bnstudy.cli.options import JsonOption, Narrowing, ResultsOption, StudyOptio
 from bnstudy.design.fields import FIELDS, FORMS
 from bnstudy.design.words import short_word
 from bnstudy.errors import DataError, UsageError, nearest
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHOWN = ("data set", "model", "norm", "choice", "validation (%)", "test (%)", "cells", "runs", "hours")
 
@@ -28,14 +31,15 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Choose a cell for each data set, model and norm: by validation accuracy, or the largest value of a field at which
-    no seed diverged; with its test accuracy and what choosing cost."""
+    every seed learns (none diverged or ends at a constant guess); with its test accuracy and what choosing cost."""
     from bnstudy.verdicts.best import VALIDATION, choices
 
     numbers = [name for name in FIELDS if FORMS[name].type in (int, float) and not FORMS[name].is_list]
     if by != VALIDATION and by not in numbers:
         known = [VALIDATION, *numbers]
         raise UsageError(f"--by {by}: nothing to choose by{nearest(by, known)}", f"Known: {', '.join(known)}.")
-    found = choices(options.collected(narrowing.study(study), paths.results_root(results)).runs, by)
+    runs = options.collected(narrowing.study(study), paths.results_root(results)).runs
+    found = choices(runs, by)
     if found.empty:
         raise DataError(f"{study}: no run to choose from", f"Train some: bnstudy run --study {study}.")
     rows = found.to_dict("records")
@@ -47,8 +51,15 @@ def best(
          row["runs"], f"{row['hours']:.2f}"]
         for row in rows
     ]  # fmt: skip
-    what = "the highest validation accuracy" if by == VALIDATION else f"the largest {by} at which no seed diverged"
-    console.put_table(f"chosen by {what}; test accuracy decides nothing", SHOWN, table)
+    what = "the highest validation accuracy" if by == VALIDATION else f"the largest {by} at which every seed learns"
+    console.put_table(f"chosen by {what}; {_seen(runs)}", SHOWN, table)
+
+
+def _seen(runs: "pd.DataFrame") -> str:
+    """Return what part test images have in the choice: cells that hold no images out validate on them."""
+    if (runs["validation_fraction"] > 0).all():
+        return "test accuracy decides nothing"
+    return "cells with validation_fraction=0 hold no images out, so their validation accuracy is of the test images"
 
 
 def _choice(row: Mapping[Any, Any], by: str) -> str:

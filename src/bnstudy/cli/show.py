@@ -1,5 +1,6 @@
 """Verb show: what is known of a cell."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import mean, stdev
@@ -83,12 +84,17 @@ def _put_seeds(found: Sequence[tuple[str, Record]]) -> None:
 
 
 def _seed_row(origin: str, record: Record) -> Sequence[object]:
-    made_by, test = record.provenance, _test(record)
+    made_by, test = _provenance(record), _test(record)
     return (
         record.seed, origin, record.outcome, record.stopped, record.epochs_run, record.best_epoch,
         f"{test['accuracy']:.2f} %", f"{test['loss']:.4f}", f"{sum(record.epochs['seconds']):.1f} s", made_by["engine"],
-        made_by.get("gpu") or made_by.get("cpu", ""),
+        made_by["gpu"] or made_by["cpu"],
     )  # fmt: skip
+
+
+def _provenance(record: Record) -> defaultdict[str, str]:
+    """Return the provenance of a record; what it does not state is empty."""
+    return defaultdict(str, record.provenance)
 
 
 def _test(record: Record) -> dict[str, float]:
@@ -122,7 +128,7 @@ def put_record(record: Record, results: Path) -> None:
     path = paths.record(results, run.cell.key, run.seed)
     where = path if path.exists() else paths.published(results, "runs")
     _put_cell(run.cell)
-    made_by, test = record.provenance, _test(record)
+    made_by, test = _provenance(record), _test(record)
     rows = [
         ("seed", record.seed), ("outcome", record.outcome), ("stopped by", record.stopped),
         ("epochs", f"{record.epochs_run}, best {record.best_epoch}"), ("test accuracy", f"{test['accuracy']:.2f} %"),

@@ -277,8 +277,8 @@ def _checked_value(name: str, value: Any, kind: type) -> Any:
         value = float(value) + 0.0  # -0.0 becomes 0.0: one value, one key
     if type(value) is not kind:
         raise UsageError(f"{name}: {value!r} is not {TYPE_WORDS[kind]}", f"{name} is {meta['doc']}.")
-    if kind is str and not re.fullmatch(r"[a-z0-9_]{1,40}", value):
-        bare = re.sub("[^a-z0-9_]", "", value.lower())[:40]
+    if kind is str and not re.fullmatch(r"[a-z0-9_]{1,80}", value):
+        bare = re.sub("[^a-z0-9_]", "", value.lower())[:80]
         remedy = f"Names have lower-case letters, digits and underscores{f', such as {bare}' if bare else ''}."
         raise UsageError(f"{name}: {value!r} is not a name", remedy)
     if kind in (int, float) and not (

@@ -90,14 +90,10 @@ TRANSFORMS: dict[str, Augmentation] = {
     "scale": scale, "translation": translation, "color_shift": color_shift,
 }  # fmt: skip
 
-LONGEST = 40
-"""Letters of a name (design.fields); longer combinations have none."""
-
 REGISTRY: dict[str, tuple[Augmentation, ...]] = {"none": ()} | {
-    name: tuple(TRANSFORMS[part] for part in names)
+    "_".join(names): tuple(TRANSFORMS[part] for part in names)
     for count in range(1, len(TRANSFORMS) + 1)
     for names in combinations(TRANSFORMS, count)
-    if len(name := "_".join(names)) <= LONGEST
 }
 
 
