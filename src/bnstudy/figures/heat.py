@@ -42,7 +42,9 @@ def grid(ax: Axes, norms: Sequence[str], rows: int, between: float = 0.0) -> lis
 
 def draw(ax: Axes, values: pd.DataFrame, high: float, power: float = 1.0) -> None:
     """Draw a table as a heat map from 0 to `high`; cells without a finite value keep the ground of the panel. A `power`
-    below 1 spreads small values: a colour is at (value / high) ** power."""
+    below 1 spreads small values: a colour is at (value / high) ** power.
+
+    seaborn.heatmap lays the whole page out at each call, and a page has dozens of maps."""
     ax.pcolormesh(
         np.ma.masked_invalid(values.to_numpy(float)), norm=PowerNorm(power, 0.0, high, clip=True), cmap=COLOURS,
         rasterized=True,
