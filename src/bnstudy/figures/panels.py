@@ -8,6 +8,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
+from matplotlib.path import Path
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from bnstudy.figures import style
@@ -52,8 +54,8 @@ def line(ax: Axes, curve: pd.DataFrame, look: Look, dash: Any = None, **options)
 
 
 def write_notes(ax: Axes, lines: Sequence[str]) -> None:
-    """Write notes into a panel where they cover the fewest points, on white so that they stay readable; below a panel
-    that maps fill."""
+    """Write notes into a panel, folded and placed where they cover the fewest points, on white so that they stay
+    readable; below a panel that maps fill."""
     if not lines:
         return
     if not ax.axison:
@@ -63,13 +65,35 @@ def write_notes(ax: Axes, lines: Sequence[str]) -> None:
         0, 0, "\n".join(lines), size=9, color=style.WARNING, va="bottom", transform=ax.transAxes, zorder=9
     )
     text.set_bbox({"facecolor": "white", "alpha": 0.85, "edgecolor": "none", "pad": 1.5})
+    points = drawn(ax)
+    places = [(words, box) for words in _foldings(ax, text) for box in _places(ax, text, words)]
+    words, box = min(places, key=lambda place: _covered(place[1], points))
+    text.set(text=words, position=box[:2])
+
+
+FOLDS = (0.92, 0.7, 0.5)
+"""Shares of a panel's width to which notes are folded; the first is the widest that they may be."""
+
+
+def _foldings(ax: Axes, text: Text) -> list[str]:
+    """Return the lines of a text as they are, if they fit into the panel, and folded to each narrower width."""
+    lines, width = text.get_text().split("\n"), _size(ax, text)[0]
+    letters = max(map(len, lines)) / width
+    folded = ["\n".join(_balanced(line, int(share * letters)) for line in lines) for share in FOLDS if share < width]
+    return folded if width > FOLDS[0] else [text.get_text(), *folded]
+
+
+def _places(ax: Axes, text: Text, words: str) -> list[Box]:
+    """Return the boxes that a text with these words may fill: at the right or the left, at each height."""
+    text.set_text(words)
+    width, height = _size(ax, text)
+    heights = np.arange(0.03, max(0.97 - height, 0.04), 0.06)
+    return [(x, y, width, height) for y in heights for x in (0.97 - width, 0.05)]
+
+
+def _size(ax: Axes, text: Text) -> tuple[float, float]:
     extent = text.get_window_extent().transformed(ax.transAxes.inverted())
-    if extent.width > 0.92:
-        letters = int(max(map(len, lines)) * 0.92 / extent.width)
-        text.set_text("\n".join(_balanced(line, letters) for line in lines))
-        extent = text.get_window_extent().transformed(ax.transAxes.inverted())
-    spots = [(x, y) for y in np.arange(0.03, 0.97 - extent.height, 0.06) for x in (0.97 - extent.width, 0.05)]
-    text.set_position(emptiest([(*spot, extent.width, extent.height) for spot in spots], drawn(ax))[:2])
+    return extent.width, extent.height
 
 
 def _write_below(ax: Axes, line: str) -> None:
@@ -100,12 +124,28 @@ def drawn(ax: Axes) -> np.ndarray:
     for layer in layers(ax):
         for curve in (c for c in layer.lines if len(c.get_path())):
             path = curve.get_transform().transform(np.column_stack(curve.get_data()).astype(float))
-            steps = np.linspace(0, len(path) - 1, 400)
-            points.append(np.column_stack([np.interp(steps, np.arange(len(path)), column) for column in path.T]))
+            points.append(path if curve.get_linestyle() == "None" else _along(path, ax))
         for inset in layer.child_axes:
             (x0, y0), (x1, y1) = inset.get_window_extent().get_points()
             points.append(np.array([(x, y) for x in np.linspace(x0, x1, 40) for y in np.linspace(y0, y1, 40)]))
     return ax.transAxes.inverted().transform(np.concatenate(points))
+
+
+STEP = 2.0
+"""Pixels between the points along a line: far fewer than a note is high."""
+
+
+def _along(path: np.ndarray, ax: Axes) -> np.ndarray:
+    """Return points along the part of a line that is within a panel, evenly spaced however steep it is."""
+    box = ax.bbox
+    within = Path(path).cleaned(remove_nans=True, clip=(box.x0, box.y0, box.x1, box.y1))
+    (line,) = np.nonzero(np.asarray(within.codes)[1:] == Path.LINETO)
+    vertices = np.asarray(within.vertices)
+    points = [path]
+    for start, end in zip(vertices[line], vertices[line + 1], strict=True):
+        count = int(np.hypot(*(end - start)) / STEP) + 2
+        points.append(start + (end - start) * np.linspace(0, 1, count)[:, None])
+    return np.concatenate(points)
 
 
 def emptiest(boxes: Sequence[Box], points: np.ndarray) -> Box:
