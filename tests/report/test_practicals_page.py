@@ -376,6 +376,16 @@ def test_curves_show_loss_and_accuracy_of_training_and_test():
     assert sorted(line.is_dashed() for line in drawn if len(line.get_xdata())) == [False, True]
 
 
+@pytest.mark.parametrize(("narrow", "second"), [(False, ["", ""]), (True, ["loss (nats)", "accuracy (%)"])])
+def test_a_row_of_curves_names_its_axis_once(narrow, second):
+    """On a second panel the name would lie on the frame of the first. K2 is in both."""
+    cell, figure = ROWS["K2"].cell, course_curves.REGISTRY["P.4"]
+    built = frames.build([synthetic.record(Run(cell, 0), epochs_run=cell.periods)], STUDY.runs())
+    page = course_curves.draw(figure, course_curves.plotted(figure, built), narrow)
+    assert [ax.get_ylabel() for ax in page.axes[::4]] == ["loss (nats)", "accuracy (%)"]
+    assert [ax.get_ylabel() for ax in page.axes[1::4]] == second
+
+
 def test_every_row_with_settings_is_in_the_figure_of_its_report():
     drawn = {row for figure in figures.REGISTRY.values() for row in figure.rows}
     assert drawn == set(ROWS)

@@ -90,14 +90,15 @@ def draw(figure: CurvesFigure, table: pd.DataFrame, narrow: bool = False) -> Pag
         titles = [panel.title for panel in figure.of.panels] * len(COLUMNS)
         words = pages.Words(f"Figure {figure.id}   {figure.title}", "", footer)
         page, axes = pages.page(titles, words, legend, narrow)
-        for i, ax in enumerate(axes):
-            quantity, panel = list(COLUMNS)[i // len(figure.of.panels)], figure.of.panels[i % len(figure.of.panels)]
-            here = table[(table["panel"] == panel.title) & (table["quantity"] == quantity)]
-            _paint(ax, panel, quantity, here)
+        parts = [(quantity, panel) for quantity in COLUMNS for panel in figure.of.panels]
+        tables = [table[(table["panel"] == panel.title) & (table["quantity"] == quantity)] for quantity, panel in parts]
+        first = pages.first_drawn([not here.empty for here in tables], narrow)
+        for i, (ax, (quantity, panel), here) in enumerate(zip(axes, parts, tables, strict=True)):
+            _paint(ax, panel, quantity, here, named=i in first)
     return page
 
 
-def _paint(ax: Axes, panel: Panel, quantity: str, here: pd.DataFrame) -> None:
+def _paint(ax: Axes, panel: Panel, quantity: str, here: pd.DataFrame, named: bool) -> None:
     import seaborn
 
     if here.empty:
@@ -115,7 +116,7 @@ def _paint(ax: Axes, panel: Panel, quantity: str, here: pd.DataFrame) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     ax.set_xlabel("step", labelpad=2)
-    panels.name_axis(ax, {"loss": "loss (nats)", "accuracy": "accuracy (%)"}[quantity])
+    panels.name_axis(ax, {"loss": "loss (nats)", "accuracy": "accuracy (%)"}[quantity] if named else "")
     drawn = set(here["row"])
     handles = [
         Line2D([], [], color=colors[row], label=label) for row, label, _ in panel.systems if label and row in drawn

@@ -50,6 +50,17 @@ def layout(count: int, narrow: bool) -> Layout:
     return Layout(4, (width, 2.75 if count > 2 else 3.2), (0.62, 0.8), 0.76, 0.78, 0.98, 0.98)
 
 
+def first_drawn(drawn: Sequence[bool], narrow: bool) -> set[int]:
+    """Return the first drawn panel of each row of a page as `layout` lays it out: the one that names the left axis of
+    the row, since an empty panel has no axis to name."""
+    columns = layout(len(drawn), narrow).columns
+    rows: dict[int, int] = {}
+    for i, is_drawn in enumerate(drawn):
+        if is_drawn:
+            rows.setdefault(i // columns, i)
+    return set(rows.values())
+
+
 @dataclass(frozen=True)
 class Words:
     """The texts around the panels."""

@@ -165,13 +165,14 @@ def draw(figure: ReportFigure, table: pd.DataFrame, narrow: bool = False) -> Pag
         seeds = f"Mean of up to {most} seeds; band: lowest to highest." if most > 1 else "One seed."
         words = pages.Words(f"Figure {figure.id}   {figure.title}", "", f"{seeds} A dot ends each run.")
         page, axes = pages.page([panel.title for panel in figure.panels], words, legend, narrow)
-        columns = 1 if narrow else 4
-        for i, (ax, panel) in enumerate(zip(axes, figure.panels, strict=True)):
-            _paint(ax, panel, table[table["panel"] == panel.title], first=i % columns == 0)
+        tables = [table[table["panel"] == panel.title] for panel in figure.panels]
+        first = pages.first_drawn([not here.empty for here in tables], narrow)
+        for i, (ax, panel, here) in enumerate(zip(axes, figure.panels, tables, strict=True)):
+            _paint(ax, panel, here, named=i in first)
     return page
 
 
-def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, first: bool) -> None:
+def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, named: bool) -> None:
     if here.empty:
         return panels.empty(ax, [", ".join(row for row, _, _ in panel.systems)])
     panels.accuracy_axis(ax)
@@ -184,7 +185,7 @@ def _paint(ax: Axes, panel: Panel, here: pd.DataFrame, first: bool) -> None:
     ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda step, _: f"{step:,.0f}"))
     ax.set_xlabel("step", labelpad=2)
-    panels.name_axis(ax, "test accuracy (%)" if first else "")
+    panels.name_axis(ax, "test accuracy (%)" if named else "")
     for row, label, place in panel.systems:
         curve = here[here["row"] == row]
         if not curve.empty:
