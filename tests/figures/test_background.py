@@ -151,3 +151,12 @@ def test_batch_norm_holds_what_drifts_without_it(monkeypatch):
 def test_listing_imports_no_plotting():
     code = "import sys, bnstudy.illustrations; print({'matplotlib', 'torch', 'numpy'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_filter_and_its_image_fill_their_panel(narrow):
+    page = draw(REGISTRY["2.9"], narrow)
+    for ax in page.axes:
+        given, used = ax.get_position(original=True), ax.get_position()
+        assert used.height > 0.9 * given.height
+        assert used.width > 0.9 * given.width

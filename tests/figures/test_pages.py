@@ -18,3 +18,27 @@ def test_a_legend_of_long_labels_fits(count, narrow):
         assert page.bbox.x0 <= legend.x0
         assert legend.x1 <= page.bbox.x1
         assert legend.y0 >= max(ax.title.get_window_extent().y1 for ax in axes)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_a_page_without_legend_and_footer_leaves_no_room_for_them(narrow):
+    """Of the background figures, most have neither."""
+    with style.look(narrow):
+        bare, axes = pages.page(["mnist"], pages.Words("Figure 2.9", "", ""), [], narrow)
+        full, _ = pages.page(["mnist"], WORDS, [Line2D([], [], label="vanilla")], narrow)
+        below = bare.texts[0].get_window_extent().y0 - axes[0].title.get_window_extent().y1
+    assert bare.get_figheight() < full.get_figheight() - 0.5
+    assert 0 < below < 0.5 * bare.dpi
+
+
+@pytest.mark.parametrize(
+    ("drawn", "narrow", "first"),
+    [
+        ([True] * 8, False, {0, 4}),
+        ([False, True, True, False, False, False, True, True], False, {1, 6}),
+        ([False] * 4 + [True] * 4, False, {4}),
+        ([True, False, True], True, {0, 2}),
+    ],
+)
+def test_the_first_drawn_panel_of_each_row_names_the_axis(drawn, narrow, first):
+    assert pages.first_drawn(drawn, narrow) == first

@@ -72,6 +72,8 @@ class Words:
 
 LEGEND_HANDLE, LEGEND_LETTER = 0.6, 0.078
 """Inches that a line and its gap, and a letter, take in the legend of a wide page."""
+LEGEND_ROOM, FOOTER_ROOM = {False: 0.22, True: 0.5}, 0.35
+"""Inches that a page without a legend (by `narrow`), and one without a footer, need less."""
 HALF_NARROW, NARROW_TITLE = 20, 34
 """Letters that fit on a narrow page: of a legend's label in half its width, and of a panel's title."""
 
@@ -89,7 +91,8 @@ def page(
     title = textwrap.fill(words.title, int(plan.size(len(datasets))[0] * 9))
     columns = legend_columns(legend, plan.size(len(datasets))[0], narrow)
     lines = title.count("\n") + bool(words.subtitle) + max(0, -(-len(legend) // columns) - (3 if narrow else 1))
-    plan = replace(plan, top=plan.top + 0.22 * lines)
+    top = plan.top + 0.22 * lines - (0 if legend else LEGEND_ROOM[narrow])
+    plan = replace(plan, top=top, bottom=plan.bottom - (0 if words.footer else FOOTER_ROOM))
     width, height = plan.size(len(datasets))
     fig = Page(figsize=(width, height))
     FigureCanvasAgg(fig)

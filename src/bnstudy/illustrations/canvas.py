@@ -1,6 +1,7 @@
 """Helpers for background figures: pages of titled panels, and simple axes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,14 @@ RAW = {"s": 7, "alpha": 0.5, "linewidths": 0}
 
 
 def page(
-    one: Background, titles: Sequence[str], narrow: bool, legend: Sequence[Any] = (), footer: str = ""
-) -> tuple[Page, list[Axes]]:
-    words = pages.Words(f"Figure {one.id}   {one.title}", "", footer)
-    return pages.page(titles, words, legend, narrow)
+    one: Background, titles: Sequence[str], narrow: bool, legend: Sequence[Any] = (), footer: str = "",
+    ratio: float | None = None,
+) -> tuple[Page, list[Axes]]:  # fmt: skip
+    """A page of titled panels. `ratio`: their height by their width, for a drawing of that shape; else the usual."""
+    words, plan = pages.Words(f"Figure {one.id}   {one.title}", "", footer), pages.layout(len(titles), narrow)
+    if ratio:
+        plan = replace(plan, panel=(plan.panel[0], ratio * plan.panel[0]))
+    return pages.page(titles, words, legend, narrow, plan)
 
 
 def square(ax: Axes, half: float, centre: tuple[float, float] = (0, 0)) -> None:

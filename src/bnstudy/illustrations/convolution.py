@@ -11,6 +11,8 @@ from bnstudy.networks.byhand import Array, Conv2d
 
 SIDE, WINDOW, AT = 5, 3, (1, 2)
 """Of the image and the filter, and the place of the framed field."""
+RATIO = 0.43
+"""Height by width of a row of image, filter and output with three channels."""
 
 
 def example(channels: int) -> tuple[Array, Array, Array]:
@@ -22,7 +24,7 @@ def example(channels: int) -> tuple[Array, Array, Array]:
 
 
 def sliding(one: Background, narrow: bool) -> Page:
-    fig, axes = page(one, ["one channel: image, filter, output", "three channels"], narrow)
+    fig, axes = page(one, ["one channel: image, filter, output", "three channels"], narrow, ratio=RATIO)
     for ax, channels in zip(axes, (1, 3), strict=True):
         _row(ax, *example(channels), 6.5 if narrow else 9)
     return fig
