@@ -170,10 +170,10 @@ def test_the_answer_gives_what_came_out(id, value, said):
 
 def test_the_answer_names_epsilon_where_a_smaller_one_makes_the_smallest_weights_learn():
     cured = answered("Q01", accuracies("Q01", lambda p: by_scale(p, 1e-5))).answer[0]
-    assert "batch norm learns from the deviations 1, 0.1, 0.01, 0.001, 0.0001, 1e-05;" in cured
-    assert "it learns from 1e-06, 1e-07, 1e-08 too: what stops it there is the usual epsilon" in cured
+    assert "batch norm learns from the deviations 1, 0.1, 0.01, 0.001, 0.0001, 1e-5;" in cured
+    assert "it learns from 1e-6, 1e-7, 1e-8 too: what stops it there is the usual epsilon" in cured
     not_cured = accuracies("Q01", lambda p: None if "norm_eps" in p.changes else by_scale(p, 1e-5))
-    assert "still does not learn from 1e-06, 1e-07, 1e-08" in answered("Q01", not_cured).answer[0]
+    assert "still does not learn from 1e-6, 1e-7, 1e-8" in answered("Q01", not_cured).answer[0]
 
 
 # curves

@@ -247,7 +247,7 @@ def _gradients(found: Found) -> Parts:
 
 
 def _listed(values: Sequence[float]) -> str:
-    return ", ".join(f"{value:g}" for value in values)
+    return ", ".join(f"{value:g}".replace("e-0", "e-") for value in values)
 
 
 def _signed(points: float) -> str:
