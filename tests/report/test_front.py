@@ -1,5 +1,6 @@
 """The front page: the answer of all studies reported, from their summaries alone."""
 
+import dataclasses
 import html
 import json
 import re
@@ -13,6 +14,7 @@ from bnstudy import paths, report
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import SETTINGS
 from bnstudy.design.study import Study
+from bnstudy.design.timing import TIMING_COLUMNS
 from bnstudy.report import answer, front, run_lists, summary
 from bnstudy.results import frames
 from bnstudy.verdicts import effects
@@ -264,3 +266,23 @@ def test_a_study_of_times_has_no_field_to_be_answered_by():
     from bnstudy.tables import planned
 
     assert answer.of_one_field(planned((), (0,)), frames.build([]).runs) == []
+
+
+def test_claims_on_seconds_are_counted_as_on_other_hardware():
+    counts = {"holds": 2, "fails": 1, "undecided": 0, "other hardware": 1, "not run": 4}
+    assert answer.counted(counts) == "2 hold, 1 fails, 1 is on other hardware and 4 are not run"
+
+
+def test_a_study_of_timing_counts_timings_and_no_trainings(tmp_path):
+    study = dataclasses.replace(study_of("timed", settings=("relu",)), timing=True)
+    row = dict.fromkeys(TIMING_COLUMNS, 1.0) | {
+        "model": "mlp", "dataset": "mnist", "batch_size": 64, "engine": "reference", "device": "cpu",
+        "kind": "with_validation", "pixels": "float32", "epochs": 10, "timed_images": 100,
+    }  # fmt: skip
+    timings = pd.DataFrame([row | {"norm": norm} for norm in ("none", "batch")])
+    page = report.write(study, frames.build([], study.runs()), timings, MARGINS, tmp_path)
+    own, front_page = words(pages.read(page)), words(pages.read(paths.front(tmp_path)))
+    assert "Timings recorded 2 " in own
+    assert "Trainings recorded" not in own
+    assert "Timed: 2 timings" in front_page
+    assert "0 of 0" not in front_page

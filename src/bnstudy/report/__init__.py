@@ -46,6 +46,8 @@ SECTIONS = {
     "7.2.2": "CNN: learning rate", "7.2.3": "CNN: initial weights", "7.2.4": "CNN: regularization",
     "7.2.5": "CNN: batch size",
 }  # fmt: skip
+TIMED = ["model", "dataset", "norm", "batch_size", "engine", "device"]
+"""Columns that tell timings apart: a network on an engine of a device."""
 VERDICTS = {
     "reproduced": "within the margin of the printed number, and the spread over seeds is small enough to say so",
     "differs": "outside the margin and outside what one more run could give, or only one of the two learned at all",
@@ -162,6 +164,7 @@ def context(found: Findings) -> dict[str, Any]:
             "runs": len(runs),
             "published": int(runs["origin"].eq("published").sum()),
             "missing": len(missing),
+            "timings": 0 if found.timings is None else len(found.timings[TIMED].drop_duplicates()),
         },
         "seeds": study.seeds,
         "synthetic": bool((runs["data_source"] == "synthetic").any()),

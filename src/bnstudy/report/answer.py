@@ -136,7 +136,8 @@ def titled(study: str) -> str:
 def counted(counts: Mapping[str, int]) -> str:
     """`10 hold, 1 fails and 4 are undecided` of how many have each verdict; verdicts of none are left out."""
     return listed(
-        _verb(n, verdict.removesuffix("s")) if verdict in (HOLDS, FAILS, "differs") else f"{_are(n)} {verdict}"
+        _verb(n, verdict.removesuffix("s")) if verdict in (HOLDS, FAILS, "differs")
+        else f"{_are(n)} {'on ' if verdict == OTHER_HARDWARE else ''}{verdict}"
         for verdict, n in counts.items() if n
     )  # fmt: skip
 
