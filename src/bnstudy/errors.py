@@ -105,5 +105,6 @@ def same_id(typed: str, known: Iterable[str]) -> str | None:
 
 def nearest(name: str, known) -> str:
     """Return ` (nearest: relu)` if a known name resembles `name`, else an empty string."""
-    found = get_close_matches(str(name), [str(k) for k in known], n=1, cutoff=0.5)
-    return f" (nearest: {found[0]})" if found else ""
+    bare = {str(k).lower(): str(k) for k in known}
+    found = get_close_matches(str(name).lower(), bare, n=1, cutoff=0.5)
+    return f" (nearest: {bare[found[0]]})" if found else ""

@@ -42,7 +42,7 @@ def test_a_cell_is_one_header_its_printed_value_its_mean_and_a_row_per_record(tm
     assert [line.split()[:2] for line in lines if line[:1].isdigit()] == [
         ["0", "own"], ["0", "published"], ["1", "published"], ["2", "published"]
     ]  # fmt: skip
-    assert "1 published runs are hidden by own records" in shown.err
+    assert "seed 0: the own run counts; the published run has other weights" in shown.err
     assert len(json.loads(run(results, "show", CELL, "--json").out)) == 3
 
 
@@ -50,6 +50,7 @@ def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(result
     told = run(results, "why", CELL)
     assert "Table B.1: printed 49.3 %, ours 50.6 % (mean of 3 runs), difference −1.3, h " in told.out
     assert "margin 1: differs" in told.out
+    assert "h: how far one printed run may lie from our mean by chance (95 %); see docs/verdicts.md" in told.err
     found = {line.split()[0] for line in told.out.splitlines() if "holds" in line or "fails" in line}
     assert {"M27", "G09"} <= found
     assert "G25" not in found  # of a layer, not of this cell
@@ -106,6 +107,11 @@ def test_compare_names_seeds_and_origins_unlike_those_of_the_tables(results):
     more = run(results, "compare", "cifar10-mlp-batch-relu", "cifar10-mlp-none-relu")
     assert "The tables of study thesis use seeds 0, 1, 2; these are 0, 1, 2, 3, 4." in more.out
     assert "own records" not in more.out
+
+
+def test_without_published_results_every_verb_says_where_they_are(tmp_path):
+    for words in (("show", "M27"), ("claims",), ("figure", "7.1")):
+        assert "published was not found: published runs are in a checkout" in run(tmp_path / "results", *words).err
 
 
 def test_published_results_are_shown_where_nothing_was_aggregated(tmp_path):

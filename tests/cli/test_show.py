@@ -5,6 +5,7 @@ import dataclasses
 import pytest
 
 import synthetic
+from bnstudy.cli import show
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import name
 from bnstudy.results import store
@@ -48,3 +49,19 @@ def test_a_record_without_these_counts_has_no_such_line(tmp_path, capsys):
     out = shown(tmp_path, capsys, run, {key: value for key, value in test.items() if key != "confusion"})
     assert "test accuracy" in out
     assert "right by class" not in out
+
+
+def test_an_own_run_is_compared_with_the_published_one_by_its_last_weights():
+    own = synthetic.record(Run(Cell(dataset="digits", model="mlp", norm="batch"), 0), epochs_run=3)
+    digests = own.epochs["weights_digest"]
+    thinned = dataclasses.replace(own, epochs=own.epochs | {"weights_digest": ["", "", "", digests[-1]]})
+    assert show._compared(own, thinned).endswith("bit for bit")
+    other = dataclasses.replace(own, epochs=own.epochs | {"weights_digest": [*digests[:-1], "0" * 12]})
+    assert show._compared(own, other) == "the published run has other weights"
+
+
+def test_a_study_whose_cells_are_in_other_tables_is_told_which(tmp_path, capsys):
+    own = ("--results", str(tmp_path / "results"), "--config", str(ROOT / "config.yaml"))
+    ended = call(capsys, "show", "B.2", "--study", "demo", *own)
+    assert "the cells of study demo are in other tables: B.2 reduced" in ended.err
+    assert "other tables" not in call(capsys, "show", "B.2 reduced", "--study", "demo", *own).err

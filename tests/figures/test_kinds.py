@@ -5,6 +5,7 @@ from types import ModuleType
 
 import pytest
 
+from bnstudy.errors import UsageError
 from bnstudy.figures import KINDS, Figure, Kind, kinds
 
 
@@ -28,3 +29,22 @@ def test_a_function_of_the_module_replaces_the_usual_one(kind):
 def test_what_no_module_has_is_an_error(kind):
     with pytest.raises(AttributeError, match="plotted"):
         KINDS["own"].function("plotted")
+
+
+@pytest.mark.parametrize(
+    ("kind", "settings", "norms", "said"),
+    [
+        (
+            "training_curves",
+            ("relu", "elu"),
+            ("none",),
+            "W.1: the kind training_curves draws one of the settings, not 2",
+        ),
+        ("validation_comparison", ("relu",), ("none", "batch"), "draws one of the norms, not 2"),
+        ("confusion", (), ("none",), "draws one of the settings, not 0"),
+        ("trainig_curves", ("relu",), ("none",), r"no such kind of figure \(nearest: training_curves\)"),
+    ],
+)
+def test_a_figure_has_one_of_what_its_kind_draws_one_of(kind, settings, norms, said):
+    with pytest.raises(UsageError, match=said):
+        Figure("W.1", kind, "mlp", settings, norms)

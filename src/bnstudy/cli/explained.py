@@ -47,10 +47,10 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
         return True
     with console.waiting(f"reading the results of study {study}"):
         found = findings(_drawing(word, study, config), config, results)
-        tables = {t.id: t for t in (*found.tables, *found.course_tables)}
+        tables = [t.id for t in (*found.tables, *found.course_tables)]
     ways = (
         (registry(), lambda id: _put_claim(id, found)),
-        (tables, lambda id: console.put(tables[id].texts()["md"])),
+        (tables, lambda id: _put_table(id, found)),
         ({picture.id: picture for picture in pictures.of_study(found.plan)}, lambda id: _put_figure(id, found)),
     )
     for known, put_one in ways:
@@ -181,6 +181,17 @@ def _evidence_row(row: dict[str, Any], labels: int) -> Sequence[str]:
     return [*row["labels"], *[""] * (labels - len(row["labels"])), *(text for text, _ in row["shown"])]
 
 
+def _put_table(id: str, found: "Findings") -> None:
+    """Print a table; if it has no place for the study's cells, say which tables have."""
+    from bnstudy.tables.catalogue import CATALOGUE
+
+    known = {t.id: t for t in (*found.tables, *found.course_tables)}
+    console.put(known[id].texts()["md"])
+    planned = [t.id for t in found.tables if t.planned]
+    if id in CATALOGUE and id not in planned and (own := [t for t in planned if t.startswith((f"{id} ", "X."))]):
+        console.say(f"the cells of study {found.study.name} are in other tables: {', '.join(own)}")
+
+
 def _put_figure(id: str, found: "Findings") -> None:
     from bnstudy.report import pictures
 
@@ -220,6 +231,8 @@ def put_of_cell(said: dict[str, Any]) -> None:
             f"\n{number['where']}: printed {number['printed']} %, ours {number['own']} % (mean of {number['n']} runs), "
             f"difference {number['difference']}{limit}, margin {number['margin']}: {number['verdict']}\n"
         )
+    if said["printed"]:
+        console.say("h: how far one printed run may lie from our mean by chance (95 %); see docs/verdicts.md")
     if said["claims"]:
         rows = [(claim["id"], claim["verdict"], claim["title"]) for claim in said["claims"]]
         console.put_table("", ("claim", "verdict", "title"), rows)

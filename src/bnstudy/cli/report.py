@@ -76,10 +76,12 @@ def findings(study: str, config: Path, results: Path | None) -> "Findings":
     narrowing, folder = Narrowing(config=config), paths.results_root(results)
     with console.waiting(f"reading the results of study {study}"):
         from bnstudy.report.findings import Findings
-        from bnstudy.results import collect
+        from bnstudy.results import collect, valid
 
         chosen = narrowing.study(study)
         found = collect.current(chosen, folder, console.say)
+        if found.runs.empty and (hint := valid.without_published(folder)):
+            console.say(f"no run of study {study}{hint}")
         return Findings.of(chosen, found, found.timings, narrowing.loaded.margins)
 
 

@@ -78,9 +78,18 @@ def _put_seeds(found: Sequence[tuple[str, Record]]) -> None:
     columns = ("seed", "origin", "outcome", "stopped by", "epochs", "best", "test accuracy", "test loss", "training",
                "engine", "machine")  # fmt: skip
     console.put_table("", columns, [_seed_row(*each) for each in found])
-    hidden = len(found) - len(counted)
-    more = f"{hidden} published runs are hidden by own records; " if hidden else ""
-    console.say(f"{more}one seed in full: bnstudy show {name(counted[0].cell)}:{counted[0].seed}")
+    for own in counted:
+        for origin, other in found:
+            if origin == "published" and other.seed == own.seed and other is not own:
+                console.say(f"seed {own.seed}: the own run counts; {_compared(own, other)}")
+    console.say(f"one seed in full: bnstudy show {name(counted[0].cell)}:{counted[0].seed}")
+
+
+def _compared(own: Record, published: Record) -> str:
+    """Return whether two records of a run end with the same weights. A published one has the digest of these alone."""
+    digests = {record.epochs["weights_digest"][-1] for record in (own, published)}
+    same = len(digests) == 1 and own.epochs_run == published.epochs_run
+    return "its weights are those of the published run, bit for bit" if same else "the published run has other weights"
 
 
 def _seed_row(origin: str, record: Record) -> Sequence[object]:

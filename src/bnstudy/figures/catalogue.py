@@ -10,14 +10,15 @@ from importlib import import_module
 from typing import Any
 
 from bnstudy.design.labels import ALL_SETTINGS, NORMS
-from bnstudy.errors import listed
+from bnstudy.errors import UsageError, listed, nearest
 
 SIZED = ("batch_32", "relu", "batch_128", "batch_256", "batch_512", "batch_1024")  # relu: the baseline has 64
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of figure: its title, what its axes are, and the module that draws it.
+    """A kind of figure: its title, what its axes are, the module that draws it, and of what (`settings`, `norms`, or
+    neither) a figure has one alone, since its curves differ in the other.
 
     The module has `plotted(selection)`, `legend(selection)` and `panel(ax, selection, here, edges)`; it may have
     `subject(figure)`, `notes(selection, here)`, `lacks(selection, here)`, `footer(selection)`,
@@ -27,6 +28,7 @@ class Kind:
     title: str
     explained: str
     module: str
+    one: str = ""
 
     def function(self, name: str) -> Callable[..., Any]:
         """The function of this name of the kind's module, or else of `bnstudy.figures.kinds`."""
@@ -40,6 +42,7 @@ KINDS: dict[str, Kind] = {
         "Training loss with its penalty (dashed, left axis) and validation accuracy (solid, right axis), epoch by "
         "epoch; at epoch 0 the accuracy before training.",
         "bnstudy.figures.training_curves",
+        "settings",
     ),
     "mean_gradients": Kind(
         "Mean gradients",
@@ -48,12 +51,14 @@ KINDS: dict[str, Kind] = {
         "(option --signed of bnstudy figure). Of a seed an epoch in which one of these steps has no finite gradient is "
         "left out; of a published run every fifth epoch after the 20th is kept, with straight lines between.",
         "bnstudy.figures.mean_gradients",
+        "settings",
     ),
     "validation_comparison": Kind(
         "Validation accuracy",
         "Validation accuracy before training (epoch 0) and after each epoch; the baseline has a learning rate of 0.01, "
         "Kaiming weights and no regularizer.",
         "bnstudy.figures.validation_comparison",
+        "norms",
     ),
     "batch_sizes": Kind(
         "Test accuracy by batch size",
@@ -65,6 +70,7 @@ KINDS: dict[str, Kind] = {
         "Mean of each over the batches of an epoch (5.3): the data loss (solid) and the penalty as it is added to it "
         "(dashed).",
         "bnstudy.figures.penalties",
+        "settings",
     ),
     "activations": Kind(
         "Activations by layer and epoch",
@@ -72,12 +78,14 @@ KINDS: dict[str, Kind] = {
         "of the activations, their standard deviation, and the shares that are zero or, of sigmoids, saturated (below "
         "0.05 or above 0.95); dead units are zero for each of a fixed batch of images after the epoch.",
         "bnstudy.figures.activations",
+        "settings",
     ),
     "confusion": Kind(
         "Answers by class",
         "Share of the test images of each class (rows) that get each answer (columns), by the tested weights; the "
         "diagonal holds the accuracy of each class.",
         "bnstudy.figures.confusion",
+        "settings",
     ),
 }
 
@@ -89,6 +97,7 @@ class Figure:
     id           its number in the thesis
     section      the section of the thesis that shows it; empty if none does
     observation  what the thesis sees in it
+    Raises UsageError on an unknown kind, and on several settings or norms where the kind draws one.
     """
 
     id: str
@@ -98,6 +107,16 @@ class Figure:
     norms: tuple[str, ...]
     section: str = ""
     observation: str = ""
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            cause = f"figure {self.id}: {self.kind}: no such kind of figure{nearest(self.kind, KINDS)}"
+            raise UsageError(cause, f"Kinds: {', '.join(KINDS)}.")
+        one = KINDS[self.kind].one
+        if one and len(given := getattr(self, one)) != 1:
+            several = ", ".join(name for name, kind in KINDS.items() if kind.one != one)
+            cause = f"figure {self.id}: the kind {self.kind} draws one of the {one}, not {len(given)}"
+            raise UsageError(cause, f"Write a figure for each; kinds that draw several: {several}.")
 
     @property
     def drawn_by(self) -> Kind:
