@@ -125,3 +125,9 @@ def test_what_no_run_shows_is_refused_and_says_what_to_do(results, words):
     refused = run(results, *words)
     assert (refused.code, two_lines(refused)) == (65, True)
     assert "no run of study thesis has what it shows" in refused.err
+
+
+def test_compare_of_a_cell_with_itself_names_the_verb_that_compares_an_own_run_with_the_published_one(results):
+    refused = run(results, "compare", CELL, CELL)
+    assert (refused.code, two_lines(refused)) == (2, True)
+    assert "bnstudy show 4f12352495be compares an own run with the published one" in refused.err

@@ -37,7 +37,8 @@ def compare(
         both = [_records(folder, word, config) for word in (a, b)]
     of_a, of_b = ([record for _, record in found] for found in both)
     if of_a[0].cell == of_b[0].cell:
-        raise UsageError(f"{a} and {b}: one and the same cell", "Give two; list them with `bnstudy cells`.")
+        remedy = f"Give two; bnstudy show {of_a[0].cell.key} compares an own run with the published one."
+        raise UsageError(f"{a} and {b}: one and the same cell", remedy)
     found = pairs.compare(of_a, of_b)
     of_a, of_b = ([r for r in records if r.seed in found["seeds"]] for records in (of_a, of_b))
     with console.waiting("drawing both curves"):
@@ -46,7 +47,9 @@ def compare(
         return console.put_json([found | {"files": [str(file) for file in files]}])
     rows = zip(found["seeds"], found["accuracy_a"], found["accuracy_b"], strict=True)
     console.put_table(
-        "", ("seed", "A (%)", "B (%)", "B − A"), [(s, f"{x:.2f}", f"{y:.2f}", f"{y - x:+.2f}") for s, x, y in rows]
+        "",
+        ("seed", "A (%)", "B (%)", "B − A"),
+        [(s, f"{x:.2f}", f"{y:.2f}", f"{y - x:+.2f}".replace("-", "−")) for s, x, y in rows],
     )
     console.put(f"A: {found['a']}\nB: {found['b']}\n{found['text']}\n" + "".join(f"{file}\n" for file in files))
     origins = [[origin for origin, record in records if record.seed in found["seeds"]] for records in both]

@@ -27,40 +27,44 @@ def put(word: str, study: str, config: Path, results: Path | None, as_json: bool
     from bnstudy import questions
     from bnstudy.claims import practicals
     from bnstudy.claims.thesis import registry
-    from bnstudy.cli.report import NOTHING, findings
-    from bnstudy.report import pictures
-    from bnstudy.tables.catalogue import CATALOGUE
+    from bnstudy.cli.report import findings
+
+    def results_of(name: str) -> "Findings":
+        _refuse_json(word, as_json)
+        with console.waiting(f"reading the results of study {name}"):
+            return findings(name, config, results)
 
     if not IDS.fullmatch(word):
         return False
     if question := questions.find(word):
-        _refuse_json(word, as_json)
-        with console.waiting(f"reading the results of study {study}"):
-            found = findings(_asking(question, study, config), config, results)
-        _put_question(question, found)
-        return True
-    if id := same_id(word, practicals.registry()):
-        _refuse_json(word, as_json)
-        with console.waiting(f"reading the results of study {study}"):
-            found = findings(_of_the_reports(id, study, config), config, results)
-        _put_course_claim(id, found)
-        return True
-    with console.waiting(f"reading the results of study {study}"):
-        found = findings(_drawing(word, study, config), config, results)
-        tables = [t.id for t in (*found.tables, *found.course_tables)]
-    ways = (
-        (registry(), lambda id: _put_claim(id, found)),
-        (tables, lambda id: _put_table(id, found)),
-        ({picture.id: picture for picture in pictures.of_study(found.plan)}, lambda id: _put_figure(id, found)),
-    )
-    for known, put_one in ways:
-        if id := same_id(word, known):
-            _refuse_json(word, as_json)
-            put_one(id)
-            return True
-    if id := same_id(word, CATALOGUE):
-        raise DataError(NOTHING.format(f"table {id}", study), f"Tables with content: {', '.join(tables)}.")
-    return False
+        _put_question(question, results_of(_asking(question, study, config)))
+    elif id := same_id(word, practicals.registry()):
+        _put_course_claim(id, results_of(_of_the_reports(id, study, config)))
+    elif id := same_id(word, registry()):
+        _put_claim(id, results_of(study))
+    else:
+        return _put_shown(word, results_of(_drawing(word, study, config)))
+    return True
+
+
+def _put_shown(word: str, found: "Findings") -> bool:
+    """Print the table or the figure of this id. Returns False if there is none. Raises DataError on a table that no run
+    fills."""
+    from bnstudy.cli.report import NOTHING
+    from bnstudy.report import pictures
+    from bnstudy.tables.catalogue import CATALOGUE
+
+    with console.waiting(f"filling the tables of study {found.study.name}"):
+        tables = [table.id for table in (*found.tables, *found.course_tables)]
+    if id := same_id(word, tables):
+        _put_table(id, found)
+    elif id := same_id(word, (picture.id for picture in pictures.of_study(found.plan))):
+        _put_figure(id, found)
+    elif id := same_id(word, CATALOGUE):
+        raise DataError(NOTHING.format(f"table {id}", found.study.name), f"Tables with content: {', '.join(tables)}.")
+    else:
+        return False
+    return True
 
 
 def _refuse_json(word: str, as_json: bool) -> None:
