@@ -133,7 +133,7 @@ def rest() -> None:
 
     def put_and_rest(*arguments: Any) -> None:
         put(*arguments)
-        time.sleep(0.1)
+        time.sleep(0.5)
 
     store.put_checkpoint = put_and_rest
 
