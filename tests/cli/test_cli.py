@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import synthetic
 from bnstudy import __version__, console
+from bnstudy.cli.best import _role_of_test_images
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import labels, name
 from bnstudy.errors import UsageError, listed
@@ -287,6 +289,19 @@ def test_a_report_needs_frames(bnstudy):
 def test_a_table_that_no_run_can_fill_is_not_called_unknown(bnstudy):
     assert fails(bnstudy("table", "m1"), 65, "table m1: no run of study thesis has what it shows", "B.1")
     assert fails(bnstudy("table", "B.9"), 2, "B.9: no such table")
+
+
+def test_a_table_without_a_number_is_not_written_and_one_with_printed_numbers_is(bnstudy, tmp_path):
+    assert fails(bnstudy("table", "G.1 reduced"), 65, "table G.1 reduced: no run of study thesis has what it shows")
+    written = bnstudy("table", "b1", "--reports", tmp_path)
+    assert [Path(line).name for line in written.out.split()] == ["b1.csv", "b1.md", "b1.tex", "b1.html"]
+
+
+@pytest.mark.parametrize(
+    ("shares", "said"), [([0.1, 0.1], "test accuracy decides nothing"), ([0.1, 0.0], "accuracy is of the test images")]
+)
+def test_best_says_whether_test_images_influence_the_choice(shares, said):
+    assert _role_of_test_images(pd.DataFrame({"validation_fraction": shares})).endswith(said)
 
 
 @pytest.mark.parametrize("verb", ["cells", "status"])

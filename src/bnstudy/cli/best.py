@@ -1,4 +1,4 @@
-"""The verb `best`: what a study would choose, by validation accuracy or as the largest value that does not diverge."""
+"""The verb `best`: what a study would choose, by validation accuracy or as the largest value at which it learns."""
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any
@@ -31,7 +31,7 @@ def best(
     as_json: JsonOption = False,
 ) -> None:
     """Choose a cell for each data set, model and norm: by validation accuracy, or the largest value of a field at which
-    every seed learns (none diverged or ends at a constant guess); with its test accuracy and what choosing cost."""
+    every seed learns (none diverges or ends at a constant guess); with its test accuracy and what choosing cost."""
     from bnstudy.verdicts.best import VALIDATION, choices
 
     numbers = [name for name in FIELDS if FORMS[name].type in (int, float) and not FORMS[name].is_list]
@@ -52,11 +52,11 @@ def best(
         for row in rows
     ]  # fmt: skip
     what = "the highest validation accuracy" if by == VALIDATION else f"the largest {by} at which every seed learns"
-    console.put_table(f"chosen by {what}; {_seen(runs)}", SHOWN, table)
+    console.put_table(f"chosen by {what}; {_role_of_test_images(runs)}", SHOWN, table)
 
 
-def _seen(runs: "pd.DataFrame") -> str:
-    """Return what part test images have in the choice: cells that hold no images out validate on them."""
+def _role_of_test_images(runs: "pd.DataFrame") -> str:
+    """Return whether test images influence the choice: cells that hold no images out validate on them."""
     if (runs["validation_fraction"] > 0).all():
         return "test accuracy decides nothing"
     return "cells with validation_fraction=0 hold no images out, so their validation accuracy is of the test images"

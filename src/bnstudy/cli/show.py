@@ -78,10 +78,10 @@ def _put_seeds(found: Sequence[tuple[str, Record]]) -> None:
     columns = ("seed", "origin", "outcome", "stopped by", "epochs", "best", "test accuracy", "test loss", "training",
                "engine", "machine")  # fmt: skip
     console.put_table("", columns, [_seed_row(*each) for each in found])
+    published = {record.seed: record for origin, record in found if origin == "published"}
     for own in counted:
-        for origin, other in found:
-            if origin == "published" and other.seed == own.seed and other is not own:
-                console.say(f"seed {own.seed}: the own run counts; {_compared(own, other)}")
+        if (other := published.get(own.seed, own)) is not own:
+            console.say(f"seed {own.seed}: the own run counts; {_compared(own, other)}")
     console.say(f"one seed in full: bnstudy show {name(counted[0].cell)}:{counted[0].seed}")
 
 
