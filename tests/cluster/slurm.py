@@ -143,6 +143,10 @@ class Cluster:
     def running(self) -> list[str]:
         return [job for job, state in self.jobs().items() if state == "RUNNING"]
 
+    def comment(self, job: str) -> str:
+        """What the executor notes of a job: its rule and wildcards."""
+        return self.ask("squeue", "-h", "-j", job, "-o", "%k").strip()
+
     def requeue(self, job: str) -> None:
         """As a preemption does: signals, then back into the queue; and without the usual two minutes' wait there."""
         self.ask("scontrol", "requeue", job)

@@ -90,6 +90,15 @@ class Study(Front):
     def checkpoints(self) -> list[Path]:
         return list(self.results.glob("checkpoints/*.newest"))
 
+    def job_in_training(self) -> str | None:
+        """A running job that has trained two epochs, so that a checkpoint of it is whole."""
+        for job in self.cluster.running():
+            pack = self.cluster.comment(job).rpartition("_wildcards_")[2]
+            log = self.results / "logs" / "train" / f"{pack}.log"
+            if log.is_file() and " epoch 2/" in log.read_text():
+                return job
+        return None
+
     def attempts(self) -> list[int]:
         """The first epochs of all later attempts: above 1 where a run went on from a checkpoint."""
         records = [Record.from_text(text) for text in invariants.records(self.results).values()]
@@ -114,11 +123,10 @@ def local(tmp_path_factory) -> Study:
 def test_a_job_is_requeued_and_one_cancelled_in_the_middle(cluster, local, tmp_path):
     study = Study(tmp_path / "study", cluster)
     process = study.start()
-    study.until(lambda: study.checkpoints() and cluster.running())
-    requeued = cluster.running()[0]
+    study.until(lambda: study.job_in_training())
+    requeued = study.job_in_training()
+    assert requeued, "it was over before it was requeued"
     cluster.requeue(requeued)
-    before = len(study.checkpoints())
-    assert before, "it was over before it was requeued"
     study.until(lambda: cluster.jobs().get(requeued) == "RUNNING")
     study.until(lambda: any("resumes after" in f.read_text() for f in study.results.glob("logs/train/*.log")))
     study.until(lambda: bool(study.checkpoints()) and bool(cluster.running()))
