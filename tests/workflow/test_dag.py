@@ -260,18 +260,20 @@ def test_a_failing_job_gives_its_own_cause_and_exit_code(folder, tmp_path):
 def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
     (tmp_path / "small.yaml").write_text(CONFIG)
     command = [sys.executable, "-m", "bnstudy", "run", "--config", "small.yaml", "--study", "long"]
-    running = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=subprocess.PIPE, text=True)
+    words = tmp_path / "words"
+    with words.open("wb") as file:
+        running = subprocess.Popen(command, cwd=tmp_path, env=environment(tmp_path), stderr=file)
     deadline = time.monotonic() + 500
-    while not any("epoch 3/" in log.read_text() for log in (tmp_path / "results" / "logs" / "train").glob("*.log")):
+    while not re.search("0 of 1  in training: 1 run in 1 process, the furthest at epoch [1-9]", words.read_text()):
         assert time.monotonic() < deadline
         assert running.poll() is None
         time.sleep(0.2)
     children = descendants(running.pid)
     assert len(children) >= 2  # Snakemake and a training
     running.send_signal(signal.SIGTERM)
-    _, err = running.communicate(timeout=300)
-    assert running.returncode == 75
-    assert "long: interrupted" in err
+    assert running.wait(300) == 75
+    err = words.read_text()
+    assert "long: interrupted, 0 of 1 runs done, 1 more with a checkpoint" in err
     assert "Traceback" not in err
     assert [pid for pid in children if alive(pid)] == []
 

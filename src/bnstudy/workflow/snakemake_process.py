@@ -32,11 +32,14 @@ from bnstudy.errors import (
     WriteError,
     remedy_for,
 )
-from bnstudy.results import rounds, valid
+from bnstudy.results import rounds, store, valid
 from bnstudy.results.record import Record
 from bnstudy.training.output import record_line
+from bnstudy.workflow.progress.status import machine
+from bnstudy.workflow.progress.watch import Watch, in_training
 
 POLL = 0.5  # seconds between two polls
+SILENCE = 10.0, 600.0  # seconds without a line after which one says what is in training: at first, at most
 MOST_FIRST = 1000  # packs to begin with; a command line has its limits
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -106,7 +109,8 @@ def snakemake(
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
         status = _follow(process, place, todo, outcomes, since or 0.0)
     if asked():
-        raise TryAgain(f"{', '.join(names)}: interrupted", "Run the same command again to resume.")
+        raise TryAgain(f"{', '.join(names)}: interrupted, {_kept(place, todo, outcomes)}",
+                       "Run the same command again to resume.")  # fmt: skip
     if status:
         raise _failure(", ".join(names), failures, log, killed=status < 0)
 
@@ -184,10 +188,15 @@ def _signal_group(group: int, number: int) -> bool:
 def _follow(
     process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str], since: float
 ) -> int:
-    """Wait for Snakemake, report each run of `todo` whose record appears, and return the exit status."""
-    pending = list(todo)
+    """Wait for Snakemake, report each run of `todo` whose record appears, and return the exit status. After ever
+    longer silences, report what is in training."""
+    pending, watch = list(todo), Watch(place.results, machine())
+    silence, spoken = SILENCE[0], time.monotonic()
     with console.counting(len(todo), "runs trained") as tell:
         while True:
+            if pending and time.monotonic() - spoken > silence:
+                tell(len(todo) - len(pending), in_training(watch.look(pending)))
+                silence, spoken = min(2 * silence, SILENCE[1]), time.monotonic()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
             there = [run for run, seen in valid.by_stat(pending, place.results, since).items() if seen is not None]
@@ -196,10 +205,18 @@ def _follow(
                     pending.remove(run)
                     outcomes[run] = found.outcome
                     tell(len(todo) - len(pending), record_line(found))
+                    spoken = time.monotonic()
                     if not pending:
                         console.say("tables, figures and page follow")
             if process.returncode is not None:
                 return process.returncode
+
+
+def _kept(place: Place, todo: Sequence[Run], outcomes: dict[Run, str]) -> str:
+    """Return how much of `todo` an interruption leaves: runs done, and runs that resume from a checkpoint."""
+    done = sum(run in outcomes for run in todo)
+    resume = sum(store.has_checkpoints(place.results, run) for run in todo if run not in outcomes)
+    return f"{done} of {len(todo)} runs done, {resume} more with a checkpoint"
 
 
 def _reported(failures: Path) -> Iterator[dict[str, Any]]:

@@ -20,7 +20,7 @@ from bnstudy.design.study import Study
 from bnstudy.results import provenance, store
 from bnstudy.studies import config
 from bnstudy.workflow.progress import status
-from bnstudy.workflow.progress.watch import RunState, Watch
+from bnstudy.workflow.progress.watch import RUNNING, WAITING, RunState, Watch, in_training
 from command_line import ROOT, call, environment, two_lines
 
 CONFIG = """\
@@ -266,3 +266,14 @@ def test_what_was_never_measured_is_counted(monkeypatch):
     counted = status.count(runs, "cpu")
     assert set(counted) == set(runs)
     assert 0 < counted[Run(CELLS[0], 0)] < 3600
+
+
+def test_a_line_names_what_is_in_training():
+    first, second, third = (Run(CELLS[0], seed) for seed in range(3))
+    waits = {third: RunState(phase=WAITING)}
+    assert in_training(waits) == "no run is in training yet: jobs are starting"
+    new = RunState(phase=RUNNING, owner=(7, "here"))
+    assert in_training(waits | {first: new}) == "in training: 1 run in 1 process, none with a checkpoint yet"
+    on = RunState(phase=RUNNING, owner=(8, "here"), epoch=12)
+    words = "in training: 2 runs in 2 processes, the furthest at epoch 12 of 100"
+    assert in_training(waits | {first: new, second: on}) == words
