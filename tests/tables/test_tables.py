@@ -85,7 +85,15 @@ def test_what_a_reader_sees(mnist):
     at = next(i for i, line in enumerate(lines) if line[0] == "high, 0.1")
     assert lines[at + 1] == ["", "ours", "10.0 ± 0.0 †‡", "–"]
     assert "MNIST 3 of 3" in text
-    assert "not run (15 of 18 numbers)" in text
+    assert "not run (1 of 4 numbers)" in text
+    assert not any(line[0] == "dropout" for line in lines)
+    assert "Rows that this study does not ask for are left out." in text
+
+
+def test_a_table_that_no_cell_enters_lists_all_printed_numbers(mnist):
+    text = formats.markdown(mnist["B.2"].grid)
+    assert "dropout" in text
+    assert "left out" not in text
 
 
 def test_one_broken_seed_of_three_is_no_broken_cell():

@@ -58,8 +58,12 @@ class Grid:
 
 
 def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") -> Grid:
-    """The layout of B.1 and B.2; `extra` is added to the caption."""
+    """The layout of B.1 and B.2: the rows that the study asks for, all if it asks for none; `extra` is added to the
+    caption."""
     names = list(dict.fromkeys(content["dataset"]))
+    asked = content[content["setting"].isin(content.loc[content["seeds"] > 0, "setting"])]
+    notes = ["Rows that this study does not ask for are left out."] if 0 < len(asked) < len(content) else []
+    content = content if asked.empty else asked
     by_slot = {(r.setting, r.dataset, r.norm): r for r in accuracies.each(content)}
     rows = [
         Row(group, label, tuple(accuracy_entry(by_slot[setting, d, n]) for d in names for n in NORMS))
@@ -69,7 +73,7 @@ def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str
     return Grid(
         shown_id, table.title, " ".join(filter(None, (table.caption, extra))), "setting",
         tuple((style.dataset(d), len(NORMS)) for d in names),
-        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(accuracy_notes(content)),
+        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), (*accuracy_notes(content), *notes),
     )  # fmt: skip
 
 
