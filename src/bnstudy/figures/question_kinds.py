@@ -137,7 +137,7 @@ def by_choice(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
 
 
 def _word(figure: Any, choice: str) -> str:
-    return textwrap.fill(style.setting(choice).label if choice in style.SETTINGS else choice, WORD)
+    return style.wrapped(choice, WORD) if choice in style.SETTINGS else textwrap.fill(choice, WORD)
 
 
 def rate_by_decay(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:

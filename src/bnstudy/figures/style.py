@@ -5,6 +5,7 @@ Okabe and Ito).
 """
 
 import contextlib
+import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -115,6 +116,11 @@ def norm(value: str) -> Look:
 
 def setting(value: str) -> Look:
     return SETTINGS.get(value, Look(value, GREY, DOTTED))
+
+
+def wrapped(value: str, width: int) -> str:
+    """The label of a setting in lines of at most `width` letters, none of which ends inside N(0, 1)."""
+    return textwrap.fill(setting(value).label.replace(", ", ",\N{NO-BREAK SPACE}"), width)
 
 
 def model(value: str) -> str:
