@@ -158,7 +158,7 @@ ANSWERS = [
     ("Q09", lambda p: by_place(p, 1.0), "before the output alone (50.5 %; vanilla, after each activation: 51.0 %)"),
     ("Q10", lambda p: by_strength(p, 1e-4), "the best strength for batch norm is 0.0001 (51.0 %, 50.0 without)"),
     ("Q11", lambda p: by_norm(p, 1.5, rescued=False),
-     "a constant guess in 1 setting; of these, the norms learn in: batch norm 1, layer norm 0"),
+     "a constant guess in 1 of 9 settings; of these, the norms learn in: batch norm 1, layer norm 0"),
     ("Q11", lambda p: by_norm(p, 1.5), "learn (8), the mean gain in points is batch norm +2.0, layer norm +1.5"),
 ]  # fmt: skip
 
@@ -174,6 +174,13 @@ def test_the_answer_names_epsilon_where_a_smaller_one_makes_the_smallest_weights
     assert "it learns from 1e-6, 1e-7, 1e-8 too: what stops it there is the usual epsilon" in cured
     not_cured = accuracies("Q01", lambda p: None if "norm_eps" in p.changes else by_scale(p, 1e-5))
     assert "still does not learn from 1e-6, 1e-7, 1e-8" in answered("Q01", not_cured).answer[0]
+
+
+def test_the_answer_on_norms_counts_the_settings_in_which_all_norms_were_run():
+    built = accuracies("Q11", lambda p: by_norm(p, 1.5))
+    lacks = (built.runs["norm"] == "group") & (built.runs["setting"] == "dropout")
+    text = answered("Q11", dataclasses.replace(built, runs=built.runs[~lacks])).answer[0]
+    assert "a constant guess in 1 of 8 settings; of these, the norms learn in: batch norm 1, layer norm 1" in text
 
 
 # curves

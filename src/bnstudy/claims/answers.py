@@ -222,19 +222,23 @@ def _penalties(found: Found) -> Parts:
 
 
 def _norms(found: Found) -> Parts:
-    settings = [at(**SETTINGS[setting]) for setting in ROWS]
+    learns = {cell: [found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS)] for cell in map(_cell, ROWS)}
+    settings = [cell for cell, by_norm in learns.items() if None not in by_norm]
     guessing = [cell for cell in settings if found.learns(cell, "none") is False]
-    saved = {n: [found.learns(cell, n) for cell in guessing] for n in ("batch", *OTHER_NORMS)}
-    shown = [f"{style.norm(n).label} {sum(map(bool, own))}" for n, own in saved.items() if own and None not in own]
-    if shown:
-        listed = ", ".join(shown)
-        where = f"{len(guessing)} setting{'s' * (len(guessing) != 1)}"
+    if guessing:
+        saved = {n: sum(bool(found.learns(cell, n)) for cell in guessing) for n in ("batch", *OTHER_NORMS)}
+        listed = ", ".join(f"{style.norm(n).label} {count}" for n, count in saved.items())
+        where = f"{len(guessing)} of {len(settings)} settings"
         yield f"vanilla makes a constant guess in {where}; of these, the norms learn in: {listed}"
     common = [cell for cell in settings if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
     gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
     shown = [f"{style.norm(n).label} {_signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
     if shown:
         yield f"in the settings in which all norms learn ({len(common)}), the mean gain in points is {', '.join(shown)}"
+
+
+def _cell(setting: str) -> str:
+    return at(**SETTINGS[setting])
 
 
 def _gradients(found: Found) -> Parts:
