@@ -4,6 +4,11 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := .uv/bin/uv
 BNSTUDY := $(BIN)/bnstudy
+# A misspelt variable would be ignored in silence.
+SPACE := $() $()
+GIVEN := $(foreach word,$(subst \$(SPACE),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
+VARIABLES := PYTHON WHERE SEEDS YES FRESH WITH STUDY CPU OMP_NUM_THREADS QUIET UV VENV
+$(if $(filter-out $(VARIABLES),$(GIVEN)),$(error make: there is no variable $(filter-out $(VARIABLES),$(GIVEN)); there are $(VARIABLES)))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 WHERE ?=
@@ -20,7 +25,7 @@ CPU ?= $(if $(wildcard $(VENV)/cpu.lock),1)
 PIP = $(UV) pip install $(QUIET) --python $(BIN)/python --compile-bytecode
 
 define LOCKED_BUILD
-@echo "Installing requirements.lock into $(VENV): once, several GB with the CUDA libraries of Linux (CPU=1: without)"
+@echo "Installing requirements.lock into $(VENV): once, a minute or more, several GB with the CUDA libraries of Linux (CPU=1: without)"
 	$(UV) pip sync $(QUIET) --python $(BIN)/python --require-hashes --compile-bytecode requirements.lock
 endef
 

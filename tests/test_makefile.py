@@ -62,3 +62,11 @@ def test_what_is_in_the_environment_decides_what_later_calls_do(checkout):
     assert later.returncode == 0, later.stderr
     assert "cpu.lock" in later.stdout
     assert "pip sync" not in later.stdout
+
+
+def test_a_misspelt_variable_is_refused_and_a_list_of_words_is_not(checkout):
+    failed = make(checkout, "-n", "demo", "CPUS=1")
+    assert failed.returncode == 2
+    assert "there is no variable CPUS; there are PYTHON WHERE" in failed.stderr
+    for given in ("WITH=extras readings", "WHERE=dataset=digits model=mlp"):
+        assert make(checkout, "-n", "replicate", given, "YES=1").returncode == 0

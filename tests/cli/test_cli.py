@@ -413,7 +413,7 @@ def test_train_by_name_and_seed_then_stands(bnstudy, folder):
     assert "1 trained, 0 already done" in ended.err
     assert f"{name(TOY)} seed 1 epoch 1/1: loss" in ended.err
     assert [f.name for f in (folder / "results" / "records" / TOY.key).iterdir()] == ["1.json"]
-    assert "0 trained, 1 already done" in bnstudy("train", f"{TOY.key}:1").err
+    assert "0 trained, 1 already done (--fresh trains them again), records in" in bnstudy("train", f"{TOY.key}:1").err
     assert "1 trained, 0 already done" in bnstudy("train", f"{TOY.key}:1", "--fresh").err
 
 

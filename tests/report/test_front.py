@@ -215,7 +215,7 @@ def test_one_seed_has_no_interval():
     built = frames.build([synthetic.record(run, epochs_run=3) for run in study.runs()], study.runs())
     pairs = run_lists.pairs(built.runs)
     assert [row["interval"] for row in pairs] == [""]
-    assert "interval" not in answer.of_gains(pairs)[0]
+    assert "(points; one seed, so no interval)" in answer.of_gains(pairs)[0]
 
 
 def test_sentences_agree_in_number():
@@ -230,8 +230,21 @@ def test_sentences_agree_in_number():
 @pytest.mark.parametrize(("unsure", "said"), [(True, "; so no gain is shown on MNIST."), (False, "95 % interval).")])
 def test_a_gain_whose_interval_holds_zero_is_not_shown(unsure, said):
     row = {"model": "CNN", "dataset": "MNIST", "reading": "", "norm": "batch norm", "learn": 3, "gain": "+0.2",
-           "interval": "± 0.5", "unsure": unsure, "only_normed": [], "only_none": [], "neither": []}  # fmt: skip
+           "interval": "± 0.5", "unsure": unsure, "blind": False, "only_normed": [], "only_none": [],
+           "neither": []}  # fmt: skip
     assert answer.of_gains([row])[0].endswith(said)
+
+
+def test_a_gain_whose_interval_says_nothing_is_not_given():
+    """Two seeds, of which one of the vanilla networks learns nothing: 45 points, give or take 572."""
+    study = study_of("first", seeds=(0, 1))
+    built = frames.build([synthetic.record(run, epochs_run=3) for run in study.runs()], study.runs())
+    stays = (built.runs["seed"] == 0) & (built.runs["norm"] == "none")
+    (row,) = run_lists.pairs(built.runs.assign(test_accuracy=(90.0 + built.runs["seed"]).where(~stays, 10.0)))
+    assert (row["blind"], row["interval"]) == (True, "± over 100")
+    (said,) = answer.of_gains([row])
+    assert said.endswith("the gain on MNIST cannot be told from so few seeds, which differ too much.")
+    assert row["gain"] not in said
 
 
 @pytest.mark.parametrize("shift", [0.0, 3.0])

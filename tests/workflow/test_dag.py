@@ -211,7 +211,7 @@ def test_fresh_trains_all_once_more_and_goes_on_with_what_it_had_begun(folder, m
     known = runs("tiny", folder)
     times = {name for name, state in fresh.records.items() if state[0] != more_seeds.records[name][0]}
     assert times == {f"{key}/0" for key in known.values()}
-    assert "of 3 runs 1 already done" in fresh.ended.err
+    assert "3 runs: 1 already done (--fresh trains them again)" in fresh.ended.err
     assert re.search(r"^1 of 2  toy-cnn-", fresh.ended.err, re.MULTILINE)  # what takes longest begins
     assert "tiny: 3 of 3 runs trained, 2 of them now" in fresh.ended.err
     for key in known.values():

@@ -57,7 +57,7 @@ def status(
     options.announce(chosen)
     look = progress.Look(chosen, folder, _count if estimate else None)
     if watch and not as_json and sys.stdout.isatty():
-        return console.live(lambda: (_tables(now := look()), _words(now)), AGAIN)
+        return console.live(lambda: (_tables(now := look()), _words(now, folder)), AGAIN)
     with console.waiting(f"looking at {sum(len(one.trained) * len(one.seeds) for one in chosen):,} runs"):
         now = look()
     if as_json:
@@ -65,7 +65,7 @@ def status(
     for number, (columns, rows) in enumerate(_tables(now)):
         console.put("\n" * bool(number))
         console.put_table("", columns, rows)
-    console.put("".join(f"{line}\n" for line in _words(now)))
+    console.put("".join(f"{line}\n" for line in _words(now, folder)))
 
 
 def _count(states: progress.States) -> dict[Any, float]:
@@ -96,9 +96,9 @@ def _left(row: progress.Row) -> str:
     return ("> " if row["unmeasured"] or row.get("timings") else "") + console.hours(row["hours_left"])
 
 
-def _words(now: progress.Now) -> list[str]:
+def _words(now: progress.Now, folder: Path) -> list[str]:
     """Return the lines below the tables."""
-    lines = []
+    lines = [] if folder.exists() else [f"no results yet in {folder.resolve()}"]
     if now.total["published"]:
         lines.append(f"{now.total['published']} of those done are published ones")
     if now.total["damaged"]:

@@ -82,7 +82,8 @@ def _put_seeds(found: Sequence[tuple[str, Record]]) -> None:
     for own in counted:
         if (other := published.get(own.seed, own)) is not own:
             console.say(f"seed {own.seed}: the own run counts; {_compared(own, other)}")
-    console.say(f"one seed in full: bnstudy show {name(counted[0].cell)}:{counted[0].seed}")
+    which = name(counted[0].cell)
+    console.say(f"one seed in full: bnstudy show {which}:{counted[0].seed}; verdict and claims: bnstudy why {which}")
 
 
 def _compared(own: Record, published: Record) -> str:

@@ -50,10 +50,10 @@ def train(
     report = _train(runs, folder, data, training, wait=wait, ask=not manifest)
     if manifest:
         return put_manifest(folder, manifest.stem, runs, report)
-    for error in report.absent.values():
-        console.say(f"bnstudy: {error.cause}")
     if report.absent and not (report.trained or report.done):
         raise next(iter(report.absent.values()))
+    for error in report.absent.values():
+        console.say(f"bnstudy: {error.cause}")
     console.say(f"{len(report.trained)} trained, {valid.summary(report.done, folder)}, records in {folder}")
 
 

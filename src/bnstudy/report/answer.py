@@ -33,14 +33,19 @@ def of_gains(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]]) -> str:
     parts = [f"learns only with {norm} given {where}" for where in _where(rows, "only_normed")]
     parts += [f"learns only without {norm} given {where}" for where in _where(rows, "only_none")]
-    learn = [row for row in rows if row["learn"]]
+    learn = [row for row in rows if row["learn"] and not row["blind"]]
     if learn:
         gains = listed(f"{row['gain']} {row['interval']}".strip() + f" on {row['dataset']}" for row in learn)
-        sure = " (points; mean over settings, 95 % interval)" if any(row["interval"] for row in learn) else " (points)"
+        sure = (
+            "mean over settings, 95 % interval" if any(row["interval"] for row in learn) else "one seed, so no interval"
+        )
         both = f"where both learn, {norm}" if parts else f"learns with and without {norm}, which"
-        parts.append(f"{both} changes test accuracy by {gains}{sure}")
+        parts.append(f"{both} changes test accuracy by {gains} (points; {sure})")
         if unsure := [row["dataset"] for row in learn if row["unsure"]]:
             parts.append(f"so no gain is shown on {listed(unsure)}")
+    if blind := [row["dataset"] for row in rows if row["learn"] and row["blind"]]:
+        parts += [] if parts else [f"learns with and without {norm}"]
+        parts.append(f"the gain on {listed(blind)} cannot be told from so few seeds, which differ too much")
     return sentence(f"the {model}{remark} {'; '.join(parts) or 'learns in no setting'}")
 
 

@@ -160,7 +160,7 @@ def _map(table: Table, numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
-    """One number of a heat map: sign, text (ours less printed, points), shade (0 to 3, in margins), words, address."""
+    """One number of a heat map: sign, text (printed less ours, points), shade (0 to 3, in margins), words, address."""
     verdict = number["verdict"]
     where = (style.dataset(number["dataset"]), style.norm(number["norm"]).label, style.setting(setting).label)
     words = f"{', '.join(where)}: printed {number['printed']:.1f}"
@@ -170,7 +170,7 @@ def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
     distance = abs(number["difference"]) / number["margin"]
     spread = "" if number["h"] is None or verdict == "broken as published" else f" ± {half_up(number['h'])}"
     return {
-        "verdict": verdict, "sign": SIGNS[verdict], "text": signed(-number["difference"]),
+        "verdict": verdict, "sign": SIGNS[verdict], "text": signed(number["difference"]),
         "shade": 0 if verdict == "broken as published" else sum(distance > limit for limit in (0.5, 1, 2)),
         "address": f"{number['study']}/cells/{number['key']}.html",
         "words": f"{words}, ours {half_up(number['mean'])}{spread}, {verdict}",

@@ -194,15 +194,17 @@ def pairs(runs: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def _pair(row: Mapping[Any, Any]) -> dict[str, Any]:
-    """Counts and names of settings; `gain` and `interval` in points, – where unknown; `unsure` if 0 is inside."""
-    reading = row["reading"]
+    """Counts and names of settings; `gain` and `interval` in points, – where unknown; `unsure` if 0 is inside, `blind`
+    if the interval reaches beyond what accuracies can differ by."""
+    reading, blind = row["reading"], bool(row["learn"] and abs(row["gain"]) + row["h"] > 100)
     return {
         "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
         "norm": style.norm(row["norm"]).label, "reading": "" if reading == "default" else reading,
         **{count: row[count] for count in ("pairs", "higher", "learn")},
         "gain": signed(row["gain"]) if row["learn"] else "–",
-        "interval": f"± {half_up(row['h'])}" if row["h"] == row["h"] else "",
+        "interval": "± over 100" if blind else f"± {half_up(row['h'])}" if row["h"] == row["h"] else "",
         "unsure": bool(row["learn"] and abs(row["gain"]) <= row["h"]),
+        "blind": blind,
         **{who: [style.setting(s).label for s in row[who]] for who in ("only_normed", "only_none", "neither")},
     }  # fmt: skip
 

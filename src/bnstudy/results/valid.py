@@ -134,7 +134,8 @@ def summary(done: Collection[Run], results: Path) -> str:
     """Return a phrase: how many runs are done, and how many of them only by a published run. By stat."""
     published = sum(not isinstance(found, float) for found in by_stat(done, results).values())
     which = "all" if published == len(done) else published
-    return f"{len(done)} already done" + (f", {which} of them published (--fresh trains them)" if published else "")
+    words = f"{len(done)} already done" + (f", {which} of them published" if published else "")
+    return words + (" (--fresh trains them again)" if done else "")
 
 
 # by digest: to show progress

@@ -155,7 +155,9 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     anew = "Write it with `bnstudy cells --json`."
     try:
         rows = small_json.read(file, list, MOST_CELLS)
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise UsageError(f"{file}: {(error.strerror or str(error)).lower()}", anew) from error
+    except ValueError as error:
         raise UsageError(f"{file}: not a list of cells ({error})", anew) from error
     runs: list[Run] = []
     for index, row in enumerate(rows):

@@ -9,7 +9,7 @@ from bnstudy.design.cell import Run
 from bnstudy.design.study import Study
 from bnstudy.design.timing import Timing, timings
 from bnstudy.errors import DataError, Disturbed, UsageError
-from bnstudy.results import rounds, valid
+from bnstudy.results import rounds, store, valid
 from bnstudy.results.timings.record import is_made
 from bnstudy.workflow.outlook import Work, asked, outlook, put
 from bnstudy.workflow.snakemake_process import Place, scheduling, snakemake
@@ -45,7 +45,7 @@ def run(
         if times:
             put(work, place.results, "auto", processes)
         elif outcomes:
-            console.say(f"of {len(work.runs)} runs {valid.summary(outcomes, place.results)}")
+            console.say(f"{len(work.runs)} runs: {valid.summary(outcomes, place.results)}")
         if work.to_train and profile:
             console.say(f"{len(work.to_train)} runs to train, by {profile}")
         elif work.to_train:
@@ -87,13 +87,16 @@ def outcomes_of(runs: Sequence[Run], results: Path, since: float | None = None) 
 def check_start(work: Work, results: Path, device: str, processes: int, yes: bool) -> int:
     """Print an estimate of how long `work` takes; return how many of the `processes` this machine can use. Raises
     UsageError if it takes more than a day (unless `yes`)."""
-    from bnstudy.training import devices
+    with console.waiting("estimating how long it takes"):
+        from bnstudy.training import devices
 
-    device = devices.choose_device(device, console.say)
-    at_a_time = devices.at_a_time(device, processes)
-    found = outlook(work, results, device, at_a_time)
+        device = devices.choose_device(device, console.say)
+        at_a_time = devices.at_a_time(device, processes)
+        found = outlook(work, results, device, at_a_time)
     total, where = console.hours(found.hours), devices.words(device, at_a_time)
-    what = f"{len(work.to_train)} runs to train" + f", {len(work.to_time)} timings" * bool(work.to_time)
+    resume = sum(store.has_checkpoints(results, run) for run in work.to_train)
+    what = f"{len(work.to_train)} runs to train" + f" ({resume} from a checkpoint)" * bool(resume)
+    what += f", {len(work.to_time)} timings" * bool(work.to_time)
     console.say(f"{what}, about {total} by {where} (details: bnstudy run --estimate)")
     if found.hours > HOPELESS_HOURS and not yes:
         model, dataset, longest = found.longest

@@ -35,11 +35,11 @@ from bnstudy.errors import (
 from bnstudy.results import rounds, store, valid
 from bnstudy.results.record import Record
 from bnstudy.training.output import record_line
-from bnstudy.workflow.progress.status import machine
-from bnstudy.workflow.progress.watch import Watch, in_training
+from bnstudy.workflow.progress.status import in_training, machine
+from bnstudy.workflow.progress.watch import Watch
 
 POLL = 0.5  # seconds between two polls
-SILENCE = 10.0, 600.0  # seconds without a line after which one says what is in training: at first, at most
+OUTLOOKS = 10.0, 600.0  # seconds until a line says what is in training and how long it takes: at first, at most
 MOST_FIRST = 1000  # packs to begin with; a command line has its limits
 STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
@@ -107,7 +107,8 @@ def snakemake(
     environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})
     ask = signal.SIGTERM if "--cores" in how else signal.SIGINT
     with log.open("wb") as words, _group(command, environment, words, ask) as (process, asked):
-        status = _follow(process, place, todo, outcomes, since or 0.0)
+        timed = "times" in options or any(study.timing for study in studies)
+        status = _follow(process, place, todo, outcomes, since or 0.0, timed)
     if asked():
         raise TryAgain(f"{', '.join(names)}: interrupted, {_kept(place, todo, outcomes)}",
                        "Run the same command again to resume.")  # fmt: skip
@@ -186,17 +187,22 @@ def _signal_group(group: int, number: int) -> bool:
 
 
 def _follow(
-    process: subprocess.Popen, place: Place, todo: Sequence[Run], outcomes: dict[Run, str], since: float
+    process: subprocess.Popen,
+    place: Place,
+    todo: Sequence[Run],
+    outcomes: dict[Run, str],
+    since: float,
+    timed: bool,
 ) -> int:
-    """Wait for Snakemake, report each run of `todo` whose record appears, and return the exit status. After ever
-    longer silences, report what is in training."""
+    """Wait for Snakemake, report each run of `todo` whose record appears, and return the exit status. Ever less often,
+    report what is in training and how long the rest will take."""
     pending, watch = list(todo), Watch(place.results, machine())
-    silence, spoken = SILENCE[0], time.monotonic()
+    patience, looked = OUTLOOKS[0], time.monotonic()
     with console.counting(len(todo), "runs trained") as tell:
-        while True:
-            if pending and time.monotonic() - spoken > silence:
-                tell(len(todo) - len(pending), in_training(watch.look(pending)))
-                silence, spoken = min(2 * silence, SILENCE[1]), time.monotonic()
+        while pending and process.returncode is None:
+            if time.monotonic() - looked > patience:
+                tell(len(todo) - len(pending), in_training(watch.look(todo)))
+                patience, looked = min(2 * patience, OUTLOOKS[1]), time.monotonic()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(POLL)
             there = [run for run, seen in valid.by_stat(pending, place.results, since).items() if seen is not None]
@@ -205,11 +211,8 @@ def _follow(
                     pending.remove(run)
                     outcomes[run] = found.outcome
                     tell(len(todo) - len(pending), record_line(found))
-                    spoken = time.monotonic()
-                    if not pending:
-                        console.say("tables, figures and page follow")
-            if process.returncode is not None:
-                return process.returncode
+    with console.waiting(f"{'timing epochs, then ' * timed}writing tables, figures and the page"):
+        return process.wait()
 
 
 def _kept(place: Place, todo: Sequence[Run], outcomes: dict[Run, str]) -> str:

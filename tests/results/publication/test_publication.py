@@ -475,7 +475,7 @@ def test_published_runs_are_reported_as_done(toy, tmp_path, capsys):
     words = ["--results", str(toy)]
     cells = tmp_path / "cells.json"
     cells.write_text(json.dumps([{"key": TOY.cell.key, **TOY.cell.non_default(), "seeds": [0]}]))
-    done = "1 already done, all of them published (--fresh trains them)"
+    done = "1 already done, all of them published (--fresh trains them again)"
     assert f"0 trained, {done}" in call(capsys, "train", "--cells", str(cells), *words).err
     config = tmp_path / "config.yaml"
     config.write_text(TINY)

@@ -20,7 +20,7 @@ from bnstudy.design.study import Study
 from bnstudy.results import provenance, store
 from bnstudy.studies import config
 from bnstudy.workflow.progress import status
-from bnstudy.workflow.progress.watch import RUNNING, WAITING, RunState, Watch, in_training
+from bnstudy.workflow.progress.watch import DONE, RUNNING, WAITING, RunState, Watch
 from command_line import ROOT, call, environment, two_lines
 
 CONFIG = """\
@@ -268,12 +268,17 @@ def test_what_was_never_measured_is_counted(monkeypatch):
     assert 0 < counted[Run(CELLS[0], 0)] < 3600
 
 
-def test_a_line_names_what_is_in_training():
+def test_a_line_names_what_is_in_training_and_how_long_the_rest_takes():
     first, second, third = (Run(CELLS[0], seed) for seed in range(3))
     waits = {third: RunState(phase=WAITING)}
-    assert in_training(waits) == "no run is in training yet: jobs are starting"
+    assert status.in_training(waits) == "no run is in training yet: jobs are starting"
     new = RunState(phase=RUNNING, owner=(7, "here"))
-    assert in_training(waits | {first: new}) == "in training: 1 run in 1 process, none with a checkpoint yet"
+    assert status.in_training(waits | {first: new}) == "in training: 1 run in 1 process, none with a checkpoint yet"
     on = RunState(phase=RUNNING, owner=(8, "here"), epoch=12)
     words = "in training: 2 runs in 2 processes, the furthest at epoch 12 of 100"
-    assert in_training(waits | {first: new, second: on}) == words
+    assert status.in_training(waits | {first: new, second: on}) == words
+    done = {first: RunState(phase=DONE, seconds=600.0)}
+    assert status.in_training(waits | done | {second: on}).endswith("epoch 12 of 100; about 20 min left")
+    other = {Run(Cell(dataset="digits", model="cnn", norm="none"), 0): RunState(phase=WAITING)}
+    words = "about 20 min left, without 1 run of a kind never measured here"
+    assert status.in_training(waits | done | other | {second: on}).endswith(words)

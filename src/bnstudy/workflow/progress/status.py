@@ -13,6 +13,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from bnstudy import console
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import name
 from bnstudy.design.study import Study
@@ -127,6 +128,29 @@ def _timed(study: Study, results: Path) -> list[Row]:
             "hours_left": 0.0 if done == len(asked) else None, "unmeasured": 0, "in_training": [],
         })  # fmt: skip
     return found
+
+
+def in_training(states: States) -> str:
+    """Return a line on the runs in training, the furthest of them by its newest checkpoint, and how long the rest takes
+    if every kind of run was measured here."""
+    running = {run: state for run, state in states.items() if state.phase == RUNNING}
+    if not running:
+        return "no run is in training yet: jobs are starting"
+    processes = len({state.owner for state in running.values()})
+    runs = f"{len(running)} run{'s' if len(running) > 1 else ''}"
+    who = f"in training: {runs} in {processes} process{'es' if processes > 1 else ''}"
+    run, furthest = max(running.items(), key=lambda item: item[1].epoch or 0)
+    at = (
+        f"the furthest at epoch {furthest.epoch} of {run.cell.periods}"
+        if furthest.epoch
+        else "none with a checkpoint yet"
+    )
+    left, seconds = [run for run, state in states.items() if state.phase != DONE], remaining(states)
+    unknown = len(left) - len(seconds)
+    if not seconds:
+        return f"{who}, {at}"
+    without = f", without {unknown} run{'s' * (unknown > 1)} of a kind never measured here" * bool(unknown)
+    return f"{who}, {at}; about {console.hours(sum(seconds.values()) / processes / 3600)} left{without}"
 
 
 # how long

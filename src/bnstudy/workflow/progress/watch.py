@@ -4,7 +4,7 @@ Hundreds of runs must be checked in a moment, so results are read by digest (`va
 its lock is held; its epoch is that of the newest checkpoint.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,17 +72,3 @@ class Watch:
             phase=RUNNING, damaged=damaged, owner=(int(owner["pid"]), str(owner["host"])),
             epoch=newest.get("epoch"), epoch_seconds=newest.get("epoch_seconds"),
         )  # fmt: skip
-
-
-def in_training(states: Mapping[Run, RunState]) -> str:
-    """Return a line on the runs in training and the furthest of them; the epoch is that of its newest checkpoint."""
-    running = {run: state for run, state in states.items() if state.phase == RUNNING}
-    if not running:
-        return "no run is in training yet: jobs are starting"
-    processes = len({state.owner for state in running.values()})
-    runs = f"{len(running)} run{'s' if len(running) > 1 else ''}"
-    who = f"in training: {runs} in {processes} process{'es' if processes > 1 else ''}"
-    run, furthest = max(running.items(), key=lambda item: item[1].epoch or 0)
-    if not furthest.epoch:
-        return f"{who}, none with a checkpoint yet"
-    return f"{who}, the furthest at epoch {furthest.epoch} of {run.cell.periods}"
