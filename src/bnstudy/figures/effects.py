@@ -12,7 +12,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Page
 from matplotlib.lines import Line2D
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from bnstudy import printed
@@ -114,13 +113,17 @@ def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:
     ax.set_axisbelow(True)
 
 
+VEIL = {"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8}
+"""The ground of a name that stands over bars."""
+
+
 def _names(ax: Axes, outside: pd.DataFrame) -> None:
     """Name the setting of each pair whose printed effect is outside our interval, where it covers the fewest points."""
     taken = panels.drawn(ax)
     for pair in each(outside):
         look, label = style.data(pair.dataset), style.wrapped(pair.setting, 14)
         text = ax.text(0, 0, label, size=8.5, color=look.color, transform=ax.transAxes, zorder=6, va="bottom",
-                       linespacing=1.05, path_effects=[withStroke(linewidth=2.5, foreground="white")])  # fmt: skip
+                       linespacing=1.05, bbox=VEIL)  # fmt: skip
         width, height = text.get_window_extent().transformed(ax.transAxes.inverted()).size
         x, y = ax.transAxes.inverted().transform(ax.transData.transform((pair.printed, pair.own)))
         heights = [y + up * height for up in (-0.5, -1.1, 0.1, -1.8, 0.8)]
