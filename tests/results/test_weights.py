@@ -111,7 +111,7 @@ def test_what_stands_already_is_said_to_have_no_weights(capsys, results, tmp_pat
     assert ended.code == 0
     assert "--fresh --weights" in ended.err
     aside.rename(path)
-    assert "--fresh" not in call(capsys, *words).err
+    assert "--fresh --weights" not in call(capsys, *words).err
 
 
 def test_without_safetensors_nothing_is_trained(capsys, monkeypatch, tmp_path):
