@@ -183,15 +183,18 @@ def test_nothing_is_written_outside_the_page(narrow):
 # explosions (7.1.2): steps of the first epoch
 
 
-def exploding(early: bool = True) -> frames.Frames:
-    """Vanilla explodes within ten steps and is not finite from step 11 on; batch norm is calm."""
+def exploding(early: bool = True, alone: bool = False, decades: int = 1) -> frames.Frames:
+    """Vanilla explodes within ten steps, by so many decades each, and is not finite from step 11 on; batch norm is
+    calm, or not run if vanilla is `alone`."""
     made = []
     for run in build("lr_high", seeds=(0,)).runs.itertuples():
+        if alone and run.norm != "none":
+            continue
         cell = Cell(dataset=run.dataset, model="mlp", norm=run.norm, lr=0.1)
         record = synthetic.record(Run(cell, 0), epochs_run=12)
         if run.norm == "none":
             steps = np.array(record.early["step"])
-            grown = np.where(steps <= 10, 10.0 ** np.minimum(steps, 10), np.nan)
+            grown = np.where(steps <= 10, 10.0 ** (decades * np.minimum(steps, 10)), np.nan)
             for column in ("layers", "early"):
                 table = getattr(record, column)
                 values = np.array(table["weight_grad.mean_abs"])
@@ -217,6 +220,13 @@ def test_an_explosion_is_drawn_step_by_step_and_marked_where_it_is_not_finite():
     assert [list(line.get_xdata()) for line in crosses] == [[11 / 843]]
     assert "vanilla: not finite from step 11 on (×)" in texts(page)
     assert "batch norm: not finite" not in texts(page)
+
+
+def test_an_explosion_is_seen_from_its_first_step():
+    page, _ = draw("7.6", exploding(alone=True, decades=2), ["mnist"])
+    low, high = panel(page, "mnist")[0].get_ylim()
+    assert low < 100
+    assert high > 1e20
 
 
 def test_without_recorded_steps_an_explosion_is_marked_in_its_epoch():

@@ -126,14 +126,14 @@ def _step_axis(ax: Axes, first: float, last: int) -> None:
 
 
 def _log_axis(ax: Axes, here: pd.DataFrame) -> None:
-    """A log axis around the values, down to DECADES below the lowest top of a curve; out to whole decades if it would
-    have fewer than two labels."""
+    """A log axis around the values, down to DECADES below the lowest top of a curve, or to a first value, since an
+    explosion begins far below its top; out to whole decades if it would have fewer than two labels."""
     values = here[["mean", "low", "high"]].to_numpy(float)
     values = values[np.isfinite(values) & (values > 0)]
-    tops = here.groupby(["setting", "norm"])["mean"].max()
-    tops = tops[tops > 0]
+    curves = here[here["mean"] > 0].groupby(["setting", "norm"])["mean"]
+    foot = pd.concat([curves.max() * 10.0**-DECADES, curves.first()]).min()
     high = values.max() if len(values) else 1.0
-    low = max(values.min() if len(values) else 0.1, (tops.min() if len(tops) else 1.0) * 10.0**-DECADES)
+    low = max(values.min() if len(values) else 0.1, 10.0**-DECADES if pd.isna(foot) else foot)
     ax.set_yscale("log")
     decades = np.log10([low / 1.3, high * 1.3])
     if np.floor(decades[1]) <= np.ceil(decades[0]):
