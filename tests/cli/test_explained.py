@@ -76,7 +76,7 @@ def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(result
         ("why", "P26", "\nstudy                       practicals\n"),
         ("show", "P.1", "**Table P.1: Knigge"),
         ("show", "Q.3", "bnstudy figure Q.3 --study open"),
-        ("show", "C.2", "The records of its cells lack it; train them again: bnstudy train --fresh 6209c7929e07 "),
+        ("show", "C.1", "The records of its cells lack it; train them again: bnstudy train --fresh 290fafcec0b2 "),
     ],
 )
 def test_claims_tables_and_figures_are_shown_by_their_id(results, verb, word, said):
@@ -120,7 +120,7 @@ def test_published_results_are_shown_where_nothing_was_aggregated(tmp_path):
     assert [path.name for path in (tmp_path / "results").iterdir()] == ["published"]
 
 
-@pytest.mark.parametrize("words", [("figure", "C.2"), ("table", "M.1"), ("show", "M.1")])
+@pytest.mark.parametrize("words", [("figure", "C.1"), ("table", "M.1"), ("show", "M.1")])
 def test_what_no_run_shows_is_refused_and_says_what_to_do(results, words):
     refused = run(results, *words)
     assert (refused.code, two_lines(refused)) == (65, True)
