@@ -424,11 +424,13 @@ def test_train_a_study_whose_data_are_partly_absent(bnstudy):
     assert "mnist" in ended.err
     ended = bnstudy("train", "--study", "thesis", "--where", "dataset=mnist")
     assert (ended.code, two_lines(ended)) == (65, True)
+    assert ended.err.count("no such file") == 1
 
 
 def test_show_a_record(bnstudy):
     [record] = rows(bnstudy("show", TOY.key, "--json"))
     assert (record["key"], record["seed"], record["outcome"]) == (TOY.key, 1, "finished")
+    assert f"verdict and claims: bnstudy why {name(TOY)}\n" in bnstudy("show", TOY.key).err
     shown = bnstudy("show", f"{name(TOY)}:1").out
     assert f"{record['test']['last']['accuracy']:.2f} %" in shown
     assert "width=0.05" in shown

@@ -79,8 +79,8 @@ class Study(Front):
                 start_new_session=True,
             )  # fmt: skip
 
-    def until(self, ready, seconds: float = 400.0) -> None:
-        super().until(ready, seconds)
+    def until(self, ready, seconds: float = 400.0):
+        return super().until(ready, seconds)
 
     @property
     def log(self) -> str:
@@ -123,9 +123,7 @@ def local(tmp_path_factory) -> Study:
 def test_a_job_is_requeued_and_one_cancelled_in_the_middle(cluster, local, tmp_path):
     study = Study(tmp_path / "study", cluster)
     process = study.start()
-    study.until(lambda: study.job_in_training())
-    requeued = study.job_in_training()
-    assert requeued, "it was over before it was requeued"
+    requeued = study.until(study.job_in_training)
     cluster.requeue(requeued)
     study.until(lambda: cluster.jobs().get(requeued) == "RUNNING")
     study.until(lambda: any("resumes after" in f.read_text() for f in study.results.glob("logs/train/*.log")))

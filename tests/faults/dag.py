@@ -7,8 +7,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from bnstudy.design.cell import Run
 from bnstudy.studies import config
@@ -91,11 +92,13 @@ class Front:
                 tally.count("signals")
         return len(found)
 
-    def until(self, ready, seconds: float = 600.0) -> None:
+    def until(self, ready: Callable[[], Any], seconds: float = 600.0) -> Any:
+        """Wait until `ready` returns something true, and return that."""
         deadline = time.monotonic() + seconds
-        while not ready():
+        while not (found := ready()):
             assert time.monotonic() < deadline, self.words
             time.sleep(0.02)
+        return found
 
     def outputs(self) -> dict[str, bytes]:
         """What must come out byte for byte: tables and the data of figures."""

@@ -77,3 +77,8 @@ def test_a_file_of_cells_is_read_strictly(tmp_path, text, cause):
     (tmp_path / "cells.json").write_text(text)
     with pytest.raises(UsageError, match=cause):
         selection.runs_in(tmp_path / "cells.json", None, None)
+
+
+def test_a_file_of_cells_that_cannot_be_opened_is_named_with_the_reason(tmp_path):
+    with pytest.raises(UsageError, match=r"none.json: no such file or directory\n"):
+        selection.runs_in(tmp_path / "none.json", None, None)

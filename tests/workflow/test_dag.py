@@ -23,6 +23,7 @@ from bnstudy.studies.config import load
 from bnstudy.studies.config.blocks import RULES
 from bnstudy.workflow import run_study
 from bnstudy.workflow.dag import Dag, device, looks_only
+from bnstudy.workflow.outlook import Work
 from bnstudy.workflow.snakemake_process import Place, _failure, first_packs
 from command_line import ROOT, Ended, environment, process, two_lines
 
@@ -157,7 +158,7 @@ def test_what_is_said_is_short_and_ours(first):
     lines = first.ended.err.splitlines()
     trained = [line for line in lines if re.fullmatch(r"\d of 3  toy-\S+ seed 0: [\d.]+ % after \d epochs?", line)]
     assert [line.partition("  ")[0] for line in trained] == ["1 of 3", "2 of 3", "3 of 3"]
-    outlook = r"\d of 3  (no run is in training yet: jobs are starting|in training: .+)"
+    outlook = r"\d of 3  (no run is in training at the moment|in training: .+)"
     others = [line for line in lines if line not in trained and not re.fullmatch(outlook, line)]
     assert [line.partition(",")[0].partition(" ...")[0].partition(":")[0] for line in others] == [
         *["estimating how long it takes"] * ("estimating how long it takes ..." in lines), "3 runs to train",
@@ -262,7 +263,7 @@ def test_a_failing_job_gives_its_own_cause_and_exit_code(folder, tmp_path):
     assert "mnist.npz" in ended.err.splitlines()[-2]
 
 
-def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
+def test_a_signal_stops_every_process_and_is_exit_75(tmp_path, capsys):
     (tmp_path / "small.yaml").write_text(CONFIG)
     command = [sys.executable, "-m", "bnstudy", "run", "--config", "small.yaml", "--study", "long"]
     words = tmp_path / "words"
@@ -281,6 +282,9 @@ def test_a_signal_stops_every_process_and_is_exit_75(tmp_path):
     assert "long: interrupted, 0 of 1 runs done, 1 more with a checkpoint" in err
     assert "Traceback" not in err
     assert [pid for pid in children if alive(pid)] == []
+    left = load(tmp_path / "small.yaml").study("long").runs()
+    run_study.check_start(Work(left, left), tmp_path / "results", "cpu", 1, yes=True)
+    assert "1 runs to train (1 from a checkpoint), about" in capsys.readouterr().err
 
 
 def descendants(pid: int) -> list[int]:

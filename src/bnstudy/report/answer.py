@@ -44,7 +44,8 @@ def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]])
         if unsure := [row["dataset"] for row in learn if row["unsure"]]:
             parts.append(f"so no gain is shown on {listed(unsure)}")
     if blind := [row["dataset"] for row in rows if row["learn"] and row["blind"]]:
-        parts += [] if parts else [f"learns with and without {norm}"]
+        if not parts:
+            parts.append(f"learns with and without {norm}")
         parts.append(f"the gain on {listed(blind)} cannot be told from so few seeds, which differ too much")
     return sentence(f"the {model}{remark} {'; '.join(parts) or 'learns in no setting'}")
 

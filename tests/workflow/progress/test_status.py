@@ -268,10 +268,15 @@ def test_what_was_never_measured_is_counted(monkeypatch):
     assert 0 < counted[Run(CELLS[0], 0)] < 3600
 
 
+def test_a_folder_without_results_is_named(capsys, tmp_path):
+    assert f"no results yet in {tmp_path / 'none'}\n" in call(capsys, "status", "--results", str(tmp_path / "none")).out
+    assert "no results yet" not in call(capsys, "status").out
+
+
 def test_a_line_names_what_is_in_training_and_how_long_the_rest_takes():
     first, second, third = (Run(CELLS[0], seed) for seed in range(3))
     waits = {third: RunState(phase=WAITING)}
-    assert status.in_training(waits) == "no run is in training yet: jobs are starting"
+    assert status.in_training(waits) == "no run is in training at the moment"
     new = RunState(phase=RUNNING, owner=(7, "here"))
     assert status.in_training(waits | {first: new}) == "in training: 1 run in 1 process, none with a checkpoint yet"
     on = RunState(phase=RUNNING, owner=(8, "here"), epoch=12)

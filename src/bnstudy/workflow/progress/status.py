@@ -135,22 +135,19 @@ def in_training(states: States) -> str:
     if every kind of run was measured here."""
     running = {run: state for run, state in states.items() if state.phase == RUNNING}
     if not running:
-        return "no run is in training yet: jobs are starting"
+        return "no run is in training at the moment"
     processes = len({state.owner for state in running.values()})
     runs = f"{len(running)} run{'s' if len(running) > 1 else ''}"
     who = f"in training: {runs} in {processes} process{'es' if processes > 1 else ''}"
     run, furthest = max(running.items(), key=lambda item: item[1].epoch or 0)
-    at = (
-        f"the furthest at epoch {furthest.epoch} of {run.cell.periods}"
-        if furthest.epoch
-        else "none with a checkpoint yet"
-    )
-    left, seconds = [run for run, state in states.items() if state.phase != DONE], remaining(states)
-    unknown = len(left) - len(seconds)
+    epochs = f"the furthest at epoch {furthest.epoch} of {run.cell.periods}"
+    line = f"{who}, {epochs if furthest.epoch else 'none with a checkpoint yet'}"
+    seconds = remaining(states)
     if not seconds:
-        return f"{who}, {at}"
+        return line
+    unknown = sum(state.phase != DONE for state in states.values()) - len(seconds)
     without = f", without {unknown} run{'s' * (unknown > 1)} of a kind never measured here" * bool(unknown)
-    return f"{who}, {at}; about {console.hours(sum(seconds.values()) / processes / 3600)} left{without}"
+    return f"{line}; about {console.hours(sum(seconds.values()) / processes / 3600)} left{without}"
 
 
 # how long
