@@ -26,3 +26,7 @@ def test_settings_of_the_user_change_no_byte(own):
         assert all(
             matplotlib.rcParams[name] == ([value] if name == "font.family" else value) for name, value in own.items()
         )
+
+
+def test_no_line_of_a_label_ends_inside_a_distribution():
+    assert style.wrapped("init_low", 18).replace("\N{NO-BREAK SPACE}", " ") == "weights from\nN(0, 0.0001²)"
