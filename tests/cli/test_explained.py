@@ -48,7 +48,7 @@ def test_a_cell_is_one_header_its_printed_value_its_mean_and_a_row_per_record(tm
 
 def test_why_gives_the_verdict_and_the_claims_that_are_judged_on_the_cell(results):
     told = run(results, "why", CELL)
-    assert "Table B.1: printed 49.3 %, ours 50.6 % (mean of 3 runs), printed − ours −1.3, h " in told.out
+    assert "Table B.1: printed 49.3 %, ours 50.6 % (mean of 3 runs), ours − printed +1.3, h " in told.out
     assert "margin 1: differs" in told.out
     assert "h: how far one printed run may lie from our mean by chance (95 %); see docs/verdicts.md" in told.err
     found = {line.split()[0] for line in told.out.splitlines() if "holds" in line or "fails" in line}

@@ -186,6 +186,7 @@ def test_gains_are_means_over_settings_where_both_learn():
     learned = means.loc[["relu", "elu"]]
     assert row["gain"] == pytest.approx((learned["batch"] - learned["none"]).mean())
     assert (row["pairs"], row["learn"], row["only_normed"], row["only_none"]) == (3, 2, ["lr_high"], [])
+    assert row["fewest"] == row["most"] == built.runs["seed"].nunique()
 
 
 @pytest.mark.slow
@@ -227,11 +228,17 @@ def test_sentences_agree_in_number():
     assert answer.of_untested(0, 0, []) == []
 
 
-@pytest.mark.parametrize(("unsure", "said"), [(True, "; so no gain is shown on MNIST."), (False, "95 % interval).")])
+@pytest.mark.parametrize(
+    ("unsure", "said"),
+    [
+        (True, "; so no gain is shown on MNIST."),
+        (False, "(points; mean over settings of 2 to 3 seeds each, 95 % interval)."),
+    ],
+)
 def test_a_gain_whose_interval_holds_zero_is_not_shown(unsure, said):
     row = {"model": "CNN", "dataset": "MNIST", "reading": "", "norm": "batch norm", "learn": 3, "gain": "+0.2",
-           "interval": "± 0.5", "unsure": unsure, "blind": False, "only_normed": [], "only_none": [],
-           "neither": []}  # fmt: skip
+           "fewest": 2, "most": 3, "interval": "± 0.5", "unsure": unsure, "blind": False, "only_normed": [],
+           "only_none": [], "neither": []}  # fmt: skip
     assert answer.of_gains([row])[0].endswith(said)
 
 

@@ -88,7 +88,7 @@ def test_columns_of_a_number():
     row = verdict_of([97.9, 98.0, 98.1], 98.2)
     assert row["mean"] == pytest.approx(98.0)
     assert row["std"] == pytest.approx(0.1)
-    assert row["difference"] == pytest.approx(0.2)  # printed - mean
+    assert row["difference"] == pytest.approx(-0.2)  # mean - printed
     assert row["h"] == pytest.approx(distributions.t.ppf(0.975, 2) * 0.1 * np.sqrt(4 / 3 + 2 * accuracies.SPLIT))
     assert (row["n"], row["margin"], row["broken"], row["printed_broken"]) == (3, 0.3, False, False)
 

@@ -233,7 +233,7 @@ def put_of_cell(said: dict[str, Any]) -> None:
         limit = f", h {number['h']}" if number["h"] else ""
         console.put(
             f"\n{number['where']}: printed {number['printed']} %, ours {number['own']} % (mean of {number['n']} runs), "
-            f"printed − ours {number['difference']}{limit}, margin {number['margin']}: {number['verdict']}\n"
+            f"ours − printed {number['difference']}{limit}, margin {number['margin']}: {number['verdict']}\n"
         )
     if said["printed"]:
         console.say("h: how far one printed run may lie from our mean by chance (95 %); see docs/verdicts.md")

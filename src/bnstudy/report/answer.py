@@ -37,7 +37,9 @@ def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]])
     if learn:
         gains = listed(f"{row['gain']} {row['interval']}".strip() + f" on {row['dataset']}" for row in learn)
         sure = (
-            "mean over settings, 95 % interval" if any(row["interval"] for row in learn) else "one seed, so no interval"
+            f"mean over settings of {_seeds(learn)} each, 95 % interval"
+            if any(row["interval"] for row in learn)
+            else "one seed, so no interval"
         )
         both = f"where both learn, {norm}" if parts else f"learns with and without {norm}, which"
         parts.append(f"{both} changes test accuracy by {gains} (points; {sure})")
@@ -48,6 +50,12 @@ def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]])
             parts.append(f"learns with and without {norm}")
         parts.append(f"the gain on {listed(blind)} cannot be told from so few seeds, which differ too much")
     return sentence(f"the {model}{remark} {'; '.join(parts) or 'learns in no setting'}")
+
+
+def _seeds(rows: Sequence[Mapping[str, Any]]) -> str:
+    """`3 seeds`, or `2 to 3 seeds`, of a cell of these rows."""
+    low, high = min(row["fewest"] for row in rows), max(row["most"] for row in rows)
+    return f"{high} seeds" if low == high else f"{low} to {high} seeds"
 
 
 def _where(rows: Sequence[Mapping[str, Any]], which: str) -> list[str]:

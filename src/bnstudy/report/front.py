@@ -160,7 +160,7 @@ def _map(table: Table, numbers: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
-    """One number of a heat map: sign, text (printed less ours, points), shade (0 to 3, in margins), words, address."""
+    """One number of a heat map: sign, text (ours minus printed, points), shade (0 to 3, in margins), words, address."""
     verdict = number["verdict"]
     where = (style.dataset(number["dataset"]), style.norm(number["norm"]).label, style.setting(setting).label)
     words = f"{', '.join(where)}: printed {number['printed']:.1f}"

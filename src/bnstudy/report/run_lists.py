@@ -200,7 +200,7 @@ def _pair(row: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "model": style.model(row["model"]), "dataset": style.dataset(row["dataset"]),
         "norm": style.norm(row["norm"]).label, "reading": "" if reading == "default" else reading,
-        **{count: row[count] for count in ("pairs", "higher", "learn")},
+        **{count: row[count] for count in ("pairs", "higher", "learn", "fewest", "most")},
         "gain": signed(row["gain"]) if row["learn"] else "–",
         "interval": "± over 100" if blind else f"± {half_up(row['h'])}" if row["h"] == row["h"] else "",
         "unsure": bool(row["learn"] and abs(row["gain"]) <= row["h"]),

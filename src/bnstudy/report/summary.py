@@ -15,7 +15,7 @@ from bnstudy.design.study import wants_gpu
 from bnstudy.report.findings import Findings
 from bnstudy.verdicts.accuracies import SLOT, each
 
-FORMAT = 2
+FORMAT = 3
 NAME = "summary.json"
 GPU = "it would take days without a GPU"
 NUMBER = ("key", "printed", "mean", "n", "h", "difference", "margin", "verdict")

@@ -17,7 +17,7 @@ NOT_RUN = "–"
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One number of a table as text: printed, ours, printed - ours, the verdict, and the `key` of its cell."""
+    """One number of a table as text: printed, ours, ours - printed, the verdict, and the `key` of its cell."""
 
     printed: str = ""
     own: str = NOT_RUN
@@ -85,7 +85,7 @@ def accuracy_entry(number) -> Entry:
     spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
     marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
     own = f"{half_up(number.mean)}{spread}" + (f" {marks}" if marks else "")
-    difference = signed(number.printed - float(half_up(number.mean))) if printed else ""  # of the numbers as shown
+    difference = signed(float(half_up(number.mean)) - number.printed) if printed else ""  # of the numbers as shown
     return Entry(printed, own, difference, number.verdict, _hint(number), number.key)
 
 
@@ -167,7 +167,7 @@ def _seconds_entry(timed) -> Entry:
 def _overhead_entry(overhead) -> Entry:
     if pd.isna(overhead.own):
         return Entry(overhead.printed_text, hint="not run")
-    difference = signed(overhead.printed - overhead.own) if overhead.printed_text else ""
+    difference = signed(overhead.own - overhead.printed) if overhead.printed_text else ""
     return Entry(overhead.printed_text, f"{overhead.own:.1f}", difference, "")
 
 

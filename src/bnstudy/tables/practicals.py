@@ -195,7 +195,7 @@ def _notes(content: pd.DataFrame) -> list[str]:
         low, high = ran["n"].min(), ran["n"].max()
         seeds = f"{high} seed" + "s" * bool(high > 1) if low == high else f"{low} to {high} seeds"
         spread = " ± standard deviation" if high > 1 else ""
-        notes.append(f"Ours: mean{spread} over {seeds}. Difference: reported {MINUS} ours.")
+        notes.append(f"Ours: mean{spread} over {seeds}. Difference: ours {MINUS} reported.")
         notes.append(ONE_RUN)
     notes.append(_margins(content))
     if diverged := ran[ran["diverged"] > 0]["row"].tolist():

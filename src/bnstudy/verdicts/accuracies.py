@@ -168,7 +168,7 @@ def number_verdicts(
     margins    points per data set, instead of MARGINS; `default` (if missing, DEFAULT_MARGIN) for all others
 
     Adds: mean, n, std (over the seeds of the cell), s (see `spreads`; over the cells of the model, data set and pool)
-    with its freedom, h (95 % half-width for one more run), difference (printed - mean), p (see `probability`; NaN if
+    with its freedom, h (95 % half-width for one more run), difference (mean - printed), p (see `probability`; NaN if
     either is broken), margin, broken, broken_seeds,
     diverged, printed_broken, verdict. If every cell that shares an s has one seed, all of them are undecided.
     Rows with a `pool` are of reports without validation images: no split widens their h.
@@ -215,7 +215,7 @@ def _verdict(
         empty = dict.fromkeys(("mean", "std", "h", "difference", "p"), float("nan"))
         return empty | {"n": 0, "broken": False, "broken_seeds": 0, "diverged": 0, "verdict": "not run"}
     n, mean = int(cell["n"]), float(cell["mean"])
-    h, difference = width(n), printed - mean
+    h, difference = width(n), mean - printed
     verdict = number_verdict(difference, h, row["margin"], bool(cell["broken"]), bool(row["printed_broken"]))
     return {
         "mean": mean, "n": n, "std": float(cell["std"]), "h": h, "difference": difference,

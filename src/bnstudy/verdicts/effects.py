@@ -56,9 +56,9 @@ def gains(runs: pd.DataFrame) -> pd.DataFrame:
 
     Adds: norm, pairs (settings that have both), higher (settings in which the norm's mean is above vanilla's), learn
     (settings in which neither is broken), gain (mean over these of the norm's mean less vanilla's, points; NaN if there
-    are none), h (95 % half-width of that mean over seeds and splits, see `_half_width`), and the settings in which
-    only_normed, only_none or neither learns. Cells of different sizes are no pair, and neither are several cells of one
-    label (adhoc).
+    are none), h (95 % half-width of that mean over seeds and splits, see `_half_width`), fewest and most (seeds of a
+    cell of these; 0 if there are none), and the settings in which only_normed, only_none or neither learns. Cells of
+    different sizes are no pair, and neither are several cells of one label (adhoc).
     """
     labels = [*PLACE, "setting", *SIZE]
     sizes = runs.drop_duplicates("key")[["key", *SIZE]].fillna({"train_size": 0})
@@ -66,7 +66,10 @@ def gains(runs: pd.DataFrame) -> pd.DataFrame:
     cells = cells[~cells.duplicated([*labels, "norm"], keep=False)]
     norms = [norm for norm in dict.fromkeys(["batch", *cells["norm"]]) if norm != "none"]
     rows = [_gain(part, labels, norm) for _, part in cells.groupby(PLACE, sort=False) for norm in norms]
-    columns = [*PLACE, "norm", "pairs", "higher", "learn", "gain", "h", "only_normed", "only_none", "neither"]
+    columns = [
+        *PLACE, "norm", "pairs", "higher", "learn", "gain", "h", "fewest", "most",
+        "only_normed", "only_none", "neither",
+    ]  # fmt: skip
     return pd.DataFrame([row for row in rows if row["pairs"]], columns=columns)
 
 
@@ -80,6 +83,7 @@ def _gain(cells: pd.DataFrame, labels: list[str], norm: str) -> dict[str, Any]:
     both = none.merge(normed, on=labels, suffixes=("_none", "_normed"))
     difference = both["mean_normed"] - both["mean_none"]
     learn = ~both["broken_none"] & ~both["broken_normed"]
+    seeds = both.loc[learn, ["n_none", "n_normed"]].stack().to_list() or [0]
     return {
         **{label: cells[label].iloc[0] for label in PLACE},
         "norm": norm,
@@ -88,6 +92,8 @@ def _gain(cells: pd.DataFrame, labels: list[str], norm: str) -> dict[str, Any]:
         "learn": int(learn.sum()),
         "gain": difference[learn].mean(),
         "h": _half_width(both[learn]),
+        "fewest": min(seeds),
+        "most": max(seeds),
         "only_normed": list(both.loc[both["broken_none"] & ~both["broken_normed"], "setting"]),
         "only_none": list(both.loc[~both["broken_none"] & both["broken_normed"], "setting"]),
         "neither": list(both.loc[both["broken_none"] & both["broken_normed"], "setting"]),
