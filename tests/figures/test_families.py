@@ -107,6 +107,17 @@ def test_answers_by_class_are_means_over_seeds_in_percent_of_the_class():
     assert shares.to_numpy() == pytest.approx(np.array([[70.0, 30.0], [5.0, 95.0]]))
 
 
+def test_seeds_without_recorded_answers_are_not_counted():
+    two_seeds = [[8, 2], [0, 30]], [[6, 4], [3, 27]]
+    found = with_answers("relu", *two_seeds, *two_seeds)
+    for one in found:
+        if one.seed == 1:
+            del one.test["confusion"]
+    chosen = selection("C.2", found)
+    assert chosen.figure.drawn_by.function("state")(chosen) == "partial"
+    assert confusion.footer(chosen).startswith("One seed.")
+
+
 def test_without_recorded_answers_there_is_nothing_to_draw():
     old = records("relu")
     for one in old:

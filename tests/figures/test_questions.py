@@ -76,7 +76,7 @@ def test_a_cell_of_which_some_seeds_guess_is_half_filled_and_off_the_axis():
     assert len(half.get_xdata()) == 1
     assert ax.get_ylim()[0] > 60
     words = " ".join(" ".join(text.get_text() for text in page.texts).split())
-    assert "Half filled, in the strip: some seeds" in words
+    assert "Half filled, in the strip: at most half of the seeds" in words
 
 
 def test_the_state_counts_cells_and_seeds():

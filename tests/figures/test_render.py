@@ -222,6 +222,17 @@ def test_an_explosion_is_drawn_step_by_step_and_marked_where_it_is_not_finite():
     assert "batch norm: not finite" not in texts(page)
 
 
+def test_a_panel_counts_steps_for_its_own_data_set_alone():
+    """Vanilla diverges on SVHN alone."""
+    made = [
+        synthetic.record(Run(Cell(dataset=dataset, model="mlp", norm=norm, lr=0.1), 0), fate=fate)
+        for dataset, fate in (("mnist", "learns"), ("svhn", None))
+        for norm in ("none", "batch")
+    ]
+    page, _ = draw("7.6", frames.build(made))
+    assert [panel(page, name)[0].get_xscale() for name in DATASETS] == ["linear", "log"]
+
+
 def test_an_explosion_is_seen_from_its_first_step():
     page, _ = draw("7.6", exploding(alone=True, decades=2), ["mnist"])
     low, high = panel(page, "mnist")[0].get_ylim()

@@ -17,6 +17,7 @@ from bnstudy.design.study import Study
 from bnstudy.figures import find
 from bnstudy.report import curves, figure_pages
 from bnstudy.results import frames
+from bnstudy.tables import layout
 from command_line import left_over
 
 MARGINS = {"default": 1.0, "mnist": 0.3}
@@ -74,6 +75,14 @@ def test_it_shows_what_the_table_shows_and_each_seed(written):
         table = pages.read(page).split('id="table-b1"')[1]
         entry = table[table.index(f'href="cells/{cell.key}.html"') :].split("</td>")[0]
         assert f'<span class="word">{verdict}</span>' in entry
+        (away,) = re.findall(r'class="dif">([^<]+)<', entry)
+        assert f'<td class="num">{away}</td>' in text
+
+
+def test_a_difference_is_that_of_the_numbers_as_shown():
+    assert layout.difference(11.35, 11.4) == "0.0"
+    assert layout.difference(25.449, 24.7) == "+0.7"
+    assert layout.difference(50.6, 49.3) == "+1.3"
 
 
 def test_it_has_code_machine_and_data(written):

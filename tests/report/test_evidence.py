@@ -60,10 +60,10 @@ def test_a_column_per_seed_with_the_seeds_that_speak_for_it():
     assert [text for text, _ in row["shown"]] == ["2.5", "never", "3"]
 
 
-def test_a_number_that_one_seed_lacks_leaves_its_place_empty():
-    numbers = {("dead", "mlp", "relu", "mnist", "batch"): [0.5]}
+def test_a_number_that_one_seed_lacks_stands_under_no_other_seed():
+    numbers = {("dead", "mlp", "relu", "mnist", "batch"): [None, 0.5]}
     found = evidence.table(PartVerdict("statistics", "", FAILS, PLACES[:1], {"0": True, "1": False}, numbers))
-    assert [text for text, _ in found["rows"][0]["shown"]] == ["0.5", ""]
+    assert [text for text, _ in found["rows"][0]["shown"]] == ["–", "0.5"]
 
 
 def test_seconds_are_by_batch_size():

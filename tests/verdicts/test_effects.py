@@ -22,7 +22,7 @@ from bnstudy.figures import style
 from bnstudy.figures.writer import Target, write
 from bnstudy.results import frames
 from bnstudy.verdicts.accuracies import SLOT, SPLIT, each, number_verdicts
-from bnstudy.verdicts.effects import COLUMNS, asked, conclusion
+from bnstudy.verdicts.effects import COLUMNS, asked, conclusion, gains
 from bnstudy.verdicts.effects import effects as of_numbers
 from claims.frames_of import runs as measured
 from report.test_report import Page, contrast
@@ -50,6 +50,14 @@ def effects(runs, numbers):
 def of(setting, table):
     (row,) = table[table["setting"] == setting].to_dict("records")
     return row
+
+
+def test_unnamed_cells_are_a_pair_only_if_nothing_but_the_norm_differs():
+    decayed = cell("none", "relu", penalty="l2", penalty_strength=0.003)
+    fast, slow = (Cell(dataset="cifar10", model="mlp", norm=norm, lr=0.3) for norm in ("batch", "none"))
+    assert gains(measured({decayed: [55, 56, 57], fast: [52, 53, 54]}).runs).empty
+    (row,) = gains(measured({slow: [50, 51, 52], fast: [52, 53, 54]}).runs).to_dict("records")
+    assert (row["learn"], row["gain"], row["fewest"], row["most"]) == (1, 2.0, 3, 3)
 
 
 ACCURACIES = {
@@ -223,6 +231,8 @@ def texts(page) -> str:
 
 def test_without_broken_pairs_there_is_no_inset_and_with_them_alone_no_second(table):
     assert figure.draw(table[table["learns"]]).axes[0].child_axes == []
+    parts = table, table[table["learns"]], table[~table["learns"]]
+    assert [figure.INSET in texts(figure.draw(part)) for part in parts] == [True, False, False]
     (ax,) = figure.draw(table[~table["learns"]]).axes
     assert (ax.child_axes, len(marks(ax))) == ([], 1)
 

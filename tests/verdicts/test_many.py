@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bnstudy.report import many_words
 from bnstudy.verdicts.accuracies import SPLIT, half_width, probability
 from bnstudy.verdicts.many import confirmed, holm, still_differ, together
 
@@ -25,6 +26,11 @@ def test_p_is_five_percent_at_h_and_one_at_no_difference():
     assert probability(h, h, 30) == pytest.approx(0.05)
     assert probability(0.0, h, 30) == pytest.approx(1.0)
     assert np.isnan(probability(1.0, float("nan"), 0))
+
+
+def test_few_tests_promise_no_chance_difference():
+    assert "about 2 would differ by chance" in many_words.corrected(table([0.0] * 45))
+    assert "fewer than one would differ by chance" in many_words.corrected(table([0.0] * 6))
 
 
 def test_holm_multiplies_and_never_falls():

@@ -40,6 +40,7 @@ from bnstudy.questions.cells import (
     scale,
     sized,
 )
+from bnstudy.verdicts.accuracies import tenths
 
 NAMES = {norm: style.norm(norm).label for norm in NORMS}
 
@@ -119,7 +120,7 @@ def _rates(found: Found) -> Parts:
         learned = [lr for lr in ran if found.learns(at(lr=lr), norm)]
         if learned:
             best = max(learned, key=lambda lr: ran[lr])
-            yield f"{name} learns up to a rate of {learned[-1]:g} and is best at {best:g} ({ran[best]:.1f} %)"
+            yield f"{name} learns up to a rate of {learned[-1]:g} and is best at {best:g} ({_tenth(ran[best])} %)"
         elif ran:
             yield f"{name} does not learn at any of the rates {_listed(list(ran))}"
 
@@ -163,7 +164,7 @@ def _best(found: Found, settings: Iterable[str], norm: str) -> float | None:
 
 def _activations(found: Found) -> Parts:
     ran = {name: found.accuracy(at(**fields)) for name, fields in ACTIVATIONS.items()}
-    shown = [f"{value:.1f} % with {name}" for name, value in ran.items() if value is not None]
+    shown = [f"{_tenth(value)} % with {name}" for name, value in ran.items() if value is not None]
     if shown:
         yield f"batch norm reaches {', '.join(shown)}"
     gains = {name: found.gain(at(**fields), other=at(**fields)) for name, fields in ACTIVATIONS.items()}
@@ -192,11 +193,12 @@ def _batches(found: Found) -> Parts:
 
 
 def _long(found: Found) -> Parts:
-    base, short, long = (found.accuracy(cell) for cell in (BASELINE, at(**LARGE), at(**LONG)))
-    if short is not None and long is not None:
-        yield f"batch norm reaches {short:.1f} % in at most 100 epochs and {long:.1f} % in 300"
-        if base is not None:
-            yield f"that is {base - short:.1f} and {base - long:.1f} points below Kaiming's weights"
+    cells = {"in at most 100 epochs": at(**LARGE), "in 300": at(**LONG)}
+    ran = {words: value for words, cell in cells.items() if (value := found.accuracy(cell)) is not None}
+    if ran:
+        yield f"batch norm reaches {' and '.join(f'{_tenth(value)} % {words}' for words, value in ran.items())}"
+        if (base := found.accuracy(BASELINE)) is not None:
+            yield f"from Kaiming's weights it reaches {_tenth(base)} %"
 
 
 def _places(found: Found) -> Parts:
@@ -209,8 +211,8 @@ def _places(found: Found) -> Parts:
         own = {place: value for place, value in ran.items() if PLACES[place][0] == "batch"}
         if own:
             best, (vanilla, *_) = max(own, key=lambda place: own[place]), PLACES
-            beside = f"; {vanilla}: {ran[vanilla]:.1f} %" if vanilla in ran else ""
-            yield f"with {share:g} of the units dropped, best is {best} ({own[best]:.1f} %{beside})"
+            beside = f"; {vanilla}: {_tenth(ran[vanilla])} %" if vanilla in ran else ""
+            yield f"with {share:g} of the units dropped, best is {best} ({_tenth(own[best])} %{beside})"
 
 
 def _penalties(found: Found) -> Parts:
@@ -218,7 +220,8 @@ def _penalties(found: Found) -> Parts:
         ran = {s: value for s in STRENGTHS if (value := found.accuracy(at(**penalty(s)), norm)) is not None}
         if len(ran) > 1:
             best = max(ran, key=lambda s: ran[s])
-            yield f"the best strength for {name} is {best:g} ({ran[best]:.1f} %, {ran.get(0.0, np.nan):.1f} without)"
+            without = f", {_tenth(ran[0.0])} without" if 0.0 in ran else ""
+            yield f"the best strength for {name} is {best:g} ({_tenth(ran[best])} %{without})"
 
 
 def _norms(found: Found) -> Parts:
@@ -254,8 +257,12 @@ def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}".replace("e-0", "e-") for value in values)
 
 
+def _tenth(accuracy: float) -> str:
+    return f"{tenths(accuracy):.1f}"
+
+
 def _signed(points: float) -> str:
-    return f"{points:+.1f}".replace("-", "\N{MINUS SIGN}")
+    return f"{tenths(points) or 0.0:+.1f}".replace("+0.0", "0.0").replace("-", "\N{MINUS SIGN}")
 
 
 ANSWERS: dict[str, Callable[[Found], Parts]] = {

@@ -23,6 +23,7 @@ from bnstudy.claims.verdicts import (
 )
 from bnstudy.design.labels import NORMS, THESIS_DATASETS
 from bnstudy.results.frames import Frames
+from bnstudy.verdicts.accuracies import tenths
 
 SHOWN = 8
 """Most numbers in an evidence text; all of them are in the evidence's `parts`."""
@@ -110,6 +111,8 @@ def _sentence(part: PartVerdict) -> str:
 
 def true_in(part: PartVerdict) -> str:
     """Format in how many redraws, or for how many seeds, the predicate is true."""
+    if part.verdict == NOT_RUN:
+        return ""
     if "redraws" in part.true_in:
         share = part.true_in["redraws"]
         if part.verdict == OTHER_HARDWARE:
@@ -158,16 +161,21 @@ def _label(at: Iterable[Any]) -> str:
 
 
 def number(value: Any, infinite: str = "inf") -> str:
-    """Format a number, or one per seed with spaces between. `infinite`: the word for infinity."""
-    values = np.ravel(value)
-    return " ".join(
-        infinite if v == np.inf else "-inf" if v == -np.inf else f"{v:.1f}" if 10 <= abs(v) < 1000 else f"{v:.3g}"
-        for v in values
-    )
+    """Format a number, or one per seed with spaces between, – for a seed whose number was not read. `infinite`: the
+    word for infinity."""
+    return " ".join("–" if v is None else _number(v, infinite) for v in np.ravel(value))
+
+
+def _number(value: float, infinite: str) -> str:
+    if np.isinf(value):
+        return infinite if value > 0 else "-inf"
+    return f"{tenths(value):.1f}" if 10 <= abs(value) < 1000 else f"{value:.3g}"
 
 
 def _plain(value: Any) -> Any:
     """Return a number or list that JSON can represent: values that are not finite become text."""
     if isinstance(value, list):
         return [_plain(v) for v in value]
+    if value is None:
+        return None
     return float(value) if np.isfinite(value) else str(value)

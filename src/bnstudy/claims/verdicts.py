@@ -181,10 +181,8 @@ def _by_seed(claim: Claim, part: Part, measured: Measured) -> PartVerdict:
     if not asked:
         return PartVerdict(part.kind, part.check, NOT_RUN)
     answers = {str(seed): bool(answer) for seed, (answer, _) in asked.items()}
-    numbers: dict[tuple[Any, ...], list[float]] = {}
-    for _, ev in asked.values():
-        for at, value in ev.used.items():
-            numbers.setdefault(at, []).append(value)
+    used = [ev.used for _, ev in asked.values()]
+    numbers = {at: [of.get(at) for of in used] for at in dict.fromkeys(at for of in used for at in of)}
     decided = unanimous(list(answers.values()))
     if decided == HOLDS and not all(answer for answer, _ in first.values()):
         decided = UNDECIDED  # a seed contradicts it at a place that too few seeds have

@@ -122,6 +122,7 @@ def _put_question(question: "Question", found: "Findings") -> None:
     """Print a question, its answer, the verdict on its statement, and what that rests on."""
     from bnstudy.claims import questions
     from bnstudy.questions.cells import asked_by
+    from bnstudy.report import questions as asked
 
     on = asked_by(tuple(found.plan["key"]))
     (one,) = questions.judged(found.frames, {question.id: on[question.id]})
@@ -131,7 +132,7 @@ def _put_question(question: "Question", found: "Findings") -> None:
         ("written", question.written), ("known before", question.known), ("figure", question.figure),
     ]  # fmt: skip
     console.put(f"{question.id}: {question.question}\n")
-    console.put("".join(f"{sentence}\n" for sentence in one.answer or ("No answer yet: no cell of it has been run.",)))
+    console.put("".join(f"{sentence}\n" for sentence in asked.answer(one, found.frames.runs)))
     console.put_table("", ("", ""), rows)
     _put_parts(one.verdict)
 
@@ -175,7 +176,7 @@ def _put_parts(decided: "ClaimVerdict") -> None:
     from bnstudy.report import evidence
 
     for part in decided.parts:
-        console.put(f"\n{part.check}\n{part.verdict}: {listing.true_in(part)}\n")
+        console.put(f"\n{part.check}\n{': '.join(filter(None, (part.verdict, listing.true_in(part))))}\n")
         table = evidence.table(part)
         if table["rows"]:
             console.put_table("", table["head"], [_evidence_row(row, table["labels"]) for row in table["rows"]])

@@ -21,12 +21,16 @@ def layout(count: int, narrow: bool) -> pages.Layout:
 
 
 def state(selection: Selection) -> str:
-    """As of other figures, but not run if no run has its answers recorded."""
-    return series.state(selection) if len(selection.rows(selection.frames.confusion)) else "not run"
+    """As of other figures, but of the runs that have their answers recorded."""
+    recorded = len(selection.rows(selection.frames.confusion)[["key", "seed"]].drop_duplicates())
+    if not recorded:
+        return "not run"
+    return series.state(selection) if recorded == len(selection.runs) else "partial"
 
 
 def footer(selection: Selection) -> str:
-    return f"{kinds.averaged(selection, 'classes by index')} Rows: true class; columns: answer."
+    recorded = selection.rows(selection.frames.confusion)
+    return f"{kinds.averaged(selection, 'classes by index', recorded)} Rows: true class; columns: answer."
 
 
 def plotted(selection: Selection) -> pd.DataFrame:

@@ -70,7 +70,7 @@ def draw(table: pd.DataFrame, narrow: bool = False) -> Page:
     legend = [Line2D([], [], color=k.color, marker=k.marker, linestyle="", label=k.label) for k in looks]
     h = table["h"].dropna()
     footer = [BARS] * bool(len(h)) + [LONG] * bool((h > LONGEST * h.median()).any())
-    footer += [INSET] * (not table["learns"].all())
+    footer += [INSET] * any(_has_inset(table[table["model"] == model]) for model in models)
     words = pages.Words(f"Figure {FIGURE.id}   {FIGURE.title}", "", " ".join(footer))
     with style.look(narrow):
         titles = [style.model(model) for model in models]
@@ -85,11 +85,16 @@ def _panel(ax: Axes, here: pd.DataFrame) -> None:
     alive = here[here["learns"]]
     _points(ax, here if alive.empty else alive, 6.5)
     ax.set_xlabel("printed (points)")
-    if 0 < len(alive) < len(here):
+    if _has_inset(here):
         inset = ax.inset_axes(panels.emptiest(CORNERS, panels.drawn(ax)), zorder=5)
         _points(inset, here, 4)
         inset.tick_params(labelsize=8.5, length=2, pad=1.5)
     _names(ax, alive[alive["h"].notna() & ~alive["within"].astype(bool)])
+
+
+def _has_inset(here: pd.DataFrame) -> bool:
+    """Return True if some pairs of a model learn and some do not."""
+    return bool(here["learns"].any() and not here["learns"].all())
 
 
 def _points(ax: Axes, pairs: pd.DataFrame, size: float) -> None:

@@ -76,7 +76,8 @@ def footer(selection: Selection) -> str:
     return f"{averaged(selection, 'band: lowest to highest')}{held}"
 
 
-def averaged(selection: Selection, spread: str) -> str:
-    """How many seeds a mean is over; `spread` describes how their spread is drawn."""
-    count = seeds(selection)
+def averaged(selection: Selection, spread: str, rows: pd.DataFrame | None = None) -> str:
+    """How many seeds a mean is over; `spread` describes how their spread is drawn. `rows`: what is drawn, with key and
+    seed, if that is not of all runs."""
+    count = seeds(selection.runs if rows is None else rows)
     return {"no runs": "No runs yet.", "1 seed": "One seed."}.get(count, f"Mean of {count}; {spread}.")

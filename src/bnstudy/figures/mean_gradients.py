@@ -94,7 +94,7 @@ def panel(ax: Axes, selection: Selection, here: pd.DataFrame, edges: tuple[bool,
             notes += [] if selection.signed else _below(ax, mine[mine["epoch"] >= 1], look)
         own = runs[(runs["dataset"] == ax.get_label()) & (runs["norm"] == norm)]
         notes += [] if selection.signed else _not_finite(ax, own, mine, _steps(selection), look)
-    if _explodes(here, runs):
+    if _explodes(here, runs[runs["dataset"] == ax.get_label()]):
         _step_axis(ax, here["epoch"].min(), last)
     ax.grid(axis="y", color="#E4E4E4", linewidth=0.7)
     if selection.signed:

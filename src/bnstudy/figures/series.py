@@ -127,9 +127,9 @@ def protocol(selection: Selection) -> str:
     return "reduced protocol: " + ", ".join(parts)
 
 
-def seeds(selection: Selection) -> str:
-    """How many seeds a curve has: `3 seeds`, or `1 to 3 seeds`."""
-    counts = selection.runs.groupby(["key"])["seed"].nunique()
+def seeds(runs: pd.DataFrame) -> str:
+    """How many seeds a curve of these runs (key, seed) has: `3 seeds`, or `1 to 3 seeds`."""
+    counts = runs.groupby("key", observed=True)["seed"].nunique()
     if counts.empty:
         return "no runs"
     text = span(counts)

@@ -1,6 +1,6 @@
 """The strip at the edge of a panel for cells that make a constant guess, so that the axis shows those that learn.
 
-A cell is a hollow marker in the strip if all its seeds guess, and half filled if only some do.
+A cell is a hollow marker in the strip if most or all of its seeds guess, and half filled if fewer do.
 """
 
 from dataclasses import dataclass
@@ -37,11 +37,11 @@ class Mark:
 
 MARKS = {
     "broken": Mark(
-        "constant guess", "Hollow, in the strip: all seeds make a constant guess.", {"markerfacecolor": "none"}
+        "constant guess", "Hollow, in the strip: most or all seeds make a constant guess.", {"markerfacecolor": "none"}
     ),
     "partly": Mark(
         "constant guess of some seeds",
-        "Half filled, in the strip: some seeds make a constant guess.",
+        "Half filled, in the strip: at most half of the seeds make a constant guess.",
         {"fillstyle": "bottom", "markerfacecoloralt": "white"},
     ),
 }

@@ -16,7 +16,7 @@ from bnstudy.figures import style
 from bnstudy.report import curves, rendering, run_lists
 from bnstudy.report.answer import titled
 from bnstudy.report.findings import Findings
-from bnstudy.tables.layout import half_up, signed
+from bnstudy.tables.layout import difference, half_up
 from bnstudy.verdicts.accuracies import each
 
 HOLDERS = re.compile(r'<ul id="studies">.*?</ul>', re.DOTALL)
@@ -131,7 +131,7 @@ def numbers(found: Findings) -> Iterator[dict[str, Any]]:
     for row, where in printed:
         yield {
             "key": row.key, "where": where, "printed": f"{row.printed:.1f}", "own": half_up(row.mean), "n": int(row.n),
-            "difference": signed(row.difference), "margin": f"{row.margin:g}", "verdict": row.verdict,
+            "difference": difference(row.mean, row.printed), "margin": f"{row.margin:g}", "verdict": row.verdict,
             "h": "" if pd.isna(row.h) else half_up(row.h),
         }  # fmt: skip
 

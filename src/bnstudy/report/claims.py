@@ -160,7 +160,7 @@ def part_row(part: PartVerdict) -> dict[str, Any]:
     """A part of a claim as the page shows it."""
     return {
         "kind": part.kind, "check": part.check, "verdict": part.verdict,
-        "true_in": "" if part.verdict == NOT_RUN else true_in(part), "table": evidence.table(part),
+        "true_in": true_in(part), "table": evidence.table(part),
     }  # fmt: skip
 
 

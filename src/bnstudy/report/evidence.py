@@ -43,16 +43,12 @@ def _by_seed(part: PartVerdict) -> Any:
         what, *cell = at
         labels = _cell(cell) if len(cell) == 4 else (str(cell[0]), "", "")
         rows.append(((*labels, str(what).replace("_", " ")), [_value(part, at)], False))
-    return ["where", "setting", "norm", "measure"], seeds, _spread(rows, len(seeds))
+    return ["where", "setting", "norm", "measure"], seeds, _spread(rows)
 
 
-def _spread(rows: Iterable[Any], columns: int) -> list[Any]:
-    """Rows whose one value holds a number per seed, with a value for each; empty where a seed's was not read."""
-    found = []
-    for labels, [(text, key)], decides in rows:
-        words = text.split(" ")
-        found.append((labels, [(word, key) for word in words] + [("", "")] * (columns - len(words)), decides))
-    return found
+def _spread(rows: Iterable[Any]) -> list[Any]:
+    """Rows whose one value holds a number per seed, with a value for each."""
+    return [(labels, [(word, key) for word in text.split(" ")], decides) for labels, [(text, key)], decides in rows]
 
 
 def _by_norm(part: PartVerdict) -> Any:

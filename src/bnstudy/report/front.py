@@ -18,7 +18,7 @@ from bnstudy.report import answer, cells, rendering, summary
 from bnstudy.report.claims import PRIORITIES
 from bnstudy.report.claims import VERDICTS as CLAIM_VERDICTS
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table
-from bnstudy.tables.layout import half_up, signed
+from bnstudy.tables.layout import difference, half_up
 from bnstudy.verdicts.accuracies import SLOT, VERDICTS, each
 
 SIGNS = {
@@ -170,7 +170,7 @@ def _entry(number: Mapping[str, Any], setting: str) -> dict[str, Any]:
     distance = abs(number["difference"]) / number["margin"]
     spread = "" if number["h"] is None or verdict == "broken as published" else f" ± {half_up(number['h'])}"
     return {
-        "verdict": verdict, "sign": SIGNS[verdict], "text": signed(number["difference"]),
+        "verdict": verdict, "sign": SIGNS[verdict], "text": difference(number["mean"], number["printed"]),
         "shade": 0 if verdict == "broken as published" else sum(distance > limit for limit in (0.5, 1, 2)),
         "address": f"{number['study']}/cells/{number['key']}.html",
         "words": f"{words}, ours {half_up(number['mean'])}{spread}, {verdict}",

@@ -34,11 +34,15 @@ def corrected(numbers: pd.DataFrame) -> str:
     tested, count = len(many.tested(numbers)), many.still_differ(numbers)
     differ = int((numbers["verdict"] == "differs").sum())
     return (
-        f"Of the {tested} numbers that were tested, about {max(1, round(0.05 * tested))} would differ by chance alone. "
+        f"Of the {tested} numbers that were tested, {_by_chance(tested)} would differ by chance alone. "
         f"Of the {differ} that differ, {count['holm']} still do after Holm’s correction (one false alarm in the whole "
         f"table would be rare), {count['benjamini_hochberg']} after Benjamini and Hochberg’s (one in twenty of those "
         "named may be false)."
     )
+
+
+def _by_chance(tested: int) -> str:
+    return f"about {round(0.05 * tested)}" if tested >= 20 else "fewer than one"
 
 
 def of_tables(numbers: pd.DataFrame) -> list[str]:

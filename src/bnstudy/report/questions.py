@@ -50,11 +50,19 @@ def _question(one: claims.Judged, found: Findings, picture: Mapping[str, Any]) -
     return {
         "id": question.id, "question": question.question, "section": question.section,
         "expectation": question.expectation, "written": question.written, "known": question.known,
-        "answer": one.answer, "picture": picture, "table": values(picture["figure"], found, one.datasets),
+        "answer": answer(one, runs), "picture": picture, "table": values(picture["figure"], found, one.datasets),
         "claim": page_row(one.claim, one.verdict, claims.NOT_PRINTED, left_out(one.claim, one.verdict)),
         "cells": len(asked), "run": len(set(runs["key"])), "missing": len(missing), **trained(runs, question.written),
         "absent": list(_absent(question.id, one.datasets, picture["figure"], set(runs["key"]))),
     }  # fmt: skip
+
+
+def answer(one: claims.Judged, runs: pd.DataFrame) -> tuple[str, ...]:
+    """The answer to a question; if there is none, how many of its cells have been run."""
+    asked = {c.key for d in one.datasets for c in cells(one.question.id)[d]}
+    ran = len(asked & set(runs["key"]))
+    some = f"{ran} of its {len(asked)} cells have" if ran else f"none of its {len(asked)} cells has"
+    return one.answer or (f"No answer yet: {some} been run.",)
 
 
 def trained(runs: pd.DataFrame, written: str) -> dict[str, Any]:

@@ -85,8 +85,8 @@ def accuracy_entry(number) -> Entry:
     spread = "" if pd.isna(number.std) else f" ± {number.std:.1f}"
     marks = BROKEN * bool(number.broken) + DIVERGED * bool(number.diverged)
     own = f"{half_up(number.mean)}{spread}" + (f" {marks}" if marks else "")
-    difference = signed(float(half_up(number.mean)) - number.printed) if printed else ""  # of the numbers as shown
-    return Entry(printed, own, difference, number.verdict, _hint(number), number.key)
+    away = difference(number.mean, number.printed) if printed else ""
+    return Entry(printed, own, away, number.verdict, _hint(number), number.key)
 
 
 def _hint(number) -> str:
@@ -106,7 +106,7 @@ def accuracy_notes(content: pd.DataFrame) -> list[str]:
         seeds = _count(high, "seed") if low == high else f"{low} to {high} seeds"
         notes.append(f"Ours: mean{' ± standard deviation' if high > 1 else ''} over {seeds}.")
     if ran["printed"].notna().any():
-        notes.append(f"Difference: printed {MINUS} ours.")
+        notes.append(f"Difference: ours {MINUS} printed.")
     if (broken := int(ran["broken"].astype(bool).sum())) > 0:
         notes.append(f"{BROKEN} broken: more than half of the seeds answer one class ({_count(broken, 'cell')}).")
     labels, diverged = {setting: label for _, setting, label in SETTING_ROWS}, ran[ran["diverged"] > 0]
@@ -200,7 +200,7 @@ def with_spread(seconds: float, half: float) -> str:
 
 
 def half_up(value: float) -> str:
-    """One decimal, rounded as by `stats.tenths`."""
+    """One decimal, rounded as by `accuracies.tenths`."""
     return f"{accuracies.tenths(value):.1f}"
 
 
@@ -208,6 +208,11 @@ def signed(value: float) -> str:
     """+0.3, −0.1 or 0.0."""
     text = f"{value:+.1f}".replace("-", MINUS)
     return "0.0" if text[1:] == "0.0" else text
+
+
+def difference(own: float, printed: float) -> str:
+    """Ours minus printed, of the numbers as they are shown."""
+    return signed(float(half_up(own)) - printed)
 
 
 def _count(n: int, what: str) -> str:

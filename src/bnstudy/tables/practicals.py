@@ -16,7 +16,7 @@ from bnstudy.figures import style
 from bnstudy.printed.practicals import Row, homes, placed, pool, rows
 from bnstudy.tables import formats, listing
 from bnstudy.tables.content import state
-from bnstudy.tables.layout import DIVERGED, MINUS, NOT_RUN, half_up, signed
+from bnstudy.tables.layout import DIVERGED, MINUS, NOT_RUN, difference, half_up
 from bnstudy.tables.listing import Line, Listing
 from bnstudy.verdicts import accuracies
 
@@ -178,7 +178,7 @@ def _line(one: Any) -> Line:
         return Line((*first, own, "", "", one.seen), "", seeds, one.key)
     hint = f"{seeds}, margin {one.margin:.1f}; deviation of a run {UNKNOWN if np.isnan(one.s) else f'{one.s:.1f}'}"
     wide = UNKNOWN if np.isnan(one.h) else half_up(one.h)
-    return Line((*first, own, signed(one.difference), wide, one.verdict), one.verdict, hint, one.key)
+    return Line((*first, own, difference(one.mean, one.printed), wide, one.verdict), one.verdict, hint, one.key)
 
 
 def _reported(one: Any) -> str:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import special
 
+from bnstudy.design.fields import FIELDS
 from bnstudy.design.labels import NORMS, SIZE
 from bnstudy.printed import is_chance
 from bnstudy.verdicts.accuracies import EXACT, LEVEL, SLOT, SPLIT, cell_means, each, spreads, tenths
@@ -24,7 +25,7 @@ def effects(numbers: pd.DataFrame) -> pd.DataFrame:
     `printed` and `own` are in points, batch norm minus vanilla; `own` is the difference of the means over n_none and
     n_batch seeds. `printed_broken`: one of the two printed networks is broken; `broken`: one of ours is; `learns`:
     none of the four is. `h` is the half-width of the interval that holds the difference of one more pair of runs with
-    probability 95 %, t s √((1 + 1/n_none) + (1 + 1/n_batch)), with the s of the two numbers; NaN where no spread is
+    probability 95 %, t s √(2 + 1/n_none + 1/n_batch + 4 SPLIT), with the s of the two numbers; NaN where no spread is
     known, and where one network is broken, because s is the spread of networks that learn. `within`: the printed
     effect lies within h of ours. `same_sign`: both are above, below or at zero, ours from accuracies rounded to 0.1 as
     they are printed.
@@ -38,7 +39,7 @@ def effects(numbers: pd.DataFrame) -> pd.DataFrame:
     pairs["learns"] = ~(pairs["printed_broken"] | pairs["broken"])
     pairs["printed"] = (pairs["printed_batch"] - pairs["printed_none"]).round(EXACT)
     pairs["own"] = pairs["mean_batch"] - pairs["mean_none"]
-    square = pairs["h_none"] ** 2 + pairs["h_batch"] ** 2  # each h is t s √(1 + 1/n)
+    square = pairs["h_none"] ** 2 + pairs["h_batch"] ** 2  # each h is t s √(1 + 1/n + 2 SPLIT)
     pairs["h"] = square.where(pairs["learns"]) ** 0.5
     pairs["within"] = (pairs["printed"] - pairs["own"]).abs().round(EXACT) <= pairs["h"].round(EXACT)
     shown = (tenths(pairs["mean_batch"]) - tenths(pairs["mean_none"])).round(EXACT)
@@ -58,12 +59,13 @@ def gains(runs: pd.DataFrame) -> pd.DataFrame:
     (settings in which neither is broken), gain (mean over these of the norm's mean less vanilla's, points; NaN if there
     are none), h (95 % half-width of that mean over seeds and splits, see `_half_width`), fewest and most (seeds of a
     cell of these; 0 if there are none), and the settings in which only_normed, only_none or neither learns. Cells of
-    different sizes are no pair, and neither are several cells of one label (adhoc).
+    different sizes are no pair, and neither are several cells of one label (adhoc); a pair without a name differs in
+    nothing but the norm.
     """
     labels = [*PLACE, "setting", *SIZE]
-    sizes = runs.drop_duplicates("key")[["key", *SIZE]].fillna({"train_size": 0})
-    cells = cell_means(runs).merge(sizes, on="key")
+    cells = cell_means(runs).merge(_facts(runs), on="key")
     cells = cells[~cells.duplicated([*labels, "norm"], keep=False)]
+    labels.append("unnamed")
     norms = [norm for norm in dict.fromkeys(["batch", *cells["norm"]]) if norm != "none"]
     rows = [_gain(part, labels, norm) for _, part in cells.groupby(PLACE, sort=False) for norm in norms]
     columns = [
@@ -71,6 +73,16 @@ def gains(runs: pd.DataFrame) -> pd.DataFrame:
         "only_normed", "only_none", "neither",
     ]  # fmt: skip
     return pd.DataFrame([row for row in rows if row["pairs"]], columns=columns)
+
+
+def _facts(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return key, SIZE and `unnamed` of each cell: what identifies it besides the norm if its setting or its reading
+    has no name, else empty."""
+    cells = runs.drop_duplicates("key").fillna({"train_size": 0})
+    fields = [field for field in FIELDS if field in cells and field != "norm"]
+    rest = pd.Series([" ".join(map(str, row)) for row in cells[fields].to_numpy()], cells.index, dtype=object)
+    named = (cells["setting"] != "adhoc") & (cells["reading"] != "adhoc")
+    return cells[["key", *SIZE]].assign(unnamed=rest.mask(named, ""))
 
 
 def _gain(cells: pd.DataFrame, labels: list[str], norm: str) -> dict[str, Any]:
@@ -83,7 +95,7 @@ def _gain(cells: pd.DataFrame, labels: list[str], norm: str) -> dict[str, Any]:
     both = none.merge(normed, on=labels, suffixes=("_none", "_normed"))
     difference = both["mean_normed"] - both["mean_none"]
     learn = ~both["broken_none"] & ~both["broken_normed"]
-    seeds = both.loc[learn, ["n_none", "n_normed"]].stack().to_list() or [0]
+    seeds = [*both.loc[learn, "n_none"], *both.loc[learn, "n_normed"]] or [0]
     return {
         **{label: cells[label].iloc[0] for label in PLACE},
         "norm": norm,
@@ -92,8 +104,8 @@ def _gain(cells: pd.DataFrame, labels: list[str], norm: str) -> dict[str, Any]:
         "learn": int(learn.sum()),
         "gain": difference[learn].mean(),
         "h": _half_width(both[learn]),
-        "fewest": min(seeds),
-        "most": max(seeds),
+        "fewest": int(min(seeds)),
+        "most": int(max(seeds)),
         "only_normed": list(both.loc[both["broken_none"] & ~both["broken_normed"], "setting"]),
         "only_none": list(both.loc[~both["broken_none"] & both["broken_normed"], "setting"]),
         "neither": list(both.loc[both["broken_none"] & both["broken_normed"], "setting"]),
