@@ -9,6 +9,8 @@ SPACE := $() $()
 GIVEN := $(foreach word,$(subst \$(SPACE),_,$(MAKEOVERRIDES)),$(firstword $(subst =, ,$(word))))
 VARIABLES := PYTHON WHERE SEEDS YES FRESH WITH STUDY CPU OMP_NUM_THREADS QUIET UV VENV
 $(if $(filter-out $(VARIABLES),$(GIVEN)),$(error make: there is no variable $(filter-out $(VARIABLES),$(GIVEN)); there are $(VARIABLES)))
+# FRESH=0 and YES=no are off.
+on = $(filter-out 0 no false off,$(1))
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export OMP_NUM_THREADS ?= 1
 WHERE ?=
@@ -52,8 +54,8 @@ $(UV):
 $(BIN)/python: | $(UV)
 	$(UV) venv --quiet --python $(PYTHON) $(VENV)
 
-$(VENV)/ready: requirements.lock pyproject.toml $(if $(CPU),$(VENV)/cpu.lock) | $(BIN)/python
-	$(if $(CPU),$(CPU_BUILD),$(LOCKED_BUILD))
+$(VENV)/ready: requirements.lock pyproject.toml $(if $(call on,$(CPU)),$(VENV)/cpu.lock) | $(BIN)/python
+	$(if $(call on,$(CPU)),$(CPU_BUILD),$(LOCKED_BUILD))
 	$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -69,7 +71,7 @@ demo: setup
 	$(BNSTUDY) run --study demo
 
 replicate: setup
-	$(BNSTUDY) run --study $(STUDY) --times $(WITH:%=--with %) $(if $(FRESH),--fresh) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(YES),--yes)
+	$(BNSTUDY) run --study $(STUDY) --times $(WITH:%=--with %) $(if $(call on,$(FRESH)),--fresh) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(call on,$(YES)),--yes)
 
 report: setup
 	$(BNSTUDY) aggregate --study $(STUDY)

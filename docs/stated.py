@@ -229,16 +229,12 @@ def courses() -> Lines:
     )
 
 
-HALF_RUN = ("Q11",)
-"""Open questions that have a section before enough of their cells were run for a verdict."""
-
-
 @cache
 def questions() -> dict[str, asked.Judged]:
-    """The open questions that have a section, by id: those with a verdict, and HALF_RUN."""
+    """The open questions that have a section, by id: those with a verdict."""
     on = asked_by(tuple(plan("open")["key"]))
     found = {one.question.id: one for one in asked.judged(results("open"), on)}
-    return {id: one for id, one in found.items() if one.verdict.verdict != NOT_RUN or id in HALF_RUN}
+    return {id: one for id, one in found.items() if one.verdict.verdict != NOT_RUN}
 
 
 def question(id: str) -> Lines:

@@ -70,3 +70,13 @@ def test_a_misspelt_variable_is_refused_and_a_list_of_words_is_not(checkout):
     assert "there is no variable CPUS; there are PYTHON WHERE" in failed.stderr
     for given in ("WITH=extras readings", "WHERE=dataset=digits model=mlp"):
         assert make(checkout, "-n", "replicate", given, "YES=1").returncode == 0
+
+
+def test_a_variable_that_is_off_is_off(checkout):
+    asked = make(checkout, "-n", "replicate", "FRESH=1", "YES=1").stdout
+    assert "--fresh" in asked
+    assert "--yes" in asked
+    not_asked = make(checkout, "-n", "replicate", "FRESH=0", "YES=no").stdout
+    assert "--study thesis" in not_asked
+    assert not {"--fresh", "--yes"} & set(not_asked.split())
+    assert "cpu.lock" not in make(checkout, "-n", "setup", "CPU=0").stdout

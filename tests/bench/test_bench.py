@@ -1,5 +1,6 @@
 """The benches: what their rows hold, that subjects train what they say, that ratios are those of the readings."""
 
+import dataclasses
 import json
 import re
 import subprocess
@@ -117,6 +118,11 @@ def test_each_round_runs_every_subject_once(short, monkeypatch):
         for name in ("plain", "reference", "packed")])  # fmt: skip
     rows(norms=("none",), rounds=3)
     assert ran == ["plain", "reference", "packed"] * 4  # the first is the warm-up
+
+
+def test_a_pack_has_the_width_that_is_asked_for():
+    narrow = dataclasses.replace(TOY, width=0.25)
+    assert {run.cell.width for run in train._pack(narrow, 3)} == {0.25}
 
 
 def test_a_pack_of_eighteen_is_six_settings_with_three_seeds():

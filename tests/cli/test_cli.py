@@ -332,6 +332,14 @@ def test_an_estimate_trains_nothing(bnstudy, folder):
     assert not (folder / "results" / "records").exists()
 
 
+def test_a_network_is_listed_for_fields_given_either_way(bnstudy):
+    spelt, asked = bnstudy("model", "mlp", "dataset=mnist", "norm=batch"), bnstudy("model", "mlp", "--dataset", "mnist")
+    assert spelt.code == asked.code == 0
+    assert "mlp on mnist, norm batch" in spelt.out
+    assert "mlp on mnist, norm none" in asked.out
+    assert bnstudy("model", "mlp", "dataset=mnist", "--dataset", "mnist").code == 2
+
+
 def test_a_hopeless_start_asks_first(bnstudy, monkeypatch):
     monkeypatch.setattr("bnstudy.training.estimate.matmul_rate", lambda device: 1e9)
     config = ROOT / "config.yaml"

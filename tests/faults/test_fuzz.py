@@ -188,7 +188,7 @@ def written(tmp_path_factory) -> Path:
         store.put_record(folder, each)
     timing_record.put(folder, body([(1.0, 1.9)] * 6, provenance=body([(1.0, 1.9)])["provenance"] | COMMIT))
     merge.merge(folder, RUNS, say=silent)
-    merge.merge_timings(folder, say=silent)
+    merge.merge_timings(folder, merge.own_timings(folder), say=silent)
     frames.put(frames.build(made), folder, "tiny")
     store.put_checkpoint(folder, RUNS[0], {"a": 1}, b"payload" * 30, {"epoch": 3, "epoch_seconds": 1.5})
     with lock.held(folder / "locks" / "a.lock", "a"):

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from bnstudy.design.cell import Cell
+from bnstudy.errors import UsageError
+from bnstudy.networks import models
 from bnstudy.networks.norms import REGISTRY, groups
 
 X = torch.tensor([[1.0, -2.0], [2.0, 0.0], [4.0, 5.0], [9.0, 1.0]])
@@ -180,3 +182,11 @@ def test_a_backward_pass_by_hand_is_that_of_differences(name, dims):
         return torch.func.functional_call(norm, {"weight": weight, "bias": bias}, (x,))
 
     assert torch.autograd.gradcheck(function, (x, *parameters))
+
+
+def test_a_norm_that_returns_nothing_is_refused(monkeypatch):
+    """It would train a vanilla network under its name."""
+    monkeypatch.setitem(REGISTRY, "forgetful", lambda features, dims, cell: None)
+    cell = Cell(dataset="toy", model="mlp", norm="forgetful")
+    with pytest.raises(UsageError, match="norm forgetful: its function returned nothing"):
+        models.build(cell, models.ImageShape(1, 8, 8, 2))

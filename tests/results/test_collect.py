@@ -1,7 +1,10 @@
 """`bnstudy.load`: the frames that `aggregate` writes, made in memory; and importing bnstudy stays light."""
 
+import os
+import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -95,6 +98,20 @@ def test_frames_are_read_until_a_result_is_newer_or_they_are_of_other_runs(tmp_p
     aggregate(results, study)
     paths.record(results, CELLS[0].key, 0).unlink()
     assert current() == (1, True)
+    aggregate(results, study)
+    put_with_time(results, synthetic.record(Run(CELLS[0], 0), epochs_run=4), time.time() - 7200)
+    assert current() == (2, True)
+    aggregate(results, study)
+    shutil.rmtree(paths.record(results, CELLS[0].key, 0).parent)
+    assert current() == (0, True)
+
+
+def put_with_time(results: Path, record, moment: float) -> None:
+    """As a copy that keeps times: record and folder are older than the frames."""
+    store.put_record(results, record)
+    file = paths.record(results, record.cell.key, record.seed)
+    for path in (file, file.parent):
+        os.utime(path, (moment, moment))
 
 
 def aggregate(results: Path, study: Study) -> None:

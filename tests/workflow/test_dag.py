@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from bnstudy.errors import UsageError
-from bnstudy.results import rounds
+from bnstudy.results import inventory, rounds
 from bnstudy.results.store import get_record
 from bnstudy.studies.config import load
 from bnstudy.studies.config.blocks import RULES
@@ -463,6 +463,39 @@ def test_gaps_are_cleared_by_stat_alone_and_reported_without_a_change(tmp_path, 
     assert [f.stem for f in (tmp_path / "results" / "packs").iterdir()] == [whole.id]
     assert [f.name for f in notes.iterdir()] == ["toy.json"]
     assert (notes / "toy.json").stat().st_mtime <= (tmp_path / "results" / "packs" / f"{whole.id}.json").stat().st_mtime
+
+
+def test_frames_of_other_runs_are_built_anew(tmp_path, monkeypatch):
+    """As after `bnstudy aggregate --seeds 1`, a copy of records that keeps their times, or an update."""
+    (tmp_path / "small.yaml").write_text(CONFIG)
+    results = tmp_path / "results"
+    monkeypatch.setenv("BNSTUDY_RESULTS", str(results))
+    dag = plan(tmp_path, only_study="tiny,")
+    runs = dag.studies["tiny"].runs()
+    frames = [results / "frames" / "tiny" / name for name in ("digests.json", "runs.parquet")]
+
+    def stand(inventory_of) -> bool:
+        for file in frames:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+        inventory.put(inventory_of, results, "tiny")
+        plan(tmp_path).clear_gaps()  # `snakemake` has triggers of its own
+        assert all(file.exists() for file in frames)
+        dag.clear_gaps()
+        return all(file.exists() for file in frames)
+
+    assert stand(inventory.of(runs, results))
+    assert not stand(inventory.of(runs[:1], results))
+    assert not stand(inventory.of(runs, results) | {"form": "of an older version"})
+    before = inventory.of(runs, results)
+    record_file(tmp_path, runs[0].cell.key, runs[0].seed).parent.mkdir(parents=True)
+    record_file(tmp_path, runs[0].cell.key, runs[0].seed).touch()
+    assert not stand(before)
+
+
+def test_no_name_of_a_study_is_taken_for_a_number(tmp_path):
+    (tmp_path / "small.yaml").write_text(CONFIG.replace("tiny:", "infinity:"))
+    assert plan(tmp_path, only_study="infinity,", only_seeds="3").studies["infinity"].seeds == (0, 1, 2)
 
 
 def test_a_round_of_fresh_concerns_its_study_alone(tmp_path, monkeypatch):

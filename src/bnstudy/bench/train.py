@@ -132,7 +132,7 @@ def _head(data: Inputs, count: int) -> Inputs:
 
 def _pack(cell: Cell, count: int) -> list[Run]:
     """Runs that share a stack's shape, ordered as the engine orders them: by seed."""
-    identity = {"model": cell.model, "dataset": cell.dataset, "norm": cell.norm}
+    identity = {"model": cell.model, "dataset": cell.dataset, "norm": cell.norm, "width": cell.width}
     cells = [make_cell(SETTINGS[setting] | identity) for setting in STACKED]
     return [Run(cells[i % len(cells)], i // len(cells)) for i in range(count)]
 

@@ -16,12 +16,15 @@ def add_to(app: typer.Typer) -> None:
 def model(
     which: Annotated[str, typer.Argument(metavar="MODEL", help="A network: mlp, cnn, ...")],
     values: Annotated[list[str] | None, typer.Argument(metavar="[key=value]...", help="Other fields.")] = None,
-    dataset: Annotated[str, typer.Option("--dataset", help="Whose images it gets.")] = "cifar10",
-    norm: Annotated[str, typer.Option("--norm", help="none, batch, ...")] = "none",
+    dataset: Annotated[str | None, typer.Option("--dataset", help="Whose images it gets [cifar10].")] = None,
+    norm: Annotated[str | None, typer.Option("--norm", help="none, batch, ... [none].")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the layers of a network: output shapes, parameters, multiply-adds per image; estimate a step's memory."""
-    cell = selection.cell_of([f"model={which}", f"dataset={dataset}", f"norm={norm}", *(values or [])])
+    words = [f"{field}={value}" for field, value in (("dataset", dataset), ("norm", norm)) if value] + (values or [])
+    known = {word.partition("=")[0] for word in words}
+    words += [f"{field}={value}" for field, value in (("dataset", "cifar10"), ("norm", "none")) if field not in known]
+    cell = selection.cell_of([f"model={which}", *words])
     with console.waiting("building the network"):
         from bnstudy.networks import model_summary
 
@@ -33,7 +36,7 @@ def model(
         (r["layer"], ", ".join(r["modules"]), " x ".join(map(str, r["output"])), f"{r['parameters']:,}",
          f"{r['multiply_adds']:,}") for r in rows
     ]  # fmt: skip
-    console.put_table(f"{which} on {dataset}, norm {norm}", columns, shown)
+    console.put_table(f"{which} on {cell.dataset}, norm {cell.norm}", columns, shown)
     total = rows[-1]
     console.put(f"{total['parameters']:,} parameters, {total['flops'] / 1e6:,.1f} MFLOPs forward for one image\n")
     sizes = [(f"{size:,}", f"{needed / 1e6:,.0f} MB") for size, needed in total["step_memory"].items()]

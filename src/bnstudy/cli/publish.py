@@ -33,14 +33,15 @@ def publish(
     results: ResultsOption = None,
     replace: ReplaceOption = False,
 ) -> None:
-    """Merge own records into the published ones (results/published), without weights."""
-    from bnstudy.results.publication.merge import merge, merge_timings
+    """Merge own records, and timings unless cells are named, into the published ones, without weights."""
+    from bnstudy.results.publication.merge import merge, merge_timings, own_timings
 
     if names and study is not None:
         raise UsageError("publish: names and --study", "Give names of cells, or --study, or neither.")
     folder = paths.results_root(results)
+    timings = own_timings(folder, _timed(names or [], study, narrowing))  # before anything is written
     merged = merge(folder, _runs(folder, names or [], study, narrowing), replace, console.say)
-    timed = merge_timings(folder, replace, console.say)
+    timed = merge_timings(folder, timings, replace, console.say)
     counts = {"added": merged.added, "replaced": merged.replaced, "as published": merged.equal, "left": merged.stayed}
     changes = ", ".join(f"{len(runs)} {what}" for what, runs in counts.items() if runs) or "no own record"
     size = sum(file.stat().st_size for file in paths.published(folder, "runs").parent.glob("*.parquet"))
@@ -67,6 +68,13 @@ def _runs(results: Path, names: list[str], study: str | None, narrowing: Narrowi
                 f"Name it to publish it all the same: bnstudy publish {run.cell.key}; or choose by --study.",
             )
     return stored
+
+
+def _timed(names: list[str], study: str | None, narrowing: Narrowing) -> set[str] | None:
+    """The keys of the cells whose timings are to be published; None for all."""
+    if study is not None:
+        return {cell.key for cell in narrowing.study(study).cells}
+    return set() if names or narrowing.where or narrowing.seeds is not None else None
 
 
 def _stored(results: Path) -> list[Run]:

@@ -34,14 +34,16 @@ def add_to(app: typer.Typer) -> None:
 
 def aggregate(*, study: StudyOption = "thesis", narrowing: Narrowing, results: ResultsOption = None) -> None:
     """Records of a study into tidy frames (Parquet, CSV)."""
-    from bnstudy.results import frames
+    from bnstudy.results import frames, inventory
     from bnstudy.results.timings import frame as timing
 
-    folder = paths.results_root(results)
-    built = options.collected(narrowing.study(study), folder)
+    folder, chosen = paths.results_root(results), narrowing.study(study)
+    stock = inventory.of(chosen.runs(), folder)
+    built = options.collected(chosen, folder)
     with console.waiting(f"writing the frames of study {study}"):
         at = frames.put(built, folder, study)
         timing.put(built.timings, folder, study)
+        inventory.put(stock, folder, study)
     own = int((built.runs["origin"] == "own").sum())
     origin = f"{own} own, {len(built.runs) - own} published" if own < len(built.runs) else "all own"
     console.say(f"{study}: {len(built.runs)} runs ({origin}), {len(built.missing)} missing, frames in {at}")

@@ -1,6 +1,8 @@
 """Verbs that train single runs in this process: train, try."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from bnstudy.cli.options import DataOption, EstimateOption, Narrowing, ResultsOp
 from bnstudy.cli.show import put_record, record_of
 from bnstudy.design.cell import Run
 from bnstudy.design.study import wants_gpu
-from bnstudy.errors import UsageError
+from bnstudy.errors import TryAgain, UsageError
 from bnstudy.results import valid
 from bnstudy.studies import selection
 from bnstudy.training.output import progress
@@ -64,7 +66,7 @@ def _train(
         _check_long(runs, folder, how)
     if data is not None:
         os.environ["BNSTUDY_DATA"] = str(data)  # networks look there for the weights that they start from
-    with progress(runs) as (on_epoch, say):
+    with progress(runs) as (on_epoch, say), _begins_anew(how.fresh):
         report = train_runs(
             runs,
             folder,
@@ -80,6 +82,16 @@ def _train(
     if how.weights and any(not paths.weights(folder, run.cell.key, run.seed).exists() for run in report.done):
         console.say("weights of runs already done are not kept; --fresh --weights trains them again")
     return report
+
+
+@contextmanager
+def _begins_anew(fresh: bool) -> Iterator[None]:
+    """With --fresh, say that the same command does not go on where it stopped, as it does without."""
+    try:
+        yield
+    except TryAgain as error:
+        remedy = "What is trained is kept. The same command trains all of it again; leave out what is done."
+        raise TryAgain(error.cause, remedy if fresh else error.remedy) from error
 
 
 def _runs_to_train(names: list[str], study: str | None, file: Path | None, narrowing: Narrowing) -> list[Run]:

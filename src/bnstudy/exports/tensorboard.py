@@ -33,6 +33,7 @@ def write(results: Results, folder: Path) -> list[Path]:
     written = []
     for run in results.runs.to_dict("records"):
         which, at = (run["key"], run["seed"]), folder / run["name"] / f"seed_{run['seed']}"
+        disk.make_folder(at)
         for earlier in at.glob("events.out.tfevents.*"):
             disk.remove(earlier)
         with SummaryWriter(str(at)) as writer:

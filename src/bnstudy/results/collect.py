@@ -51,11 +51,12 @@ def collect(study: Study, results: Path, say: Say) -> Results:
 
 
 def current(study: Study, results: Path, say: Say) -> Results:
-    """Return what `collect` builds: from the frames as last written, or from the results if these are newer, or if the
-    frames are of other runs. Writes nothing. Raises DataError as `collect` and `frames.get`."""
+    """Return what `collect` builds: from the frames as last written, or from the results if these are newer, if the
+    frames are of other runs, or if records came or went. Writes nothing. Raises DataError as `collect` and
+    `frames.get`."""
     if _are_newest(study, results):
         stored = frames.get(results, study.name)
-        if set(study.runs()) <= _runs_of(stored, study):
+        if set(study.runs()) <= _runs_of(stored, study) and _have_their_records(stored, study, results):
             return Results(**vars(stored), study=study, timings=timing.get(results, study.name))
     return collect(study, results, say)
 
@@ -73,6 +74,18 @@ def _are_newest(study: Study, results: Path) -> bool:
 
 def _runs_of(stored: Frames, study: Study) -> set[Run]:
     """Return the runs of a study that stored frames have or list as missing."""
+    return _among(study, pd.concat([stored.runs[["key", "seed"]], stored.missing[["key", "seed"]]]))
+
+
+def _have_their_records(stored: Frames, study: Study, results: Path) -> bool:
+    """Return True if stored frames have from own records the runs that have one now, or if they stand without any
+    records, as in a copy."""
+    if not (results / "records").exists():
+        return True
+    own = _among(study, stored.runs.loc[stored.runs["origin"] == "own", ["key", "seed"]]) & set(study.runs())
+    return own == {run for run in study.runs() if paths.record(results, run.cell.key, run.seed).exists()}
+
+
+def _among(study: Study, rows: pd.DataFrame) -> set[Run]:
     by_key = {cell.key: cell for cell in study.trained}
-    rows = pd.concat([stored.runs[["key", "seed"]], stored.missing[["key", "seed"]]])
     return {Run(by_key[key], seed) for key, seed in rows.itertuples(index=False) if key in by_key}

@@ -185,7 +185,8 @@ def _later(body: dict[str, Any]) -> str:
     schema, cell = body.get("schema"), body.get("cell")
     if type(schema) is int and schema > SCHEMA:
         return f"schema {schema}"
-    return ", ".join(sorted(set(cell) - FIELDS.keys())) if isinstance(cell, dict) else ""
+    unknown = body.keys() - {"schema", "key", *(f.name for f in fields(Record))}
+    return ", ".join(sorted(unknown | (set(cell) - FIELDS.keys() if isinstance(cell, dict) else set())))
 
 
 def _digest_in(text: str, claimed: Any) -> str | None:

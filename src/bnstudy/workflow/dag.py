@@ -18,7 +18,7 @@ from bnstudy import console, datasets, disk, paths, small_json
 from bnstudy.design.study import Pack, Study, plan, wants_gpu
 from bnstudy.design.timing import Timing, of_study, shown
 from bnstudy.errors import UsageError
-from bnstudy.results import rounds, valid
+from bnstudy.results import digests, inventory, rounds, valid
 from bnstudy.results.timings.record import is_made, stored
 from bnstudy.studies import config
 from bnstudy.studies.selection import named_runs, narrow
@@ -65,6 +65,7 @@ class Dag:
         """Remove what would keep Snakemake from running a job that has work to do:
 
         - the manifest of a pack if one of its runs has no result by now, or an own record newer than the manifest;
+        - the frames of a study asked for if they were built from other runs, other records or by other code;
         - the manifest of a timing that does not count as done (`timings.record.is_made`);
         - each note on a data set, unless it reports that the data are present.
 
@@ -87,6 +88,10 @@ class Dag:
             renewed.update(self.studies[name].runs(), self.timings[name])
         yield from self._timings_with_work(renewed, since)
         yield from self._packs_with_work(renewed, since)
+        for name in self.asked:
+            frames = paths.frames(self.results, name)
+            if not inventory.is_current(self.studies[name].runs(), self.results, name):
+                yield from (file for file in (frames / digests.FILE, frames / "runs.parquet") if file.exists())
         for name in datasets.REGISTRY:
             if not _present(note := paths.data_state(self.results, name)):
                 yield note

@@ -101,7 +101,7 @@ def snakemake(
     given = [f"{key}={value}" for key, value in options.items() if value]
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(workflow_file(place.config)),
                "--configfile", str(place.config), "--nolock", *how, *first_packs(place, studies),
-               "--config", f"only_study={','.join(names)}", *given, "--", *names]  # fmt: skip
+               "--config", f"only_study={','.join(names)},", *given, "--", *names]  # fmt: skip
     failures, log = place.logs / "failures", place.logs / "snakemake.log"
     disk.write(failures, b"")
     environment = _environment(place, failures) | ({} if since is None else {rounds.SINCE: repr(since)})

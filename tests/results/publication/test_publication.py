@@ -601,20 +601,38 @@ def test_timings_are_published_as_they_were_recorded(tmp_path):
     key = timings(cells)[0].key("reference", "cpu")
     timing_record.put(tmp_path, body([(1.0, 1.5), (2.0, 3.1)] * 3, key=key, provenance=PLACE | COMMIT))
     own = collect(tmp_path, cells, pytest.fail)
-    assert merge.merge_timings(tmp_path) == 1
+    assert merge.merge_timings(tmp_path, merge.own_timings(tmp_path)) == 1
     first = paths.published(tmp_path, "timings").read_bytes()
-    assert merge.merge_timings(tmp_path) == 1
+    assert merge.merge_timings(tmp_path, merge.own_timings(tmp_path)) == 1
     assert paths.published(tmp_path, "timings").read_bytes() == first
     timing_record.put(tmp_path, body([(1.0, 1.9)] * 6, key=key, provenance=PLACE | COMMIT))
     said: list[str] = []
-    merge.merge_timings(tmp_path, say=said.append)
+    merge.merge_timings(tmp_path, merge.own_timings(tmp_path), say=said.append)
     assert "the published one stays" in said[0]
     paths.timing(tmp_path, key).unlink()
     assert_frame_equal(collect(tmp_path, cells, pytest.fail), own)
     assert len(own) == len(pq.read_table(paths.published(tmp_path, "timings"))) == 6
-    timing_record.put(tmp_path, body([(1.0, 1.9)] * 6, key=key, provenance=PLACE | COMMIT | {"dirty": True}))
+    of, dirty = {cell.norm: cell.key for cell in cells}, PLACE | COMMIT | {"dirty": True}
+    timing_record.put(tmp_path, body([(1.0, 1.9)] * 6, key=key, cells=of, provenance=dirty))
     with pytest.raises(DataError, match=f"timing {key}.*differ from commit"):
-        merge.merge_timings(tmp_path)
+        merge.own_timings(tmp_path)
+    assert merge.own_timings(tmp_path, cells={cells[0].key}) == {}
+
+
+def test_timings_are_published_with_their_study_and_not_with_other_cells(tmp_path, capsys):
+    """One that may not be published keeps runs from being published only if it goes with them."""
+    cells = [Cell(dataset="mnist", model="mlp", norm=norm) for norm in ("none", "batch")]
+    key = timings(cells)[0].key("reference", "cpu")
+    of = {cell.norm: cell.key for cell in cells}
+    results = tmp_path / "results"
+    timing_record.put(results, body([(1.0, 1.5)] * 6, key=key, cells=of, provenance=PLACE | COMMIT | {"dirty": True}))
+    store.put_record(results, trained(Run(cells[0], 0)))
+    given = "--results", str(results)
+    assert "timing" in bnstudy(capsys, "publish", *given, code=65)
+    assert not paths.published(results, "runs").exists()
+    bnstudy(capsys, "publish", cells[0].key, *given)
+    assert paths.published(results, "runs").exists()
+    assert not paths.published(results, "timings").exists()
 
 
 PLACE = {"cpu": "abacus", "threads": 1, "torch": "2"}

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from bnstudy.design.cell import Cell
+from bnstudy.errors import UsageError
 from bnstudy.networks import activations, norms
 from bnstudy.networks.random_streams import dropconnect_generator, dropout_generator
 
@@ -220,4 +221,7 @@ def output(layer: Layer, cell: Cell) -> Block:
 def _norm(layer: Layer, cell: Cell, norm: str) -> nn.Module:
     """Make the norm of the layer's output, or with `pre_linear` of its input."""
     features = layer.inputs if cell.norm_placement == "pre_linear" else layer.features
-    return norms.REGISTRY[norm](features, layer.dims, cell)
+    made = norms.REGISTRY[norm](features, layer.dims, cell)
+    if made is None and norm != "none":
+        raise UsageError(f"norm {norm}: its function returned nothing", "Let it return a module.")
+    return made

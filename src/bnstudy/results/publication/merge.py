@@ -3,7 +3,7 @@
 All records are published or none.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -124,23 +124,36 @@ def _report(merged: Merged, say: Say) -> None:
         say(f"{run_name(run)}: own record differs, the published run stays (--replace replaces it)")
 
 
-def merge_timings(results: Path, replace: bool = False, say: Say = print) -> int:
-    """Publish all own timing records by the same rules as `merge`, and return how many are published then.
+def own_timings(results: Path, cells: Container[str] | None = None) -> dict[str, str]:
+    """Return the texts of own timing records by key: those of these cells (keys), or all.
 
-    Raises DataError, naming the timing and writing nothing, for one that does not verify or whose sources were not
-    committed.
+    Raises DataError, naming the timing, for one that does not verify or whose sources were not committed.
     """
+    found = {}
+    for file in sorted(paths.timing(results, "any").parent.glob("*.json")):
+        body = timing_record.get(file)
+        if cells is None or all(key in cells for key in body["cells"].values()):
+            check_sources(f"timing {file.stem}", body["provenance"], "Commit, then time it again.")
+            found[file.stem] = disk.read(file).decode()
+    return found
+
+
+def merge_timings(results: Path, own: Mapping[str, str], replace: bool = False, say: Say = print) -> int:
+    """Publish these timing records (see `own_timings`) by the same rules as `merge`, and return how many are published
+    then."""
     with lock.held(paths.lock(results, "publish"), "published records"):
         before = timings.texts(results)
         published = dict(before)
-        for file in sorted(paths.timing(results, "any").parent.glob("*.json")):
-            body, key = timing_record.get(file), file.stem
-            check_sources(f"timing {key}", body["provenance"], "Commit, then time it again.")
-            text = disk.read(file).decode()
+        for key, text in own.items():
             if replace or key not in before:
                 published[key] = text
-            elif before[key] != text:
-                say(f"timing {key}: own record differs, the published one stays (--replace replaces it)")
+            if before.get(key, text) != text:
+                kept = (
+                    "replaces the published one"
+                    if replace
+                    else "differs, the published one stays (--replace replaces it)"
+                )
+                say(f"timing {key}: own record {kept}")
         if published != before:
             written = {"timings": timings.content(published)}
             files.check_size(results, written)
