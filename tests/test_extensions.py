@@ -124,6 +124,24 @@ def test_try_trains_what_the_folder_adds_and_its_record_says_so(folder, tmp_path
     assert re.fullmatch(r"[0-9a-f]{12}\+my_own:[0-9a-f]{12}", record["provenance"]["source_digest"])
 
 
+@pytest.mark.parametrize(
+    ("entry", "code", "told"),
+    [
+        ("norms.REGISTRY['mine'] = lambda features, dims, cell: 1 / 0", 2, "mine.py:3: ZeroDivisionError"),
+        ("norms.REGISTRY['mine'] = lambda: None", 70, "of the program, or of an extension"),
+        ("norms.REGISTRY['mine'] = lambda features, dims, cell: None", 2, "norm mine: its function returned nothing"),
+    ],
+)
+def test_a_fault_of_an_extension_is_told_as_such(tmp_path, entry, code, told):
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "mine.py").write_text(f"from bnstudy.extend import norms\n\n{entry}\n")
+    fields = "dataset=toy", "model=mlp", "norm=mine", "width=0.05", "epochs=1"
+    failed = process(tmp_path, "bnstudy", "try", *fields, "--extensions", "own")
+    assert failed.code == code
+    assert told in failed.err
+    assert "Traceback" not in failed.err
+
+
 def test_without_the_folder_its_names_are_refused_and_a_variable_brings_them(folder, tmp_path):
     refused = process(tmp_path, "bnstudy", *MIXED)
     assert refused.code == 2

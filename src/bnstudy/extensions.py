@@ -1,5 +1,6 @@
 """The extensions that `bnstudy.extend` has loaded into this process. Stdlib only: records and configs import this."""
 
+import traceback
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,14 @@ LOADED: dict[Any, Extension] = {}
 
 def loaded() -> tuple[Extension, ...]:
     return tuple(LOADED.values())
+
+
+def place_of(error: BaseException) -> str:
+    """Return FILE:LINE of the last line of a loaded folder that an error passed; empty if it passed none."""
+    folders = [folder for folder in LOADED if isinstance(folder, Path)]
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [f for f in frames if any(Path(f.filename).is_relative_to(folder) for folder in folders)]
+    return f"{own[-1].filename}:{own[-1].lineno}" if own else ""
 
 
 def hint() -> str:

@@ -40,9 +40,11 @@ from bnstudy.errors import (
     TRY_AGAIN,
     OutOfMemory,
     StudyError,
+    UsageError,
     is_out_of_memory,
     remedy_for,
 )
+from bnstudy.extensions import LOADED, place_of
 from bnstudy.studies import selection
 
 INTERRUPTED = 130  # what typer makes of KeyboardInterrupt
@@ -128,8 +130,11 @@ def _fault(error: Exception) -> int:
     if is_out_of_memory(error):
         lack = OutOfMemory()
         return _tell(lack.cause, lack.remedy, lack.exit_code)
-    cause = f"{type(error).__name__}: {error}".splitlines()[0]
-    remedy = "This is a fault of the program; BNSTUDY_TRACEBACK=1 in front of the command shows where."
+    cause, at = f"{type(error).__name__}: {error}".splitlines()[0], place_of(error)
+    if at:
+        return _tell(f"{at}: {cause}", "Correct it, or run without this extension.", UsageError.exit_code)
+    whose = "the program, or of an extension" if LOADED else "the program"
+    remedy = f"This is a fault of {whose}; BNSTUDY_TRACEBACK=1 in front of the command shows where."
     return _tell(cause, remedy, INTERNAL)
 
 
