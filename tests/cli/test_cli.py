@@ -208,6 +208,9 @@ def test_what_are_no_seeds(text):
         (["try", "model=mlp", "norm=batch"], "dataset: missing"),
         (["try", "model=mlp", "dataset=toy", "norm=none", "norm_eps=0.1"], "norm_eps: has no effect here"),
         (["try", "model"], "not of the form key=value"),
+        (["train", "digits-mlp-none-relu-7b54429f3287:0", "--seeds", "5"], "seeds are given twice"),
+        (["show", "digits-mlp-none-relu-7b54429f3287:abc"], "'abc' is not a seed"),
+        (["run", "--results", "r{1}"], "Snakemake takes braces for a pattern"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_is_two_lines_and_exit_2(bnstudy, words, told, folder):

@@ -16,7 +16,7 @@ from bnstudy.design.labels import labels, name
 from bnstudy.errors import DataError
 from bnstudy.results import valid
 from bnstudy.results.record import Record
-from bnstudy.studies.selection import find
+from bnstudy.studies.selection import find, seed_of
 
 MOST_CLASSES = 20
 """The accuracies of more classes are not listed one by one."""
@@ -41,6 +41,7 @@ def show(
         return
     folder = paths.results_root(results)
     word, _, seed = which.partition(":")
+    number = seed_of(seed, which) if seed else None
     with console.waiting("reading the runs of the cell"):
         found, cell = valid.with_origins(folder, word, console.say, hidden=True), None
         if not found:  # a short name, or a cell without a record
@@ -48,7 +49,7 @@ def show(
             found = valid.with_origins(folder, cell.key, console.say, hidden=True)
     if found:
         cell = found[0][1].cell
-    found = [each for each in found if not seed or str(each[1].seed) == seed]
+    found = [each for each in found if number is None or each[1].seed == number]
     if as_json:
         return console.put_json([small_json.parse(record.to_text(), dict) for record in _first(found)])
     if seed and found:

@@ -132,13 +132,16 @@ def named_runs(names: Sequence[str], studies: Iterable[Study], seeds: str | None
     runs = []
     for word in names:
         which, _, seed = word.partition(":")
+        if seed and seeds is not None:
+            raise UsageError(f"{word} with --seeds {seeds}: seeds are given twice", "Leave out one of them.")
         cell = find((cell for cell, _ in known.values()), which)
-        chosen_seeds = (_seed(seed, word),) if seed else known[cell.key][1] if seeds is None else parse_seeds(seeds)
+        chosen_seeds = (seed_of(seed, word),) if seed else known[cell.key][1] if seeds is None else parse_seeds(seeds)
         runs += [Run(cell, s) for s in chosen_seeds]
     return runs
 
 
-def _seed(text: str, word: str) -> int:
+def seed_of(text: str, word: str) -> int:
+    """Read the seed of NAME:SEED. Raises UsageError."""
     if not re.fullmatch(SEED, text):
         raise UsageError(f"{word}: {text!r} is not a seed", "A seed is a whole number from 0, as in NAME:0.")
     return int(text)

@@ -46,12 +46,17 @@ STOPPING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The config and the folders of a study."""
+    """The config and the folders of a study. Raises UsageError for a folder that Snakemake takes for a pattern."""
 
     config: Path
     results: Path
     data: Path
     reports: Path
+
+    def __post_init__(self) -> None:
+        for folder in (self.results, self.reports):
+            if {"{", "}"} & set(str(folder)):
+                raise UsageError(f"{folder}: Snakemake takes braces for a pattern", "Name a folder without them.")
 
     @property
     def logs(self) -> Path:
