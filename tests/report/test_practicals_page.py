@@ -67,7 +67,7 @@ def test_every_row_stands_in_the_table_of_its_report():
 
 def test_what_is_as_printed_is_reproduced_and_what_is_not_differs():
     table = content(measured(L2=43.0, S2_5=55.7 - 0.9))
-    assert table.loc["L2", ["verdict", "difference"]].tolist() == ["differs", pytest.approx(-4.3)]
+    assert table.loc["L2", ["verdict", "difference"]].tolist() == ["differs", pytest.approx(4.3)]
     assert table.loc["S2.5", "verdict"] == "reproduced"
     others = table.drop(index=["L2", *SILENT])
     one_cell = {"K10", "L6", "S1", "S2.1", "S5", "S6"}  # alone in its pool: one degree of freedom
@@ -146,7 +146,7 @@ def test_a_rounded_number_has_half_a_point_more(away, verdict):
 def test_one_cell_of_two_rows_stands_in_both():
     table = content(measured(K10=76.0))
     assert table.loc["L6", "mean"] == table.loc["K10", "mean"] == pytest.approx(76.0)
-    assert table.loc["L6", "difference"] == pytest.approx(6.0)
+    assert table.loc["L6", "difference"] == pytest.approx(-6.0)
 
 
 def test_brackets_hold_what_is_assumed():

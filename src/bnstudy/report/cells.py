@@ -131,7 +131,7 @@ def numbers(found: Findings) -> Iterator[dict[str, Any]]:
     for row, where in printed:
         yield {
             "key": row.key, "where": where, "printed": f"{row.printed:.1f}", "own": half_up(row.mean), "n": int(row.n),
-            "difference": difference(row.mean, row.printed), "margin": f"{row.margin:g}", "verdict": row.verdict,
+            "difference": difference(row.mean, row.printed), "margin": f"{row.margin:.2g}", "verdict": row.verdict,
             "h": "" if pd.isna(row.h) else half_up(row.h),
         }  # fmt: skip
 
