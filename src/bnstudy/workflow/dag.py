@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from bnstudy import console, datasets, disk, paths, small_json
+from bnstudy.design.cell import Run
 from bnstudy.design.study import Pack, Study, plan, wants_gpu
 from bnstudy.design.timing import Timing, of_study, shown
 from bnstudy.errors import UsageError
@@ -33,6 +34,7 @@ class Dag:
 
     results, reports   the folders of this workflow run
     asked              the studies that `bnstudy run` was started for; none under plain Snakemake
+    framed             the runs in the frames of those: `aggregate` narrows a study by seeds alone
     """
 
     studies: dict[str, Study]
@@ -42,6 +44,7 @@ class Dag:
     reports: Path
     config: Path
     asked: tuple[str, ...]
+    framed: dict[str, list[Run]]
 
     @classmethod
     def plan(cls, configfile: str | os.PathLike, options: Mapping[str, Any]) -> "Dag":
@@ -51,6 +54,7 @@ class Dag:
         (comma-separated), with only_seeds. Raises UsageError."""
         studies = dict(config.load(Path(configfile)).studies)
         asked = tuple(name for name in str(options.get("only_study", "")).split(",") if name in studies)
+        framed = {name: narrow(studies[name], None, options.get("only_seeds")).runs() for name in asked}
         for name in asked:
             studies[name] = narrow(studies[name], options.get("only_where"), options.get("only_seeds"))
         packs = {name: tuple(plan(study.runs())) for name, study in studies.items()}
@@ -59,7 +63,7 @@ class Dag:
             packs[CELL] = tuple(plan(runs))
         times = bool(options.get("times"))
         timed = {name: tuple(of_study(study, times and name in asked)) for name, study in studies.items()}
-        return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), asked)
+        return cls(studies, packs, timed, paths.results_root(), paths.reports_root(), Path(configfile), asked, framed)
 
     def clear_gaps(self) -> None:
         """Remove what would keep Snakemake from running a job that has work to do:
@@ -88,9 +92,9 @@ class Dag:
             renewed.update(self.studies[name].runs(), self.timings[name])
         yield from self._timings_with_work(renewed, since)
         yield from self._packs_with_work(renewed, since)
-        for name in self.asked:
+        for name, runs in self.framed.items():
             frames = paths.frames(self.results, name)
-            if not inventory.is_current(self.studies[name].runs(), self.results, name):
+            if not inventory.is_current(runs, self.results, name):
                 yield from (file for file in (frames / digests.FILE, frames / "runs.parquet") if file.exists())
         for name in datasets.REGISTRY:
             if not _present(note := paths.data_state(self.results, name)):
