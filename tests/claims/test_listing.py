@@ -7,6 +7,7 @@ import pytest
 
 from bnstudy import printed
 from bnstudy.claims import REGISTRY, rows
+from bnstudy.claims.listing import number
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import SETTINGS, THESIS_DATASETS
 from bnstudy.results import frames
@@ -35,6 +36,10 @@ def records():
 @pytest.fixture(scope="module")
 def listed(records):
     return {row["id"]: row for row in rows(frames.build(records.values(), RUNS), timed())}
+
+
+def test_numbers_are_rounded_as_in_the_tables():
+    assert number([11.35, None, float("inf"), 0.0123]) == "11.4 – inf 0.0123"
 
 
 def test_without_results_every_claim_is_listed():

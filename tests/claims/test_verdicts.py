@@ -237,6 +237,23 @@ def test_a_curve_does_not_hold_where_a_seed_elsewhere_speaks_against_it():
     assert verdict(REGISTRY["M03"], Curves(curves, {0: more, 1: more, 2: more})).verdict == "fails"
 
 
+def test_what_is_read_of_some_seeds_keeps_their_places():
+    """As gradients by step, which later records alone have."""
+
+    def reads_one_more_of_the_last(ev):
+        ev.used[("both", "mnist")] = float(ev._seed)
+        if ev._seed == 2:
+            ev.used[("new", "mnist")] = 7.0
+        return True
+
+    claim = REGISTRY["M03"]
+    part = dataclasses.replace(claim.parts[0], predicate=reads_one_more_of_the_last)
+    found = verdict(
+        dataclasses.replace(claim, parts=(part,)), Curves({}, {0: ("mnist",), 1: ("mnist",), 2: ("mnist",)})
+    )
+    assert found.parts[0].numbers == {("both", "mnist"): [0.0, 1.0, 2.0], ("new", "mnist"): [None, None, 7.0]}
+
+
 @pytest.mark.parametrize(
     ("share", "expected"), [(0.95, "holds"), (0.9499, "undecided"), (0.05, "fails"), (0.0501, "undecided")]
 )
