@@ -67,11 +67,13 @@ $(VENV)/cpu.lock: requirements.lock | $(BIN)/python
 setup-slurm: setup
 	$(UV) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements-slurm.lock
 
+OPTIONS = $(if $(call on,$(FRESH)),--fresh) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(call on,$(YES)),--yes)
+
 demo: setup
-	$(BNSTUDY) run --study demo
+	$(BNSTUDY) run --study demo $(OPTIONS)
 
 replicate: setup
-	$(BNSTUDY) run --study $(STUDY) --times $(WITH:%=--with %) $(if $(call on,$(FRESH)),--fresh) $(if $(WHERE),--where $(WHERE)) $(if $(SEEDS),--seeds $(SEEDS)) $(if $(call on,$(YES)),--yes)
+	$(BNSTUDY) run --study $(STUDY) --times $(WITH:%=--with %) $(OPTIONS)
 
 report: setup
 	$(BNSTUDY) aggregate --study $(STUDY)

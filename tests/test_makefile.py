@@ -80,3 +80,9 @@ def test_a_variable_that_is_off_is_off(checkout):
     assert "--study thesis" in not_asked
     assert not {"--fresh", "--yes"} & set(not_asked.split())
     assert "cpu.lock" not in make(checkout, "-n", "setup", "CPU=0").stdout
+
+
+@pytest.mark.parametrize("target", ["demo", "replicate"])
+def test_what_is_trained_takes_the_same_variables(checkout, target):
+    said = make(checkout, "-n", target, "FRESH=1", "YES=1", "SEEDS=2", "WHERE=model=mlp").stdout
+    assert "--fresh --where model=mlp --seeds 2 --yes" in said

@@ -104,6 +104,20 @@ def test_a_second_study_adds_what_the_first_lacks(tmp_path):
     assert after.index(">What does second give?<") > 0
 
 
+def counted(text):
+    """(tested, that differ) in the sentence on the number of tests, and those that differ in the answer."""
+    tested, differ = re.search(r"Of the (\d+) numbers that were tested, .* Of the (\d+) that differ", words(text)).groups()
+    return int(tested), int(differ), int(re.search(r"(\d+) differs?\b", answer_of(text)).group(1))
+
+
+def test_the_number_of_tests_is_that_of_all_studies(tmp_path):
+    tested, differ, said = counted(made(study_of("first"), tmp_path))
+    assert differ == said
+    more, differ, said = counted(made(study_of("second", dataset="cifar10"), tmp_path))
+    assert differ == said
+    assert more > tested
+
+
 def test_the_verdict_that_counts_is_by_the_full_protocol_on_most_places():
     def claim(verdict, *places):
         return {"id": "G01", "title": "", "priority": 1, "verdict": verdict, "places": places}

@@ -9,16 +9,19 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from bnstudy import disk, paths, printed
 from bnstudy.claims.verdicts import NOT_RUN
 from bnstudy.design.labels import NORMS, THESIS_DATASETS
 from bnstudy.figures import style
 from bnstudy.lock import held
-from bnstudy.report import answer, cells, rendering, summary
+from bnstudy.report import answer, cells, many_words, rendering, summary
 from bnstudy.report.claims import PRIORITIES
 from bnstudy.report.claims import VERDICTS as CLAIM_VERDICTS
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table
 from bnstudy.tables.layout import difference, half_up
+from bnstudy.verdicts import many
 from bnstudy.verdicts.accuracies import SLOT, VERDICTS, each
 
 SIGNS = {
@@ -53,18 +56,18 @@ def values(studies: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "why": why(numbers), "claims": [(p, [c for c in claims if c["priority"] == p]) for p in PRIORITIES],
         "judging": [s for s in studies if any(c["verdict"] != NOT_RUN for c in s["claims"])],
         "pairs": merged_pairs(studies), "effect": effects[0] if effects else None, "signs": SIGNS,
-        "claim_words": CLAIM_VERDICTS, "many": next((s["many"] for s in studies if s["numbers"]), []),
+        "claim_words": CLAIM_VERDICTS, "many": many_words.of_numbers(pd.DataFrame(numbers)) if numbers else [],
         "unofficial": _unofficial(studies), "margins": _margins(numbers),
     }  # fmt: skip
-    return shared | {"answer": sentences(shared, studies)}
+    return shared | {"answer": sentences(shared, numbers)}
 
 
-def sentences(shared: Mapping[str, Any], studies: Sequence[Mapping[str, Any]]) -> list[str]:
+def sentences(shared: Mapping[str, Any], numbers: Sequence[Mapping[str, Any]]) -> list[str]:
     """The answer of all studies together; of studies that replicate nothing, what batch norm gains."""
     gained = answer.of_gains(shared["pairs"])
     if not shared["replicates"]:
         return gained
-    after_holm = next((s["after_holm"] for s in studies if s["numbers"]), 0)
+    after_holm = many.still_differ(pd.DataFrame(numbers))["holm"] if numbers else 0
     counts, claims = shared["counts"], shared["claim_counts"]
     return [
         *gained,

@@ -15,10 +15,10 @@ from bnstudy.design.study import wants_gpu
 from bnstudy.report.findings import Findings
 from bnstudy.verdicts.accuracies import SLOT, each
 
-FORMAT = 3
+FORMAT = 4
 NAME = "summary.json"
 GPU = "it would take days without a GPU"
-NUMBER = ("key", "printed", "mean", "n", "h", "difference", "margin", "verdict")
+NUMBER = ("key", "printed", "mean", "n", "s", "freedom", "h", "difference", "p", "margin", "verdict")
 VALUES = ("answer", "replicates", "counts", "started", "synthetic", "unofficial", "pairs")
 CLAIM = ("id", "title", "priority", "section", "printed", "verdict", "state")
 
@@ -35,7 +35,6 @@ def of_study(found: Findings, values: Mapping[str, Any]) -> dict[str, Any]:
             {key: _plain(getattr(row, key)) for key in (*SLOT, *NUMBER)} | {"why": why.get(row.key, "")}
             for row in each(asked)
         ],
-        "many": values["verdicts"]["many"], "after_holm": values["verdicts"]["after_holm"],
         "protocol": protocol(found), "cells": values["cells"],
         "claims": [{key: c[key] for key in CLAIM} | {"places": c["evidence"]["places"]} for c in claims],
         "effect": values["effect"] and _effect(values),
