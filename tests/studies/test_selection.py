@@ -71,6 +71,10 @@ def test_empty_seeds_are_no_seeds():
         ('[{"dataset": "toy", "model": "mlp", "norm": "none", "seeds": [true]}]', "'True' is not a seed"),
         ('[{"dataset": "toy", "model": "mlp", "norm": "none", "seeds": [0, 0]}]', "a seed is given twice"),
         ('[{"dataset": "toy", "model": "mlp", "norm": "none", "key": "\\u001b[2J", "seeds": [0]}]', r"key '\\x1b\[2J'"),
+        (
+            '[{"dataset": "toy", "model": "mlp", "norm": "none", "setting": "elu", "seeds": [0]}]',
+            "row 0 has setting 'elu', but its fields give relu",
+        ),
     ],
 )
 def test_a_file_of_cells_is_read_strictly(tmp_path, text, cause):

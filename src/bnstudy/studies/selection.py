@@ -18,9 +18,9 @@ from bnstudy.errors import UsageError, nearest
 from bnstudy.studies import choices
 
 SEED = "[0-9]{1,9}"  # ASCII digits only, and below 2^31
-SELECTABLE = ("name", "key", "setting", "reading", *FIELDS)
-DERIVED = ("name", "key", "setting", "reading", "seeds")
-"""Members of a row of `bnstudy cells --json` that are no fields."""
+LABELS = ("name", "key", "setting", "reading")
+"""Members of a row of `bnstudy cells --json` that follow from its fields."""
+SELECTABLE = (*LABELS, *FIELDS)
 SHORTEST = 4  # characters of a name or key that may stand for all of it
 LISTED = 4  # cells that an error lists
 MOST_CELLS = 1 << 26  # bytes of the largest file of cells; a row has about a thousand
@@ -166,13 +166,15 @@ def runs_in(file: Path, conditions: Sequence[str] | None, seeds: str | None) -> 
     for index, row in enumerate(rows):
         if not isinstance(row, dict) or not isinstance(row.get("seeds"), list):
             raise UsageError(f"{file}: row {index} has no list of `seeds`", anew)
-        row_seeds, key = row["seeds"], row.get("key")
+        row_seeds = row["seeds"]
         try:
-            cell = make_cell({k: v for k, v in row.items() if k not in DERIVED})
+            cell = make_cell({k: v for k, v in row.items() if k not in (*LABELS, "seeds")})
         except UsageError as error:
             raise UsageError(f"{file}: row {index}: {error.cause}", error.remedy) from error
-        if key not in (None, cell.key):
-            raise UsageError(f"{file}: row {index} has key {key!a}, but its fields give {cell.key}", anew)
+        own = describe(cell)
+        if odd := [label for label in LABELS if row.get(label) not in (None, own[label])]:
+            has = f"{odd[0]} {row[odd[0]]!a}"
+            raise UsageError(f"{file}: row {index} has {has}, but its fields give {own[odd[0]]}", anew)
         if wrong := [seed for seed in row_seeds if type(seed) is not int or not 0 <= seed <= MAX_SEED]:
             raise UsageError(
                 f"{file}: row {index}: {str(wrong[0])[:40]!a} is not a seed", f"Seeds are whole numbers to {MAX_SEED}."
