@@ -106,7 +106,9 @@ def test_a_second_study_adds_what_the_first_lacks(tmp_path):
 
 def counted(text):
     """(tested, that differ) in the sentence on the number of tests, and those that differ in the answer."""
-    tested, differ = re.search(r"Of the (\d+) numbers that were tested, .* Of the (\d+) that differ", words(text)).groups()
+    tested, differ = re.search(
+        r"Of the (\d+) numbers that were tested, .* Of the (\d+) that differ", words(text)
+    ).groups()
     return int(tested), int(differ), int(re.search(r"(\d+) differs?\b", answer_of(text)).group(1))
 
 

@@ -486,7 +486,7 @@ def test_frames_of_other_runs_are_built_anew(tmp_path, monkeypatch):
 
     assert stand(inventory.of(runs, results))
     assert not stand(inventory.of(runs[:1], results))
-    assert not stand(inventory.of(runs, results) | {"form": "of an older version"})
+    assert not stand(inventory.of(runs, results) | {"code": "of an older version"})
     before = inventory.of(runs, results)
     record_file(tmp_path, runs[0].cell.key, runs[0].seed).parent.mkdir(parents=True)
     record_file(tmp_path, runs[0].cell.key, runs[0].seed).touch()

@@ -1,6 +1,7 @@
 """Runs in TensorBoard's format: a folder per run, with its curves and its layers' gradients and activations."""
 
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,28 +22,44 @@ LAYERS = {"gradient": "weight_grad.mean_abs", "activation": "activation.std", "z
 """First part of a tag -> column of the frame `layers`; the rest of the tag is the layer."""
 
 
+FILE = "events.out.tfevents.bnstudy"  # TensorBoard reads what has "tfevents" in its name
+
+
 def write(results: Results, folder: Path) -> list[Path]:
     """Write an event file for each run to `<folder>/<name>/seed_<seed>`, replacing earlier ones; return the folders.
 
-    Steps are epochs, wall times those of training. Raises UsageError if tensorboard is not installed.
+    Steps are epochs, wall times those of training. Raises UsageError if tensorboard is not installed, WriteError.
     """
     lazy.need("tensorboard", "tensorboard", "--format tensorboard")
-    from torch.utils.tensorboard import SummaryWriter
-
     epochs, layers = _by_run(results.epochs), _by_run(results.layers)
     written = []
     for run in results.runs.to_dict("records"):
         which, at = (run["key"], run["seed"]), folder / run["name"] / f"seed_{run['seed']}"
-        disk.make_folder(at)
-        for earlier in at.glob("events.out.tfevents.*"):
+        times = _times(run["started"], epochs[which])
+        fields = ", ".join(f"{field}={run[field]}" for field in FIELDS)
+        for earlier in at.glob("events.out.tfevents.*"):  # earlier versions named them by their time
             disk.remove(earlier)
-        with SummaryWriter(str(at)) as writer:
-            writer.add_text("cell", ", ".join(f"{field}={run[field]}" for field in FIELDS), 0)
-            times = _times(run["started"], epochs[which])
-            for tag, epoch, value in (*_curves(epochs[which]), *_layers(layers.get(which))):
-                writer.add_scalar(tag, value, epoch, walltime=times[epoch])
+        disk.write(at / FILE, _events(fields, (*_curves(epochs[which]), *_layers(layers.get(which))), times))
         written.append(at)
     return written
+
+
+def _events(fields: str, points: Iterable[tuple[str, int, float]], times: Mapping[int, float]) -> bytes:
+    """Return an event file: the fields of the cell as text, and (tag, epoch, value) of each point."""
+    from tensorboard.compat.proto import event_pb2, summary_pb2
+    from tensorboard.summary.writer.record_writer import RecordWriter
+    from torch.utils.tensorboard.summary import text
+
+    began = min(times.values(), default=0.0)
+    found = io.BytesIO()
+    put = RecordWriter(found).write
+    event, summary = event_pb2.Event, summary_pb2.Summary  # pyright: ignore[reportAttributeAccessIssue]
+    put(event(wall_time=began, file_version="brain.Event:2").SerializeToString())
+    put(event(wall_time=began, summary=text("cell", fields)).SerializeToString())
+    for tag, epoch, value in points:
+        point = summary(value=[summary.Value(tag=tag, simple_value=value)])
+        put(event(wall_time=times[epoch], step=epoch, summary=point).SerializeToString())
+    return found.getvalue()
 
 
 def _by_run(frame: pd.DataFrame) -> dict[Any, pd.DataFrame]:

@@ -1,35 +1,37 @@
-"""What the frames of a study were built from, in `inventory.json` beside them: which runs, and which had an own record.
+"""What the frames of a study were built from, in `inventory.json` beside them: which runs, which had an own record, and
+the code. Frames of other code are built anew, and the page follows them.
 
 Times do not tell: a copy may keep them, and frames of a narrowed study are newer than its records. Stdlib only.
 """
 
+import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bnstudy import disk, paths, small_json
+from bnstudy import disk, extensions, paths, small_json
 from bnstudy.design.cell import Run
+from bnstudy.results import provenance
 
 FILE = "inventory.json"
 
 
 def of(runs: Sequence[Run], results: Path) -> dict[str, Any]:
-    """Return the inventory of these runs as their records are now: `runs`, a digest of them, and `form`, one of the
-    code that builds the frames. One stat per run."""
+    """Return the inventory of these runs as their records are now: `runs`, a digest of them, and `code`, one of the
+    code that makes frames and page. One stat per run."""
     lines = sorted(
         f"{run.cell.key}:{run.seed} {paths.record(results, run.cell.key, run.seed).exists():d}" for run in runs
     )
-    return {"runs": hashlib.sha256("\n".join(lines).encode()).hexdigest(), "form": _form()}
+    return {"runs": hashlib.sha256("\n".join(lines).encode()).hexdigest(), "code": _code()}
 
 
-def _form() -> str:
-    spec = find_spec("bnstudy.results.frames")
-    assert spec is not None
-    assert spec.origin is not None
-    return hashlib.sha256(Path(spec.origin).read_bytes()).hexdigest()
+@functools.cache
+def _code() -> str:
+    """Return a digest of the package, templates too, and of the extensions loaded."""
+    files = (file for file in provenance.PACKAGE.rglob("*") if file.is_file() and file.suffix != ".pyc")
+    return provenance.digest_of(provenance.PACKAGE, sorted(files)) + extensions.suffix()
 
 
 def put(inventory: dict[str, Any], results: Path, study: str) -> None:

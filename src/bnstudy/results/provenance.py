@@ -37,10 +37,11 @@ def sources() -> list[Path]:
 
 @functools.cache
 def _own_digest() -> str:
-    return _digest(PACKAGE, sources())
+    return digest_of(PACKAGE, sources())
 
 
-def _digest(folder: Path, files: Iterable[Path]) -> str:
+def digest_of(folder: Path, files: Iterable[Path]) -> str:
+    """Return 12 hex of SHA-256 over these files, with their names in the folder."""
     return _total((file.relative_to(folder).as_posix(), file.read_bytes()) for file in files)
 
 
@@ -53,7 +54,7 @@ def _total(contents: Iterable[tuple[str, bytes]]) -> str:
 
 def tree_digest(folder: Path) -> str:
     """Return 12 hex of SHA-256 over all Python files of a folder and its subfolders, with their names."""
-    return _digest(folder, sorted(file for file in folder.rglob("*.py") if file.is_file()))
+    return digest_of(folder, sorted(file for file in folder.rglob("*.py") if file.is_file()))
 
 
 @functools.cache
