@@ -17,6 +17,7 @@ def test_rules_name_fields(field):
 
 
 CNN = {"dataset": "cifar10", "model": "cnn", "norm": "none"}
+HIDDEN_STD = {"init": "normal", "init_std": 1.0, "init_std_on": "hidden"}
 WITHOUT_EFFECT = [
     (CNN, "norm_placement", "post_activation"), (CNN, "gamma_init", "ones"), (CNN, "norm_eps", 0.1), (CNN, "norm_momentum", 0.2),
     (CNN, "population", "exact"), (CNN, "norm_bias", False), (CNN, "output_norm", True), (CNN, "penalty_strength", 0.1),
@@ -59,6 +60,7 @@ ACTING = [
     (MLP, "normed_layers", "every_second"), (MLP | {"hidden": [9, 8]}, "normed_layers", "first"),
     (MLP | {"norm_placement": "post_activation"}, "normed_layers", "last"), (CNN | {"norm": "batch"}, "normed_layers", "first"),
     (MLP | {"dropout": 0.5}, "dropout_at", "before_norm"), (CNN | {"dropout": 0.5}, "dropout_at", "before_norm"),
+    (CNN | HIDDEN_STD, "fan", "channels"), (CNN | HIDDEN_STD, "kaiming_gain", 1), (CNN | HIDDEN_STD, "init_distribution", "uniform"),
     (CNN, "fan", "channels"), (MLP | {"schedule": "constant"}, "improvement", "equal"), (MLP, "split_seed", "run"),
 ]  # fmt: skip
 

@@ -83,6 +83,15 @@ def test_init_std_on_hidden_leaves_kaiming_on_the_output_layer():
     assert torch.equal(hidden["output"].layer.weight, filled()["output"].layer.weight)
 
 
+def test_fields_of_kaiming_act_on_the_output_layer_that_has_it():
+    plain, other = (
+        filled(init="normal", init_std=1.0, init_std_on="hidden", **values)
+        for values in ({}, {"kaiming_gain": 1, "init_distribution": "uniform"})
+    )
+    assert std(other["output"]) == pytest.approx(math.sqrt(1 / 100), rel=0.1)
+    assert torch.equal(other["hidden3"].layer.weight, plain["hidden3"].layer.weight)
+
+
 def test_biases_and_beta_are_zero_and_gamma_uniform_or_one():
     uniform, ones = filled(), filled(gamma_init="ones")
     for name in ("hidden1", "hidden2", "hidden3"):

@@ -29,6 +29,24 @@ def test_a_hinge_is_zero_beyond_its_margin(name):
     assert REGISTRY[name]("mean", cell(name))(*values()).item() == pytest.approx(sum(HINGES[name]) / 2)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_loss_of_a_score_that_is_nan_is_nan(name, reduction):
+    """torch's hinge losses of NaN are 0, which would be the best network of all."""
+    loss = REGISTRY[name](reduction, cell(name))
+    logits, labels = values()
+    logits.data[1, 2] = torch.nan
+    assert loss(logits, labels).isnan()
+
+
+def test_the_squared_error_of_short_floats_is_a_float32():
+    logits, labels = values()
+    loss = REGISTRY["squared_error"]("mean", cell("squared_error"))
+    found = loss(logits.bfloat16(), labels)
+    assert found.dtype == torch.float32
+    assert found.item() == loss(logits.float(), labels).item()  # these logits are exact in both
+
+
 def test_delta_is_the_margin_of_equations_2_36_and_2_37():
     """max(0, s_j - s_y + 2): 1.5 and 0; 1.5 and 4.5."""
     found = [REGISTRY[name]("sum", cell(name, hinge_delta=2.0))(*values()).item() for name in HINGES]

@@ -57,6 +57,13 @@ def test_every_model_is_told_whole(model):
     assert found[-1].name == "output"
 
 
+@pytest.mark.parametrize("model", models.REGISTRY)
+def test_every_model_can_be_shown(capsys, model):
+    shown = call(capsys, "model", model, "--norm", "batch")
+    assert shown.code == 0
+    assert "parameters" in shown.out
+
+
 def test_the_verb(capsys):
     words = ["model", "mlp", "mnist_size=native", "--dataset", "mnist", "--norm", "batch"]
     rows = json.loads(call(capsys, *words, "--json").out)

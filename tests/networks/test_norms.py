@@ -139,6 +139,11 @@ def test_group_norm_takes_each_group_of_an_image_alone(shape):
     torch.testing.assert_close(norm.eval()(x[:1]), norm(x)[:1])
 
 
+def test_group_norm_of_a_single_value_is_its_shift():
+    assert REGISTRY["group"](1, 1, other("group"))(torch.tensor([[5.0]])).item() == pytest.approx(0, abs=1e-3)
+    assert REGISTRY["layer"](1, 2, other("layer"))(torch.full((1, 1, 1, 1), 5.0)).item() == pytest.approx(0, abs=1e-3)
+
+
 def test_group_norm_has_32_groups_or_the_next_lower_divisor():
     assert [groups(n, 2) for n in (512, 64, 100, 8, 37, 1)] == [32, 32, 25, 8, 1, 1]
     assert [groups(n, 1) for n in (512, 100, 64, 25, 8, 7, 3, 1)] == [32, 25, 16, 5, 2, 1, 1, 1]  # at least four units

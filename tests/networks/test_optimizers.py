@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 import pytest
 import torch
 
@@ -111,9 +113,11 @@ def test_the_corrections_before_the_first_step_do_nothing():
     assert not optimizer.state
 
 
-def test_a_rate_of_zero_leaves_the_velocity_finite():
+@pytest.mark.parametrize("rates", [[0.01, 0.0], [0.01, 1e-20, 1e-38, 1e-41, 1e-44, 1e-60]], ids=str)
+def test_a_vanishing_rate_leaves_the_velocity_finite(rates):
     p, optimizer = stepped("nesterov")
-    rescale_velocity(optimizer, 0.01, 0.0)
+    for before, after in pairwise(rates):
+        rescale_velocity(optimizer, before, after)
     assert torch.isfinite(optimizer.state[p]["momentum_buffer"]).all()
 
 

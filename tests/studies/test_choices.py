@@ -25,6 +25,8 @@ REFUSED = [
     ({"batch_size": 601, **NO_STOP}, "batch_size: 601, but only 600 images"),
     ({"batch_size": 10, "train_size": 11}, "batch_size: 10, but only 9 images"),
     ({"train_size": 601}, "train_size: 601 of 600 training images"),
+    ({"folds": 601}, "folds: 601 of 600 training images"),
+    ({"folds": 51, "train_size": 50}, "folds: 51 of 50 training images"),
     ({"batch_size": 1}, "batch_size: 1 leaves batch norm a batch of 1"),
     ({"batch_size": 1, "norm": "batch_manual"}, "batch_size: 1 leaves batch norm"),
     ({"batch_size": 77, "last_batch": "keep"}, "batch_size: 77 leaves batch norm a batch of 1"),
@@ -42,6 +44,13 @@ def test_what_is_let_through_trains(fields):
 def test_what_no_engine_can_train_is_refused(fields, told):
     with pytest.raises(UsageError, match=told):
         choices.check(Cell(**TOY | fields))
+
+
+def test_batches_are_those_of_the_images_that_are_there():
+    """A data set may be imported with up to a tenth of its images less."""
+    cell = choices.check(Cell(**TOY | {"batch_size": 540}))
+    with pytest.raises(UsageError, match="batch_size: 540, but only 531 images"):
+        choices.check_batches(cell, 590)
 
 
 def test_every_cell_of_the_studies_is_let_through():

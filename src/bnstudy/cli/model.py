@@ -39,5 +39,6 @@ def model(
     console.put_table(f"{which} on {cell.dataset}, norm {cell.norm}", columns, shown)
     total = rows[-1]
     console.put(f"{total['parameters']:,} parameters, {total['flops'] / 1e6:,.1f} MFLOPs forward for one image\n")
-    sizes = [(f"{size:,}", f"{needed / 1e6:,.0f} MB") for size, needed in total["step_memory"].items()]
-    console.put_table("", ("batch size", "memory of a training step (estimate)"), sizes)
+    sizes = [(f"{size:,}", f"{needed / 1e6:,.0f} MB") for size, needed in total.get("step_memory", {}).items()]
+    if sizes:
+        console.put_table("", ("batch size", "memory of a training step (estimate)"), sizes)

@@ -43,7 +43,9 @@ class Fields:
     hidden: tuple[int, ...] = _f((), "widths of the hidden layers; by default the model's own", low=1, high=65536)
     pretrained: bool = _f(False, "start from weights trained on ImageNet, except the output layer (Soons 4b)")
     trained_layers: Literal["all", "output"] = _f(
-        "all", "layers whose parameters are trained; output: the body stays as it starts, such as a pretrained one"
+        "all",
+        "layers whose parameters are trained; output: those of all others stay as they start, such as pretrained ones "
+        "(batch norm's running averages go on)",
     )
     init: str = _f(
         "kaiming",

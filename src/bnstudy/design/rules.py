@@ -77,6 +77,15 @@ def has_layer_before_norm(cell: Fields) -> bool:
     return cell.norm_placement == "pre_activation" or cell.output_norm
 
 
+def inits_of(cell: Fields) -> set[str]:
+    """Return the inits that some layer has: with `init_std_on` hidden the output layer has Kaiming's."""
+    return {cell.init, "kaiming" if cell.init_std_on == "hidden" else cell.init}
+
+
+def draws_by_fan(cell: Fields) -> bool:
+    return not inits_of(cell) <= set(DRAWN_OTHERWISE)
+
+
 NORMED = unless("norm", "none")
 AVERAGED = unless("norm", "none", *IMAGE_NORMS, otherwise="no norm takes averages over images")
 PENALIZED = unless("penalty", "none")
@@ -116,12 +125,12 @@ ACTS: dict[Field, tuple[Rule, ...]] = {
     ("dropout_at", "before_norm"): (unless("norm_placement", "pre_linear"),),
     "dropout_kind": (DROPS,),
     # initialization
-    "kaiming_gain": (only("init", "kaiming"),),
-    "init_distribution": (unless("init", *DRAWN_OTHERWISE, otherwise="init has its own distribution"),),
+    "kaiming_gain": (Rule(lambda cell: "kaiming" in inits_of(cell), "init is not kaiming"),),
+    "init_distribution": (Rule(draws_by_fan, "init has its own distribution"),),
     "bias_init": (unless("init", "torch_default", otherwise="init draws the biases"),),
     "init_std": (NORMAL,),
     "init_std_on": (NORMAL,),
-    "fan": (unless("init", *DRAWN_OTHERWISE, otherwise="init has no fan"),),
+    "fan": (Rule(draws_by_fan, "init has no fan"),),
     # loss and update
     "hinge_delta": (only("loss", *HINGES, otherwise="loss has no margin"),),
     "elastic_alpha": (only("penalty", "elastic_net"),),

@@ -78,7 +78,7 @@ def initialize(model: Network, cell: Cell, seed: int) -> None:
 def _fill_layer(block: Block, cell: Cell, seed: int) -> None:
     name = cell.init if cell.init_std_on == "all" or block.name != "output" else "kaiming"
     weight, bias = block.layer.weight, block.layer.bias
-    distribution = "uniform" if name == "torch_default" else cell.init_distribution
+    distribution = {"torch_default": "uniform", "normal": "normal"}.get(name, cell.init_distribution)
     std = REGISTRY[name](*fans(weight.shape, cell), cell)
     _fill(weight, std * _draw(weight, seed, block.name, distribution))
     if bias is not None:

@@ -18,22 +18,22 @@ def cross_entropy(reduction: str, cell: Cell) -> torch.nn.Module:
 
 def hinge(reduction: str, cell: Cell) -> torch.nn.Module:
     """The sum of `hinge_sum` divided by the number of classes, as torch defines it; delta is the cell's."""
-    return torch.nn.MultiMarginLoss(p=1, margin=cell.hinge_delta, reduction=reduction)
+    return _margin(1, reduction, cell)
 
 
 def squared_hinge(reduction: str, cell: Cell) -> torch.nn.Module:
     """The sum of `squared_hinge_sum` divided by the number of classes, as torch defines it."""
-    return torch.nn.MultiMarginLoss(p=2, margin=cell.hinge_delta, reduction=reduction)
+    return _margin(2, reduction, cell)
 
 
 def hinge_sum(reduction: str, cell: Cell) -> torch.nn.Module:
     """Sum over the wrong classes j of max(0, s_j - s_y + delta), for scores s and true class y (equation 2.36)."""
-    return _summed(hinge(reduction, cell))
+    return _margin(1, reduction, cell, summed=True)
 
 
 def squared_hinge_sum(reduction: str, cell: Cell) -> torch.nn.Module:
     """Sum over the wrong classes j of max(0, s_j - s_y + delta)^2 (equation 2.37)."""
-    return _summed(squared_hinge(reduction, cell))
+    return _margin(2, reduction, cell, summed=True)
 
 
 def squared_error(reduction: str, cell: Cell) -> torch.nn.Module:
@@ -42,21 +42,23 @@ def squared_error(reduction: str, cell: Cell) -> torch.nn.Module:
 
     class SquaredError(torch.nn.Module):
         def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            targets = torch.nn.functional.one_hot(labels, logits.shape[1]).to(logits.dtype)
-            of_images = (logits - targets).square().sum(1)
+            targets = torch.nn.functional.one_hot(labels, logits.shape[1])
+            of_images = (logits.float() - targets).square().sum(1)
             return of_images.mean() if reduction == "mean" else of_images.sum()
 
     return SquaredError()
 
 
-def _summed(divided: torch.nn.Module) -> torch.nn.Module:
-    """Return torch's loss times the number of classes."""
+def _margin(p: int, reduction: str, cell: Cell, summed: bool = False) -> torch.nn.Module:
+    """Return torch's margin loss, times the classes if `summed`. NaN if a score is NaN, where torch's is 0."""
+    divided = torch.nn.MultiMarginLoss(p=p, margin=cell.hinge_delta, reduction=reduction)
 
-    class Summed(torch.nn.Module):
+    class Margin(torch.nn.Module):
         def forward(self, logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-            return logits.shape[1] * divided(logits, labels)
+            loss = divided(logits, labels).masked_fill(logits.isnan().any(), torch.nan)
+            return logits.shape[1] * loss if summed else loss
 
-    return Summed()
+    return Margin()
 
 
 REGISTRY: dict[str, Callable[[str, Cell], torch.nn.Module]] = {

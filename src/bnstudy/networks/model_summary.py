@@ -90,12 +90,13 @@ def _multiply_adds(module: Any, output: Any) -> int:
     return 0
 
 
-def step_memory(cell: Cell, batch_size: int) -> int:
+def step_memory(cell: Cell, batch_size: int) -> int | None:
     """Return an estimate of the bytes that a training step allocates at its peak, without the data set.
 
     Counted are the batch, what the forward pass keeps for the backward pass, and per parameter the weight, its
     gradient, what the optimizer keeps, and the best weight so far. The largest tensor that is kept counts once more,
-    for the gradient that flows back. The workspace of convolutions is left out.
+    for the gradient that flows back. The workspace of convolutions is left out. None if what is kept cannot be seen, as
+    with a backward pass by hand.
     """
     shape = image_shape(cell)
     kept: dict[int, Any] = {}
@@ -112,13 +113,15 @@ def step_memory(cell: Cell, batch_size: int) -> int:
             model(images)
     weights = {p.untyped_storage()._cdata: p.nbytes for p in model.parameters()}
     forward = [storage.nbytes() for at, storage in kept.items() if at not in weights]
+    if not forward:
+        return None
     per_weight = 2 + KEPT_BY_OPTIMIZER.get(cell.optimizer, 1) + 1
     return sum(forward) + max(forward) + per_weight * sum(weights.values())
 
 
 def rows(cell: Cell) -> list[dict[str, Any]]:
     """Return a row per layer and a last row `total`: layer, modules, output, parameters, multiply_adds, flops; `total`
-    has `step_memory` too: bytes by batch size."""
+    has `step_memory` too, if it is known: bytes by batch size."""
     found = layers(cell)
     total = Layer("total", [], (), sum(n.parameters for n in found), sum(n.multiply_adds for n in found))
     listed: list[dict[str, Any]] = [
@@ -128,5 +131,5 @@ def rows(cell: Cell) -> list[dict[str, Any]]:
         }
         for layer in [*found, total]
     ]  # fmt: skip
-    listed[-1]["step_memory"] = {size: step_memory(cell, size) for size in sorted({*BATCH_SIZES, cell.batch_size})}
-    return listed
+    sizes = {size: step_memory(cell, size) for size in sorted({*BATCH_SIZES, cell.batch_size})}
+    return listed if None in sizes.values() else [*listed[:-1], listed[-1] | {"step_memory": sizes}]

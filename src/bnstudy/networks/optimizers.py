@@ -18,6 +18,8 @@ from bnstudy.design.cell import Cell
 from bnstudy.lazy import torch
 
 Parameters = Iterable["torch.nn.Parameter"]
+VANISHED = 2.0**-126
+"""The smallest normal number of float32: a rate below it moves nothing."""
 
 
 def nesterov(parameters: Parameters, cell: Cell) -> torch.optim.Optimizer:
@@ -141,10 +143,10 @@ REGISTRY: dict[str, Callable[[Parameters, Cell], torch.optim.Optimizer]] = {
 def rescale_velocity(optimizer: torch.optim.Optimizer, lr_before: float, lr_after: float) -> None:
     """Keep the velocity of equation 2.15 when lr changes: b <- b * lr_before / lr_after, in place.
 
-    Call it where the rate is set. Affects only Nesterov by look-ahead. At a rate of 0 nothing moves any more, so b is
-    left unchanged.
+    Call it where the rate is set. Affects only Nesterov by look-ahead. From a rate below VANISHED on, b stays as it is:
+    the network stops, where equation 2.15 would let it glide on, and b cannot overflow.
     """
-    if lr_after in (0, lr_before):
+    if lr_after < VANISHED or lr_after == lr_before:
         return
     for _, _, buffer in _lookahead(optimizer):
         buffer.mul_(lr_before / lr_after)

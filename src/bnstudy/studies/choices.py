@@ -37,16 +37,19 @@ def check(cell: Cell) -> Cell:
     """
     for field in REGISTRIES:
         check_name(field, getattr(cell, field))
-    _check_batches(cell)
+    check_batches(cell, datasets.REGISTRY[cell.dataset].train)
     return cell
 
 
-def _check_batches(cell: Cell) -> None:
-    """Raise UsageError if an epoch has no batch, or if batch norm would get a batch of one image."""
-    there = datasets.REGISTRY[cell.dataset].train
-    if (cell.train_size or 0) > there:
-        raise UsageError(f"train_size: {cell.train_size} of {there} training images", f"Give at most {there}.")
-    part, keeps = train_part(cell, cell.train_size or there), cell.last_batch == "keep"
+def check_batches(cell: Cell, there: int) -> None:
+    """Raise UsageError if `there` training images are too few for the cell's size or folds, if an epoch has no batch,
+    or if batch norm would get a batch of one image."""
+    count = cell.train_size or there
+    if count > there:
+        raise UsageError(f"train_size: {count} of {there} training images", f"Give at most {there}.")
+    if (cell.folds or 0) > count:
+        raise UsageError(f"folds: {cell.folds} of {count} training images", f"Give at most {count}.")
+    part, keeps = train_part(cell, count), cell.last_batch == "keep"
     if cell.batch_size > part and not keeps:
         raise UsageError(
             f"batch_size: {cell.batch_size}, but only {part} images of {cell.dataset} are trained on",

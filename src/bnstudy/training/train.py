@@ -86,6 +86,8 @@ def train(
     with _signals() as asked, devices.on_device(device, say, asked) as device:
         calls = Callbacks(asked, say, on_epoch)
         for arrays, chosen, members in _ready(left, data_root, engine, device, report):
+            for run in members:
+                choices.check_batches(run.cell, len(arrays.train_labels))  # an import may have fewer than is usual
             if asked():
                 raise TryAgain("stopped before the next run", "Run this again to go on.")
             with _locked(members, results, wait, asked):

@@ -165,6 +165,15 @@ def test_extents():
     assert pixels.timed(cnn, "cpu") == pixels.Extent(512, 1, 1, 256)
     assert pixels.timed(replace(cnn, batch_size=64), "cpu") == pixels.Extent(256, 4, 4, 256)
     assert pixels.timed(cnn, "cuda:0") == pixels.full(cnn)
+    odd = replace(cnn, batch_size=51, last_batch="keep")
+    assert pixels.timed(odd, "cpu") == pixels.Extent(255, 5, 5, 256)  # 256 would leave a batch of one
+
+
+def test_without_images_held_out_validation_takes_the_test_images(tmp_path):
+    cell = pair(dataset="mnist", validation_fraction=0.0, schedule="constant")[0]
+    assert pixels.full(cell) == pixels.Extent(60000, 937, 16, 10000)
+    data, _ = pixels.inputs(cell, tmp_path, pixels.Extent(64, 1, 1, 10))
+    assert len(data.validation_images) == 10
 
 
 def test_random_pixels_have_the_shape_of_the_data_set(tmp_path):

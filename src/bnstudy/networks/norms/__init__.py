@@ -41,12 +41,16 @@ def layer_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
     """
     if dims == 1:
         return torch.nn.LayerNorm(features, eps=cell.norm_eps, elementwise_affine=cell.norm_affine)
-    return torch.nn.GroupNorm(1, features, eps=cell.norm_eps, affine=cell.norm_affine)
+    from bnstudy.networks.norms.group import GroupNorm
+
+    return GroupNorm(1, features, eps=cell.norm_eps, affine=cell.norm_affine)
 
 
 def group_norm(features: int, dims: int, cell: Cell) -> torch.nn.Module:
     """Normalize every group of `groups` in every image separately (Wu and He 2018)."""
-    return torch.nn.GroupNorm(groups(features, dims), features, eps=cell.norm_eps, affine=cell.norm_affine)
+    from bnstudy.networks.norms.group import GroupNorm
+
+    return GroupNorm(groups(features, dims), features, eps=cell.norm_eps, affine=cell.norm_affine)
 
 
 def groups(features: int, dims: int) -> int:

@@ -35,18 +35,21 @@ def extent(cell: Cell, images: int, validation: int) -> Extent:
 
 
 def full(cell: Cell) -> Extent:
-    """Return a whole epoch of the cell: nine tenths of the training images (thesis 6.1), the others for validation."""
-    count = cell.train_size or datasets.REGISTRY[cell.dataset].train
+    """Return a whole epoch of the cell: nine tenths of the training images (thesis 6.1), the others for validation; the
+    test images if none are held out."""
+    spec = datasets.REGISTRY[cell.dataset]
+    count = cell.train_size or spec.train
     train = train_part(cell, count)
-    return extent(cell, train, count - train)
+    return extent(cell, train, count - train or spec.test)
 
 
 def timed(cell: Cell, device: str) -> Extent:
-    """Return the part that is timed: a whole epoch, or on a CPU a few images if the network wants a GPU."""
+    """Return the part that is timed: a whole epoch, or on a CPU a few whole batches if the network wants a GPU."""
     whole = full(cell)
     if device != "cpu" or not facts_of(cell.model).wants_gpu:
         return whole
-    return extent(cell, min(whole.images, max(SHORT, cell.batch_size)), min(whole.validation, SHORT))
+    batches = max(1, SHORT // cell.batch_size)
+    return extent(cell, min(whole.images, batches * cell.batch_size), min(whole.validation, SHORT))
 
 
 def inputs(cell: Cell, data_root: Path, part: Extent) -> tuple[Inputs, str]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from bnstudy.design.cell import Run
-from bnstudy.networks import inits, models, random_streams
+from bnstudy.networks import inits, models, optimizers, random_streams
 from bnstudy.training.engine.contract import Trained
 from bnstudy.training.engine.decay_and_stop import Protocol
 from bnstudy.training.engine.history import History
@@ -72,7 +72,7 @@ class Member:
         if (
             self.cell.optimizer == "nesterov"
             and self.cell.nesterov == "lookahead"
-            and self.protocol.lr not in (0, self.lr)
+            and self.protocol.lr >= optimizers.VANISHED
         ):
             self.velocity.mul_(self.lr / self.protocol.lr)
         self.lr = self.protocol.lr
