@@ -94,10 +94,15 @@ def numbers(study: str = "thesis") -> pd.DataFrame:
 
 
 @cache
+def verdicts(study: str) -> dict[str, str]:
+    """The verdict on each claim, by its id."""
+    found = results(study)
+    return {row["id"]: row["verdict"] for row in claims.rows(found, found.timings, claims.reading_of(plan(study)))}
+
+
 def judged(study: str) -> Counter[str]:
     """How many claims have each verdict."""
-    found = results(study)
-    return Counter(row["verdict"] for row in claims.rows(found, found.timings, claims.reading_of(plan(study))))
+    return Counter(verdicts(study).values())
 
 
 def answer() -> Lines:
@@ -116,6 +121,8 @@ def headline() -> Lines:
         for model, part in run.groupby("model", sort=False)
     )
     sure, left = many.confirmed(run), many.still_differ(run)
+    missing = [claim for claim, verdict in verdicts("thesis").items() if verdict == "not run"]
+    beside = sum(verdicts("extras")[claim] != "not run" for claim in missing)
     yield say(
         f"Of the {len(run)} printed accuracies of {_listed(where)} **{of['reproduced']} are reproduced**",
         f"(confirmed as equal: {sure['exact']} if print is exact, {sure['one_run']} if it is one more run),",
@@ -127,7 +134,7 @@ def headline() -> Lines:
         *many_words.of_tables(run),
         f"Of the thesis's {sum(count.values())} claims **{count['holds']} hold, {count['fails']} fail,",
         f"{count['undecided']} are undecided**, {count['other hardware']} are about seconds of other hardware, and",
-        f"{count['not run']} are not run.",
+        f"{count['not run']} are not run, of which the study extras judges {beside}.",
     )
 
 

@@ -20,6 +20,8 @@ def remedy_for(number: int | None) -> str:
         return "Raise the limit of open files (ulimit -n), then run the same command again; nothing finished is lost."
     if number == errno.EFBIG:
         return "Raise the limit of file sizes (ulimit -f), then run the same command again; nothing finished is lost."
+    if number in (errno.ENOTDIR, errno.EEXIST):
+        return "A file is where a folder is needed: move it or give another path, then run the same command again."
     return "Free space or make the folder writable, then run the same command again; nothing finished is lost."
 
 

@@ -291,7 +291,7 @@ def test_the_place_that_decides_is_named():
     assert part.weakest is not None
     (place, share), others = part.weakest, [s for at, s in part.alone.items() if at != ("mlp", "cifar10")]
     assert (place, share, others) == (("mlp", "cifar10"), part.true_in["redraws"], [1.0] * 3)
-    assert true_in(part).endswith(f", on mlp cifar10 alone in {100 * share:.1f} %")
+    assert true_in(part).endswith(f", on MLP, CIFAR10 alone in {100 * share:.1f} %")
 
 
 def test_a_mean_over_places_is_decided_by_none_of_them():

@@ -51,6 +51,15 @@ def test_cells_that_no_number_is_printed_for_have_no_part_in_the_spread():
     assert (row["s"], row["freedom"], row["verdict"]) == (pytest.approx(0.1), 2, "reproduced")
 
 
+def test_another_norm_has_no_part_in_the_spread_of_a_table():
+    """Else a study that has layer norm too would judge the same runs otherwise."""
+    cells = {("none", "relu"): [97.9, 98.0, 98.1], ("batch", "relu"): [97.8, 98.0, 98.2]}
+    printed = numbers_printed({("none", "relu"): 98.0, ("batch", "relu"): 98.0})
+    own = accuracies.number_verdicts(runs_of(cells), printed)
+    beside = accuracies.number_verdicts(runs_of(cells | {("layer", "relu"): [90.0, 95.0, 99.0]}), printed)
+    pd.testing.assert_frame_equal(own, beside)
+
+
 def test_pooled_deviation_and_half_width_by_hand():
     # deviations from the means: -1, 0, 1 and -2, 2 -> (2 + 8) / (2 + 1)
     cells = accuracies.cell_means(

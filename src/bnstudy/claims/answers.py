@@ -64,6 +64,13 @@ class Found:
         found = self.mean(setting, norm)
         return None if found is None else not (found.broken or bool(chance(found.value, self.dataset)))
 
+    def some(self, setting: str, norm: str) -> str:
+        """Return ` (1 of 3 seeds)` if only some seeds of a cell learn, else nothing."""
+        found = self.mean(setting, norm)
+        seeds = found.seeds if found else ()
+        learn = sum(not (broken or chance(accuracy, self.dataset)) for accuracy, broken in seeds)
+        return f" ({learn} of {len(seeds)} seeds)" if learn < len(seeds) else ""
+
     def gain(self, setting: str, norm: str = "batch", other: str = BASELINE) -> float | None:
         """Return the accuracy of a norm minus vanilla's in the setting `other`, points."""
         own, vanilla = self.accuracy(setting, norm), self.accuracy(other, "none")
@@ -120,7 +127,10 @@ def _rates(found: Found) -> Parts:
         learned = [lr for lr in ran if found.learns(at(lr=lr), norm)]
         if learned:
             best = max(learned, key=lambda lr: ran[lr])
-            yield f"{name} learns up to a rate of {learned[-1]:g} and is best at {best:g} ({_tenth(ran[best])} %)"
+            yield (
+                f"{name} learns up to a rate of {learned[-1]:g}{found.some(at(lr=learned[-1]), norm)} "
+                f"and is best at {best:g} ({_tenth(ran[best])} %)"
+            )
         elif ran:
             yield f"{name} does not learn at any of the rates {_listed(list(ran))}"
 

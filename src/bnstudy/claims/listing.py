@@ -22,6 +22,7 @@ from bnstudy.claims.verdicts import (
     verdict,
 )
 from bnstudy.design.labels import NORMS, THESIS_DATASETS
+from bnstudy.figures import style
 from bnstudy.results.frames import Frames
 from bnstudy.verdicts.accuracies import tenths
 
@@ -134,7 +135,8 @@ def _decided_by(part: PartVerdict) -> str:
     if part.weakest is None or part.weakest[1] >= SURE:
         return ""
     place, share = part.weakest
-    return f", on {' '.join(place)} alone in {100 * share:.1f} %"
+    model, dataset = place
+    return f", on {style.model(model)}, {style.dataset(dataset)} alone in {100 * share:.1f} %"
 
 
 def numbers(part: PartVerdict) -> list[str]:

@@ -47,8 +47,8 @@ KINDS: dict[str, Kind] = {
     "mean_gradients": Kind(
         "Mean gradients",
         "Mean absolute gradient of all weight entries, of the loss with its penalty, over 16 steps of each epoch; "
-        "biases and the scale and shift of the normalization are left out. The thesis's program logs the signed mean "
-        "(option --signed of bnstudy figure). Of a seed an epoch in which one of these steps has no finite gradient is "
+        "biases and the scale and shift of the normalization are left out. The thesis's program logs the signed mean, "
+        "which bnstudy figure --signed draws. Of a seed an epoch in which one of these steps has no finite gradient is "
         "left out; of a published run every fifth epoch after the 20th is kept, with straight lines between.",
         "bnstudy.figures.mean_gradients",
         "settings",

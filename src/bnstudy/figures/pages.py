@@ -74,6 +74,8 @@ LEGEND_HANDLE, LEGEND_LETTER = 0.6, 0.078
 """Inches that a line and its gap, and a letter, take in the legend of a wide page."""
 LEGEND_ROOM, FOOTER_ROOM = {False: 0.22, True: 0.5}, 0.35
 """Inches that a page without a legend (by `narrow`), and one without a footer, need less."""
+FOOTER, AXIS_ROOM = 0.1, 0.46
+"""Inches below the footer, and above it for the numbers and the name of an axis."""
 HALF_NARROW, NARROW_TITLE = 20, 34
 """Letters that fit on a narrow page: of a legend's label in half its width, and of a panel's title."""
 
@@ -87,12 +89,14 @@ def page(
 ) -> tuple[Page, list[Axes]]:
     """An empty page with its titled panels, in the order of `datasets`. `plan`: sizes other than those of `layout`."""
     plan = plan or layout(len(datasets), narrow)
-    size, small = (11.5, 9.5) if narrow else (13.0, 11.0)
+    size, small, fine = (11.5, 9.5, 8.5) if narrow else (13.0, 11.0, 9.5)
     title = textwrap.fill(words.title, int(plan.size(len(datasets))[0] * 9))
     columns = legend_columns(legend, plan.size(len(datasets))[0], narrow)
     lines = title.count("\n") + bool(words.subtitle) + max(0, -(-len(legend) // columns) - (3 if narrow else 1))
     top = plan.top + 0.22 * lines - (0 if legend else LEGEND_ROOM[narrow])
-    plan = replace(plan, top=top, bottom=plan.bottom - (0 if words.footer else FOOTER_ROOM))
+    footer = textwrap.fill(words.footer, int(plan.size(len(datasets))[0] * (15 if narrow else 14)))
+    needed = FOOTER + 1.3 * fine / 72 * (footer.count("\n") + 1) + AXIS_ROOM
+    plan = replace(plan, top=top, bottom=max(plan.bottom, needed) if footer else plan.bottom - FOOTER_ROOM)
     width, height = plan.size(len(datasets))
     fig = Page(figsize=(width, height))
     FigureCanvasAgg(fig)
@@ -106,8 +110,7 @@ def page(
         handles=list(legend), loc="upper left", bbox_to_anchor=(x, y), ncols=columns, borderpad=0,
         borderaxespad=0.1, handlelength=2.4, columnspacing=1.6, labelspacing=0.35, fontsize=small,
     )  # fmt: skip
-    footer = textwrap.fill(words.footer, int(width * (15 if narrow else 14)))
-    fig.text(x, 0.1 / height, footer, size=8.5 if narrow else 9.5, color=style.GREY, va="bottom", linespacing=1.3)
+    fig.text(x, FOOTER / height, footer, size=fine, color=style.GREY, va="bottom", linespacing=1.3)
     axes = [fig.add_axes(plan.place(i, len(datasets))) for i in range(len(datasets))]
     for ax, dataset in zip(axes, datasets, strict=True):
         ax.set_title(textwrap.fill(style.dataset(dataset), NARROW_TITLE if narrow else 99), loc="left", pad=6)

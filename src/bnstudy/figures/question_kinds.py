@@ -48,7 +48,7 @@ def line_legend(figure: Any, table: pd.DataFrame) -> list[Line2D]:
     joined = figure.kind == "by_value"
     lines = [
         Line2D([], [], color=k.color, linestyle=k.line if joined else "", marker=k.marker, label=k.label)
-        for k in (figure.look(line) for line in dict.fromkeys(table["line"]))
+        for k in (figure.look(line) for line in dict.fromkeys(table.loc[table["mean"].notna(), "line"]))
     ]
     return lines if figure.log else [*lines, *strip.handles(table)]
 
@@ -161,7 +161,10 @@ def rate_by_decay(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> Non
 
 
 def _epochs(count: float) -> str:
-    return "–" if np.isnan(count) else "never" if np.isinf(count) else f"{count:.0f}"
+    return "–" if np.isnan(count) else "never" if np.isinf(count) else f"{count:.1f}"
+
+
+GAIN = "gain in test accuracy (points)"
 
 
 def cost(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
@@ -192,7 +195,7 @@ def cost(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:
     ax.set_xlabel("seconds added to an epoch, as recorded (%)" if timed else "hidden layers with a norm", labelpad=3)
     ax.grid(color="#ECECEC", linewidth=0.7)
     ax.set_axisbelow(True)
-    panels.name_axis(ax, "gain in test accuracy (points)" if first else "")
+    panels.name_axis(ax, GAIN if first else "")
 
 
 def by_epoch(ax: Axes, figure: Any, here: pd.DataFrame, first: bool) -> None:

@@ -31,8 +31,8 @@ def of_gains(pairs: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def _gain(model: str, norm: str, remark: str, rows: Sequence[Mapping[str, Any]]) -> str:
-    parts = [f"learns only with {norm} given {where}" for where in _where(rows, "only_normed")]
-    parts += [f"learns only without {norm} given {where}" for where in _where(rows, "only_none")]
+    parts = [f"learns with {norm} but not without it given {where}" for where in _where(rows, "only_normed")]
+    parts += [f"learns without {norm} but not with it given {where}" for where in _where(rows, "only_none")]
     learn = [row for row in rows if row["learn"] and not row["blind"]]
     if learn:
         gains = listed(f"{row['gain']} {row['interval']}".strip() + f" on {row['dataset']}" for row in learn)
@@ -110,8 +110,7 @@ def of_untested(numbers: int, claims: int, why: Iterable[tuple[str, Sequence[str
     """A sentence on what is not known. `why`: (reason, what was not run for it)."""
     reasons = "; ".join(f"{listed(places)}: {reason}" for reason, places in why)
     of_numbers = f"{numbers} printed accuracies" + (f" ({reasons})" if reasons else "")
-    of_claims = f"{claims} claims" + (" that need such networks" if numbers else "")
-    what = [text for n, text in ((numbers, of_numbers), (claims, of_claims)) if n]
+    what = [text for n, text in ((numbers, of_numbers), (claims, f"{claims} claims")) if n]
     return [f"Not tested: {listed(what)}."] if what else []
 
 

@@ -88,7 +88,8 @@ def _absent(id: str, datasets: Iterable[str], figure: figures.QuestionFigure, ra
 
 def values(figure: figures.QuestionFigure, found: Findings, datasets: tuple[str, ...]) -> dict[str, Any]:
     """The table of a figure's values: `lines` for each of `datasets`, and rows (a place along the lines, and the text,
-    key and guess of each line's cell there); `across` names the places, `what` the values."""
+    key and guess of each line's cell there); `across` names the places, `what` the values, and `drawn` what the figure
+    shows of them."""
     table = figures.values(figure, found.frames, datasets)
     lines = list(dict.fromkeys(table["line"]))
     by_place = {(r.dataset, r.line, r.x): r for r in table.itertuples(index=False)}
@@ -98,7 +99,8 @@ def values(figure: figures.QuestionFigure, found: Findings, datasets: tuple[str,
     ]
     looks = [figure.look(line).label for line in lines]
     return {
-        "across": _capital(figure.across), "what": _capital(figure.value), "rows": rows, "lines": looks,
+        "across": _capital(figure.across), "what": _capital(figure.value),
+        "drawn": _capital(question_kinds.GAIN if figure.kind == "cost" else figure.value), "rows": rows, "lines": looks,
         "datasets": [style.dataset(dataset) for dataset in datasets],
     }  # fmt: skip
 

@@ -152,7 +152,9 @@ def _seen(one: Any, means: Mapping[str, float]) -> str:
     other, claim = BESIDE[one.row]
     if not np.isnan(means[other]):
         away = one.mean - means[other]
-        parts.append(f"{half_up(abs(away))} points {'above' if away > 0 else 'below'} {other}")
+        points = half_up(abs(away))
+        side = "above" if away > 0 else "below"
+        parts.append(f"level with {other}" if float(points) == 0 else f"{points} points {side} {other}")
     parts.append(f"test loss {one.test_loss:.2f}" if np.isfinite(one.test_loss) else "test loss not finite")
     return f"{', '.join(parts)}; judged by claim {claim}"
 

@@ -160,8 +160,8 @@ def number_verdicts(
 ) -> pd.DataFrame:
     """Return one row per printed number, in the order of `printed`.
 
-    runs       as for `cell_means`; only rows of `reading` count, and of settings in `printed`, so that s does not
-               depend on what else a study contains
+    runs       as for `cell_means`; only rows of `reading` count, and of settings and norms in `printed`, so that s does
+               not depend on what else a study contains
     printed    model, dataset, norm, setting, printed (percent), e.g. `bnstudy.printed.accuracy()`; may have
                rounded (rounding error of the printed number, points) and standard_error (points, from testing few
                images): both widen the margin, the second also h; and pool, which `runs` then must have too
@@ -178,7 +178,8 @@ def number_verdicts(
     cells = cell_means(runs[runs["reading"] == reading])
     rows, columns = [], pooled_by(printed)
     for alike, group in printed.groupby(columns, sort=False):
-        here = cells[(cells[columns] == list(alike)).all(axis=1) & cells["setting"].isin(group["setting"])]
+        asked = cells["setting"].isin(group["setting"]) & cells["norm"].isin(group["norm"])
+        here = cells[(cells[columns] == list(alike)).all(axis=1) & asked]
         rows += _pool_verdicts(group, here, margins.get(str(alike[1]), margins["default"]))
     found = pd.DataFrame(rows).set_index("at") if rows else pd.DataFrame()
     return printed.join(found)
