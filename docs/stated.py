@@ -106,7 +106,7 @@ def judged(study: str) -> Counter[str]:
 
 
 def answer() -> Lines:
-    """What batch norm gains, and what comes out again: the first sentences of the front page, of the thesis alone."""
+    """Batch norm's gains and the counts of verdicts: the first sentences of the front page, of the thesis alone."""
     counts, left = Counter(numbers()["verdict"]), many.still_differ(numbers())["holm"]
     gained = words.of_gains(run_lists.pairs(results("thesis").runs))
     yield say(*gained, *words.of_verdicts(counts, left, judged("thesis")))

@@ -238,7 +238,7 @@ def test_one_seed_has_no_interval():
 def test_sentences_agree_in_number():
     counts = {"reproduced": 1, "differs": 1, "undecided": 2, "broken as published": 1, "not run": 0}
     (said,) = answer.of_verdicts(counts, 0, {})
-    assert "1 comes out again, 1 is of networks" in said
+    assert "1 is reproduced, 1 is of networks" in said
     assert "1 differs (0 still do" in said
     assert said.endswith("2 are undecided.")
     assert answer.of_untested(0, 0, []) == []

@@ -70,7 +70,7 @@ def _where(rows: Sequence[Mapping[str, Any]], which: str) -> list[str]:
 def of_verdicts(
     counts: Mapping[str, int], after_holm: int, claims: Mapping[str, int], where: str = "of the thesis"
 ) -> list[str]:
-    """A sentence on how many printed numbers and claims come out.
+    """A sentence on how many printed numbers and claims have which verdict.
 
     counts      of the verdicts on numbers
     after_holm  how many differ after Holm's correction
@@ -82,7 +82,7 @@ def of_verdicts(
     if run:
         left = f" ({after_holm} still do after correction for the number of tests)" if counts["differs"] else ""
         found = [
-            f"{_verb(counts['reproduced'], 'come')} out again",
+            f"{_are(counts['reproduced'])} reproduced",
             f"{_are(counts['broken as published'])} of networks that learn nothing, in the thesis and here",
             f"{_verb(counts['differs'], 'differ')}{left}",
             f"{_are(counts['undecided'])} undecided",

@@ -40,7 +40,7 @@ def of_page(found: Findings, pictures: Iterable[Mapping[str, Any]]) -> dict[str,
 
 
 def sentences(shown: Mapping[str, Any]) -> list[str]:
-    """What came out, from the values of `of_page`; of a study that holds few of the reports' rows, each claim that it
+    """The results, from the values of `of_page`; of a study that holds few of the reports' rows, each claim that it
     judges."""
     counts, judged = shown["counts"], [claim for claim in shown["claims"] if claim["verdict"] != NOT_RUN]
     if 2 * shown["asked"] < shown["rows"]:
