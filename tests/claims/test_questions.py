@@ -239,7 +239,7 @@ def test_gradients_follow_the_scale_or_not(slope, expected):
                 built.append(dataclasses.replace(made, early=early))
     found = answered("Q12", frames.build(built))
     assert (found.verdict.verdict, found.verdict.state) == (expected, "complete")
-    assert f"1.00 for vanilla and {slope:.2f} for batch norm" in found.answer[0]
+    assert f"1.00 for vanilla and {slope:.2f} for batch norm".replace("-", "−") in found.answer[0]
 
 
 # addresses

@@ -258,9 +258,9 @@ def _gradients(found: Found) -> Parts:
     slopes = {
         name: found.over_seeds(lambda ev, n=norm: gradient_slope(ev, found.dataset, n)) for norm, name in NAMES.items()
     }
-    shown = [f"{slope:.2f} for {name}" for name, slope in slopes.items() if slope is not None]
+    shown = [f"{slope:.2f} for {name}".replace("-", "−") for name, slope in slopes.items() if slope is not None]
     if shown:
-        yield f"the slope of log gradient by log deviation is {' and '.join(shown)} (inversely proportional: -1)"
+        yield f"the slope of log gradient by log deviation is {' and '.join(shown)} (inversely proportional: −1)"
 
 
 def _listed(values: Sequence[float]) -> str:
