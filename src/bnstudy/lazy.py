@@ -17,6 +17,10 @@ from bnstudy.errors import OutOfMemory, UsageError
 LITTLE = 8 << 30
 """Bytes of address space (`ulimit -v`) below which a child tries to import torch first."""
 
+TRIAL_SECONDS = 20
+"""Seconds of CPU time that the child may take. Python 3.11 loops for ever if memory runs out while it handles an
+exception, and so does OpenBLAS if it cannot start."""
+
 
 def check_memory() -> None:
     """Refuse to load torch into too little address space: OpenBLAS and torch would end the process. Raises
@@ -25,8 +29,11 @@ def check_memory() -> None:
     if soft == resource.RLIM_INFINITY or soft > LITTLE:
         return
     left = soft - _used()
-    limit = f"import resource; resource.setrlimit(resource.RLIMIT_AS, ({left}, {left}))"
-    code = f"{limit}; import torch, numpy; numpy.ones((99, 99)) @ numpy.ones((99, 99))"
+    limit = f"resource.setrlimit(resource.RLIMIT_AS, ({left}, {left}))"
+    timer = f"signal.setitimer(signal.ITIMER_PROF, {TRIAL_SECONDS})"  # ends the process
+    code = (
+        f"import resource, signal; {timer}; {limit}; import torch, numpy; numpy.ones((99, 99)) @ numpy.ones((99, 99))"
+    )
     if subprocess.run([sys.executable, "-c", code], capture_output=True, check=False).returncode:
         raise OutOfMemory
 

@@ -1,7 +1,9 @@
 """`bnstudy export`: what other programs read back is what was measured."""
 
+import errno
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -130,6 +132,31 @@ def test_tensorboard_reads_the_curves_back(folder, results, tmp_path):
     np.testing.assert_allclose(np.diff(times), own["seconds"][1:], atol=1e-3)
     layer = results.layers[(results.layers["seed"] == 0) & (results.layers["layer"] == "dense2")]
     np.testing.assert_allclose(np.array(found["gradient/dense2"])[:, 2], layer["weight_grad.mean_abs"], rtol=1e-6)
+
+
+def test_a_tensorboard_export_is_whole_or_the_one_before(export, monkeypatch, tmp_path):
+    """Again, each file has the same bytes; on a full disk, one error and the files that were there."""
+    pytest.importorskip("tensorboard")
+
+    def state():
+        return {file: file.read_bytes() for file in tmp_path.rglob("*") if file.is_file()}
+
+    export("--format", "tensorboard", "--to", tmp_path)
+    before = state()
+    assert [file.parent.name for file in sorted(before)] == ["seed_0", "seed_1"]
+    earlier = next(iter(before)).with_name("events.out.tfevents.1764460800.host")
+    earlier.write_bytes(b"of an earlier version")
+    with monkeypatch.context() as full:
+        full.setattr(os, "replace", lambda *names: refuse())
+        ended = export("--format", "tensorboard", "--to", tmp_path)
+    assert (ended.code, two_lines(ended)) == (73, True)
+    assert state() == before | {earlier: b"of an earlier version"}
+    export("--format", "tensorboard", "--to", tmp_path)
+    assert state() == before
+
+
+def refuse():
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_without_tensorboard_it_says_how_to_get_it(export, monkeypatch, tmp_path):

@@ -21,6 +21,20 @@ def test_a_legend_of_long_labels_fits(count, narrow):
 
 
 @pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("sentences", [1, 5, 12])
+def test_a_long_footer_stays_below_the_name_of_the_axis(sentences, narrow):
+    words = pages.Words("Figure Q.2", "", "Mean over three seeds, band from the lowest to the highest. " * sentences)
+    with style.look(narrow):
+        page, axes = pages.page(["mnist", "cifar10"], words, [], narrow)
+        for ax in axes:
+            ax.set_xscale("log")
+            ax.set_xlabel("learning rate")
+        footer = page.texts[-1].get_window_extent()
+        assert footer.y0 >= page.bbox.y0
+        assert footer.y1 < min(ax.xaxis.get_tightbbox(page.canvas.get_renderer()).y0 for ax in axes)
+
+
+@pytest.mark.parametrize("narrow", [False, True])
 def test_a_page_without_legend_and_footer_leaves_no_room_for_them(narrow):
     """Of the background figures, most have neither."""
     with style.look(narrow):

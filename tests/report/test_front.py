@@ -56,6 +56,7 @@ def answer_of(text):
 
 def test_one_study_has_a_front_page_with_its_answer(alone):
     said = answer_of(alone)
+    assert re.findall("<h2>(What .* gains)</h2>", alone) == ["What batch norm gains"]
     assert "The MLP learns with batch norm but not without it given learning rate 0.1 (on MNIST)" in said
     assert "Of 144 printed accuracies of the thesis 6 were run" in said
     assert re.search(r"where both learn, batch norm changes test accuracy by [+−]\d+\.\d ± \d+\.\d on MNIST", said)
@@ -153,6 +154,7 @@ def test_a_study_of_ones_own_lists_its_own_norms(tmp_path):
     said = answer_of(text)
     assert re.search(r"batch norm, which changes test accuracy by [+−][\d.]+ ± [\d.]+ on Digits", said)
     assert re.search(r"layer norm, which changes test accuracy by [+−][\d.]+ ± [\d.]+ on Digits", said)
+    assert re.findall("<h2>(What .* gains)</h2>", text) == ["What each norm gains"]
     page = words(pages.read(paths.report(tmp_path, "own")))
     assert "Batch norm, layer norm against vanilla" in page
     assert "MLP, Digits, layer norm" in page
@@ -242,6 +244,16 @@ def test_sentences_agree_in_number():
     assert "1 differs (0 still do" in said
     assert said.endswith("2 are undecided.")
     assert answer.of_untested(0, 0, []) == []
+
+
+def test_the_front_page_corrects_for_the_tests_of_all_studies(tmp_path):
+    """Two studies of two numbers each, all far from print: four still differ, two on each study's own page."""
+    for name, dataset in (("first", "mnist"), ("second", "cifar10")):
+        study = study_of(name, dataset, settings=("relu",))
+        far = [synthetic.record(run, epochs_run=3, test_accuracy=70 + 0.05 * run.seed) for run in study.runs()]
+        report.write(study, frames.build(far, study.runs()), None, MARGINS, tmp_path)
+        assert "2 differ (2 still do after correction" in words(pages.read(paths.report(tmp_path, name)))
+    assert "4 differ (4 still do after correction" in answer_of(pages.read(paths.front(tmp_path)))
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,8 @@ def test_a_row_without_a_number_says_what_ours_shows():
     assert table.loc["K3b", "seen"].endswith("judged by claim P04")
     assert table.loc["K2", "seen"].startswith("1.0 points below K1")
     assert table.drop(index=list(SILENT))["seen"].eq("").all()
+    assert content(measured(K2=printed(ROWS["K1"].cell) + 0.04)).loc["K2", "seen"].startswith("level with K1, ")
+    assert content(measured(K2=printed(ROWS["K1"].cell) + 0.3)).loc["K2", "seen"].startswith("0.3 points above K1, ")
     assert content(measured(K2=None)).loc["K4", "seen"].startswith("test loss")
 
 

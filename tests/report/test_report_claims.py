@@ -14,7 +14,7 @@ from bnstudy.design.labels import READINGS, SETTINGS, labels
 from bnstudy.design.study import Study
 from bnstudy.report import claims
 from bnstudy.results import frames
-from bnstudy.tables import planned
+from bnstudy.tables import formats, planned
 
 MARGINS = {"default": 1.0}
 
@@ -100,6 +100,14 @@ def test_a_figure_says_how_its_claims_are_judged(written):
     found = dict(re.findall(r'<article class="claim w-([\w-]+) [^>]* id="claim-M01"()', text))
     assert list(found) == ["holds"]
     assert "K01" not in figure  # of another figure
+
+
+@pytest.mark.parametrize(("model", "told"), [("cnn", ". Not judged on CNN: MNIST."), ("mlp", ""), ("", "")])
+def test_beside_a_figure_of_another_model_a_claim_says_what_it_was_not_judged_on(model, told):
+    claim = {"id": "G03", "verdict": "holds", "title": "It is faster", "left": "CNN: MNIST", "judged_on": {"mlp"}}
+    macros = formats.templates("bnstudy.report").get_template("macros.html.j2").module
+    (said,) = re.findall(r"<strong>holds</strong>: (.*)</li>", macros.shows([claim], model))
+    assert said == "It is faster" + told
 
 
 def test_main_claims_that_fail_are_named_first(written):

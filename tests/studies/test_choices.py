@@ -1,5 +1,7 @@
 """What `choices.check` refuses before anything is trained: names are in tests/studies/test_config.py, batches here."""
 
+from dataclasses import replace
+
 import pytest
 
 from bnstudy import datasets
@@ -10,6 +12,7 @@ from bnstudy.studies.config import load
 from bnstudy.training.engine.contract import Keeper
 from bnstudy.training.engine.inputs import prepare
 from bnstudy.training.engine.reference import Reference
+from bnstudy.training.train import train
 
 TOY = {"dataset": "toy", "model": "mlp", "norm": "batch", "epochs": 1}  # 600 training images, 540 of them trained on
 NO_STOP = {"validation_fraction": 0.0, "schedule": "constant"}
@@ -51,6 +54,17 @@ def test_batches_are_those_of_the_images_that_are_there():
     cell = choices.check(Cell(**TOY | {"batch_size": 540}))
     with pytest.raises(UsageError, match="batch_size: 540, but only 531 images"):
         choices.check_batches(cell, 590)
+
+
+def test_training_checks_batches_against_the_images_that_are_there(monkeypatch, tmp_path):
+    """Before any run is trained: 590 images of toy leave 531 to train on."""
+    there = datasets.load("toy")
+    fewer = replace(there, train_images=there.train_images[:590], train_labels=there.train_labels[:590])
+    monkeypatch.setattr(datasets, "load", lambda name, root=None: fewer)
+    cells = [choices.check(Cell(**TOY | {"batch_size": size})) for size in (60, 540)]
+    with pytest.raises(UsageError, match="batch_size: 540, but only 531 images"):
+        train([Run(cell, 0) for cell in cells], tmp_path, tmp_path, say=lambda line: None)
+    assert not list(tmp_path.glob("records/*/*.json"))
 
 
 def test_every_cell_of_the_studies_is_let_through():

@@ -17,7 +17,7 @@ import pandas as pd
 import pytest
 
 from bnstudy.errors import UsageError
-from bnstudy.results import inventory, rounds
+from bnstudy.results import inventory, provenance, rounds
 from bnstudy.results.store import get_record
 from bnstudy.studies.config import load
 from bnstudy.studies.config.blocks import RULES
@@ -491,6 +491,28 @@ def test_frames_of_other_runs_are_built_anew(tmp_path, monkeypatch):
     record_file(tmp_path, runs[0].cell.key, runs[0].seed).parent.mkdir(parents=True)
     record_file(tmp_path, runs[0].cell.key, runs[0].seed).touch()
     assert not stand(before)
+
+
+def test_an_inventory_notices_a_change_of_code_and_of_a_template(tmp_path, monkeypatch):
+    monkeypatch.setattr(provenance, "PACKAGE", tmp_path)
+    files = [tmp_path / "page.py", tmp_path / "report" / "page.html.j2", tmp_path / "report" / "page.css"]
+    files[1].parent.mkdir()
+    for file in files:
+        file.write_text("one")
+
+    def code() -> str:
+        inventory._code.cache_clear()
+        return inventory.of([], tmp_path)["code"]
+
+    first = code()
+    (tmp_path / "page.pyc").write_text("compiled")
+    assert code() == first
+    seen = {first}
+    for file in files:
+        file.write_text("two")
+        seen.add(code())
+    assert len(seen) == 1 + len(files)
+    inventory._code.cache_clear()
 
 
 def test_no_name_of_a_study_is_taken_for_a_number(tmp_path):

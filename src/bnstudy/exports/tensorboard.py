@@ -37,9 +37,9 @@ def write(results: Results, folder: Path) -> list[Path]:
         which, at = (run["key"], run["seed"]), folder / run["name"] / f"seed_{run['seed']}"
         times = _times(run["started"], epochs[which])
         fields = ", ".join(f"{field}={run[field]}" for field in FIELDS)
-        for earlier in at.glob("events.out.tfevents.*"):  # earlier versions named them by their time
-            disk.remove(earlier)
         disk.write(at / FILE, _events(fields, (*_curves(epochs[which]), *_layers(layers.get(which))), times))
+        for earlier in {*at.glob("events.out.tfevents.*")} - {at / FILE}:  # earlier versions named them by their time
+            disk.remove(earlier)
         written.append(at)
     return written
 

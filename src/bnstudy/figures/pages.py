@@ -74,7 +74,7 @@ LEGEND_HANDLE, LEGEND_LETTER = 0.6, 0.078
 """Inches that a line and its gap, and a letter, take in the legend of a wide page."""
 LEGEND_ROOM, FOOTER_ROOM = {False: 0.22, True: 0.5}, 0.35
 """Inches that a page without a legend (by `narrow`), and one without a footer, need less."""
-FOOTER, AXIS_ROOM = 0.1, 0.46
+FOOTER, AXIS_ROOM = 0.1, 0.5
 """Inches below the footer, and above it for the numbers and the name of an axis."""
 HALF_NARROW, NARROW_TITLE = 20, 34
 """Letters that fit on a narrow page: of a legend's label in half its width, and of a panel's title."""
