@@ -147,6 +147,19 @@ def test_with_the_runs_of_one_data_set_the_verdict_is_partial():
     assert alone.verdict.state == "complete"
 
 
+@pytest.mark.parametrize(
+    ("guess", "told"), [(0, "learns up to a rate of 1 and"), (1, "learns up to a rate of 1 (2 of 3 seeds)")]
+)
+def test_the_answer_says_how_many_seeds_learn_at_the_highest_rate(guess, told):
+    built = accuracies("Q02", lambda p: by_rate(p, 1.0))
+    rows = (built.runs["lr"] == 1) & (built.runs["norm"] == "batch") & (built.runs["seed"] < guess)
+    frame = built.runs.assign(
+        test_accuracy=built.runs["test_accuracy"].mask(rows, 10.0), broken=built.runs["broken"] | rows
+    )
+    (*_, text) = answered("Q02", dataclasses.replace(built, runs=frame)).answer
+    assert f"batch norm {told}" in text
+
+
 ANSWERS = [
     ("Q04", lambda p: by_optimizer(p, -1.0),
      "if each norm has its best rate, batch norm gains in points: +1.0 with Adam, +1.0 with RMSProp, −1.0"),

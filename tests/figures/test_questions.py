@@ -9,7 +9,7 @@ import pytest
 
 import synthetic
 from bnstudy.design.cell import Run
-from bnstudy.figures import questions, strip
+from bnstudy.figures import question_kinds, questions, strip
 from bnstudy.questions import cells as asked
 from bnstudy.questions import registry
 from bnstudy.results import frames
@@ -47,6 +47,15 @@ def test_a_figure_shows_each_point_once_with_its_seeds():
     assert len(table) == 2 * len(asked.points("Q02"))
     assert set(table["seeds"]) == {2}
     assert (table["low"] <= table["mean"]).all()
+
+
+def test_the_legend_names_the_lines_that_have_a_value():
+    figure = questions.REGISTRY["Q.2"]
+    table = questions.plotted(figure, made("Q02"), ("cifar10",))
+    vanilla = table["line"] == table["line"].iloc[0]
+    assert [handle.get_label() for handle in question_kinds.line_legend(figure, table)][:2] == ["vanilla", "batch norm"]
+    silent = table.assign(mean=table["mean"].mask(vanilla))
+    assert "vanilla" not in [handle.get_label() for handle in question_kinds.line_legend(figure, silent)]
 
 
 def test_a_constant_guess_is_hollow_and_off_the_axis_of_values():
