@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pandas as pd
 import pytest
 
 import synthetic
-from bnstudy import __version__, console
+from bnstudy import __version__, console, datasets
 from bnstudy.cli.best import _role_of_test_images
 from bnstudy.design.cell import Cell
 from bnstudy.design.labels import labels, name
@@ -365,7 +366,18 @@ def test_data_check(bnstudy, folder):
     assert "absent" in bnstudy("data", "check").out
     ended = bnstudy("data", "check", "mnist")
     assert (ended.code, two_lines(ended)) == (65, True)
-    assert "data fetch|import mnist" in ended.err
+    assert "Get it with `bnstudy data fetch mnist`, or from a file with `bnstudy data import mnist" in ended.err
+
+
+def test_an_embedded_data_set_that_cannot_be_read_is_damaged(bnstudy, monkeypatch):
+    """As one of an extension, whose file was moved: its remedy is to correct `read`, and nothing can be fetched."""
+    broken = replace(datasets.REGISTRY["toy"], name="mine", read=lambda folder: np.load(folder / "moved.npz"))
+    monkeypatch.setitem(datasets.REGISTRY, "mine", broken)
+    ended = bnstudy("data", "check", "--json")
+    assert (ended.code, two_lines(ended)) == (65, True)
+    assert {row["name"]: row["state"] for row in json.loads(ended.out)}["mine"] == "damaged"
+    assert "mine: cannot be read (FileNotFoundError" in ended.err
+    assert "Correct the `read` that its DatasetSpec names." in ended.err
 
 
 def test_data_classes(bnstudy):

@@ -68,8 +68,7 @@ def check(
         console.put_table("", shown, [[str(r.get(c) or "")[: cut.get(c)] for c in shown] for r in rows])
     bad = [r for r in rows if r["state"] == "damaged" or (names and r["state"] == "absent")]
     if bad:
-        remedy = f"Bring it in anew: bnstudy data fetch|import {bad[0]['name']}."
-        raise DataError("; ".join(r["problem"] for r in bad), remedy)
+        raise DataError("; ".join(r["problem"] for r in bad), bad[0]["remedy"])
 
 
 @app.command()

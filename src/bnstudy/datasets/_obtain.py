@@ -28,7 +28,8 @@ Root = str | os.PathLike | None
 
 
 def check(name: str, root: Root = None) -> dict[str, Any]:
-    """Return one row: name, title, state (`present`, `embedded`, `absent`, `damaged`), problem, source, digest, path.
+    """Return one row: name, title, state (`present`, `embedded`, `absent`, `damaged`), problem, remedy, source, digest,
+    path.
 
     `train` and `test` count images; `complete` is true if they are as many as in the official set.
     """
@@ -36,9 +37,20 @@ def check(name: str, root: Root = None) -> dict[str, Any]:
     try:
         return _row(spec, path, load(name, root))
     except DataError as error:
-        state = "damaged" if path.exists() else "absent"
-        empty = {"source": None, "digest": None, "train": 0, "test": 0, "complete": False}
-        return {"name": name, "title": spec.title, "state": state, "problem": error.cause, **empty, "path": str(path)}
+        embedded = spec.kind == "embedded"
+        return {
+            "name": name,
+            "title": spec.title,
+            "state": "damaged" if embedded or path.exists() else "absent",
+            "problem": error.cause,
+            "remedy": error.remedy,
+            "source": None,
+            "digest": None,
+            "train": 0,
+            "test": 0,
+            "complete": False,
+            "path": None if embedded else str(path),
+        }
 
 
 def _row(spec: DatasetSpec, path: Path, arrays: Arrays) -> dict[str, Any]:
@@ -48,6 +60,7 @@ def _row(spec: DatasetSpec, path: Path, arrays: Arrays) -> dict[str, Any]:
         "title": spec.title,
         "state": "embedded" if embedded else "present",
         "problem": None,
+        "remedy": None,
         "source": arrays.source,
         "digest": arrays.digest,
         "train": train,
