@@ -9,9 +9,11 @@ import torch
 from bnstudy.design.cell import Cell, Run
 from bnstudy.design.fields import FIELDS
 from bnstudy.errors import TryAgain
+from bnstudy.networks import optimizers
 from bnstudy.training.engine import packed, scope
 from bnstudy.training.engine.contract import Keeper, Trained
 from bnstudy.training.engine.inputs import Inputs
+from bnstudy.training.engine.packed.member import BY_VALUE
 from bnstudy.training.engine.reference import Reference
 
 
@@ -69,6 +71,7 @@ SHAPES = [
 SHAPES += [AFTER, {**MORE}, {**MORE, "norm": "batch", "activation": "sigmoid"}, {**MORE, **AFTER, "activation": "elu"}]
 SHAPES += [{"dropout": 0.5, "dropout_at": "before_norm", "norm": "batch", "normed_layers": "every_second"}]
 SHAPES += [{"norm": "layer"}, {"norm": "group", "activation": "elu"}, {**AFTER, "norm": "rms", "activation": "sigmoid"}]
+SHAPES += [{"optimizer": "adam"}, {"optimizer": "rmsprop", "norm": "batch"}, {"optimizer": "adadelta", "dropout": 0.5}]
 SHAPES += [{"activation": "prelu"}, {**MORE, "norm": "group", "activation": "prelu", "width": 0.25}]
 
 
@@ -141,6 +144,7 @@ def test_runs_enter_and_leave_a_stack_and_keep_their_bits(monkeypatch):
         {"norm": "batch", "nesterov": "torch", "schedule": "exponential", "shuffle": "once"},
         {"optimizer": "momentum", "tested_weights": "best"},
         {"norm": "group", "activation": "prelu", "tested_weights": "best"},
+        *({"optimizer": rule, "decay_patience": 1, "norm": "batch"} for rule in BY_VALUE),
     ],
 )
 def test_a_resume_at_any_boundary_gives_the_same_bits(fields):
@@ -188,6 +192,16 @@ AGREEING = [
     {"penalty": "l2", "penalty_strength": 5e-4, "penalty_on": "all", "decay_patience": 1},
     {"nesterov": "torch", "decay_patience": 1},
     {"optimizer": "sgd", "schedule": "exponential", "shuffle": "once"},
+    *({"optimizer": rule, "lr": 0.001, "penalty": "elastic_net", "penalty_strength": 5e-4} for rule in BY_VALUE),
+    {"optimizer": "adam", "norm": "batch", "dropout": 0.5, "decay_patience": 1, "lr": 0.001},
+    {
+        "optimizer": "adadelta",
+        "norm": "batch",
+        "lr": 1.0,
+        "penalty": "l2",
+        "penalty_strength": 5e-4,
+        "penalty_on": "all",
+    },
     {"width": 0.125, "activation": "leaky_relu"},
     {"folds": 4, "fold": 3},
 ]
@@ -270,9 +284,11 @@ def test_every_setting_of_the_thesis_is_supported_and_the_rest_left_to_the_refer
                 assert engine.supports(make(norm=norm, **{"batch_size": 64, **fields}), "cpu"), name
     for fields in ({"activation": "prelu"}, {"norm": "layer"}, {"norm": "group"}, {"norm": "rms"}):
         assert engine.supports(make(**fields), "cpu")
+    for rule in optimizers.REGISTRY:
+        assert engine.supports(make(optimizer=rule), "cpu")
     assert not engine.supports(make(), "cuda:0")
     for other in (
-        {"optimizer": "adam"},
+        {"optimizer": "adam", "squares_decay": 0.99},
         {"grad_clip": 1.0},
         {"precision": "bf16"},
         {"model": "cnn"},

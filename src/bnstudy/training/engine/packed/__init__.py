@@ -15,7 +15,7 @@ from bnstudy.training.engine import scope
 from bnstudy.training.engine.contract import Keeper, Trained
 from bnstudy.training.engine.inputs import Inputs
 from bnstudy.training.engine.packed.activations import NAMES
-from bnstudy.training.engine.packed.member import Member
+from bnstudy.training.engine.packed.member import BY_VALUE, BY_VELOCITY, Member
 from bnstudy.training.engine.packed.stack import Stack
 
 STACK = 6  # runs side by side: enough to hide Python's time, few enough for the caches (docs/performance.md)
@@ -29,7 +29,7 @@ class Packed:
             device == "cpu"
             and scope.is_known(cell, self.name)
             and cell.activation in NAMES
-            and cell.optimizer in ("nesterov", "momentum", "sgd")
+            and cell.optimizer in (*BY_VELOCITY, *BY_VALUE)
             and cell.precision in ("default", "fp32")
             and cell.population == "running"
             and cell.norm_bias

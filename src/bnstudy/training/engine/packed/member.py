@@ -4,7 +4,8 @@ Between epochs `state()` is all that is needed to resume with the same bits, alo
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -23,13 +24,20 @@ from bnstudy.training.engine.packed.evaluation import Evaluator
 from bnstudy.training.engine.packed.layout import Layout
 
 State = dict[str, Any]
+BY_VELOCITY = ("nesterov", "momentum", "sgd")
+BY_VALUE = (
+    "adam", "rmsprop", "adagrad", "adadelta", "adamax", "rmsprop_plain", "adagrad_printed", "adadelta_printed",
+    "adam_printed",
+)  # fmt: skip
+"""Update rules that move each value of a row by its own history."""
 SGD: Callable[..., None] = torch._fused_sgd_  # type: ignore[attr-defined]  # as torch.optim.SGD(fused=True) calls it
 
 
 class Member:
     """One run: `point` (its parameters, at Nesterov's look-ahead point), `velocity` and `running` are rows.
 
-    `velocity` is torch's buffer b of equation 2.15's v = -lr b, in units of `lr`.
+    `velocity` is torch's buffer b of equation 2.15's v = -lr b, in units of `lr`. A rule of BY_VALUE has none, but a
+    torch optimizer, to which the row is one parameter.
     """
 
     def __init__(self, run: Run, data: Inputs):
@@ -41,6 +49,8 @@ class Member:
         self.layout = Layout(state)
         self.point, self.running = self.layout.rows(state)
         self.velocity = torch.zeros_like(self.point)
+        self.parameter = torch.nn.Parameter(self.point, requires_grad=False)
+        self.optimizer = optimizers.REGISTRY[self.cell.optimizer]([self.parameter], self.cell)  # for rules of BY_VALUE
         sizes = [torch.Size(shape).numel() for shape in self.layout.shapes]
         self.history = History([block.name for block in model.blocks], sizes)
         self.protocol = Protocol.of(self.cell)
@@ -109,6 +119,11 @@ class Member:
         if self.sign:
             weights, part = self.point[:n], gradient[:n]
             calls.append(lambda: part.add_(weights.sign(), alpha=self.sign))
+        move = self._by_value if self.cell.optimizer in BY_VALUE else self._by_velocity
+        return [*calls, *move(gradient)]
+
+    def _by_velocity(self, gradient: Tensor) -> Iterator[Callable[[], Any]]:
+        n = self.penalized
         cuts = [0, n, len(gradient)] if self.decay and n < len(gradient) else [0, len(gradient)]
         momentum = 0.0 if self.cell.optimizer == "sgd" else self.cell.momentum
         nesterov = self.cell.optimizer == "nesterov" and momentum > 0
@@ -117,13 +132,22 @@ class Member:
             point, slope, velocity = ([row[start:stop]] for row in (self.point, gradient, self.velocity))
             decay = 0.0 if start else self.decay
             buffers = velocity if momentum else []
-            calls.append(partial(SGD, point, slope, buffers, weight_decay=decay, is_first_step=False, **rule))
-        return calls
+            yield partial(SGD, point, slope, buffers, weight_decay=decay, is_first_step=False, **rule)
+
+    def _by_value(self, gradient: Tensor) -> Iterator[Callable[[], Any]]:
+        self.parameter.data, self.parameter.grad = self.point, gradient  # the row moves with its stack
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.lr
+        if self.decay:
+            n = self.penalized
+            yield partial(gradient[:n].add_, self.point[:n], alpha=self.decay)
+        yield self.optimizer.step
 
     def state(self) -> State:
         return {
             "point": self.point.clone(), "velocity": self.velocity.clone(), "running": self.running.clone(),
             "best": list(self.best), "protocol": self.protocol.state(), "history": self.history.state(),
+            "optimizer": deepcopy(self.optimizer.state_dict()["state"]),
             "lr": self.lr, "step": self.step, "first_batch_loss": self.first_batch_loss,
         }  # fmt: skip
 
@@ -132,6 +156,7 @@ class Member:
         self.best = tuple(state["best"])
         self.protocol = Protocol(**state["protocol"])
         self.history.restore(state["history"])
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": state["optimizer"]})
         self.lr, self.step, self.first_batch_loss = state["lr"], state["step"], state["first_batch_loss"]
 
     def weights(self) -> State:
