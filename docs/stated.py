@@ -31,9 +31,8 @@ from bnstudy.report.readings import of_study
 from bnstudy.results.collect import Results
 from bnstudy.studies.config import load
 from bnstudy.tables import practicals as course_tables
-from bnstudy.tables.layout import half_up
 from bnstudy.verdicts import accuracies, many
-from bnstudy.verdicts.accuracies import SLOT, each
+from bnstudy.verdicts.accuracies import SLOT, each, half_up
 from text import say, table
 
 ROOT = Path(__file__).parent.parent

@@ -1,6 +1,6 @@
 """Files that appear whole or not at all: a temporary file beside the place, fsync, rename, fsync of the folder.
 
-Records, checkpoints, manifests, data sets, tables and pages are all written here; no other module writes. Stdlib only.
+Records, checkpoints, manifests, data sets, tables and pages are written here and nowhere else. Stdlib only.
 """
 
 import contextlib

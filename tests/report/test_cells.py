@@ -1,6 +1,7 @@
 """The page of a cell: every number of a study's tables leads to it, and it has all that is behind the number."""
 
 import html
+import itertools
 import re
 import shutil
 
@@ -154,6 +155,26 @@ def test_a_wide_range_has_an_axis_of_powers_of_ten():
     assert chart["log"]
     assert [text for _, text in chart["y"]] == ["0.01", "0.1", "1", "10", "100"]
     assert chart["lines"][0]["d"] == "M0 -2 1 2"
+
+
+def test_zeros_beside_an_explosion_break_a_line_of_powers():
+    """As a vanilla network whose gradient is 1e17, and then nothing."""
+    chart = curves.chart("Gradient", [curves.Line("one", "training", [0, 1, 2, 3], [1e-3, 1e17, 0.0, 10.0])])
+    assert chart["log"]
+    assert chart["lines"][0]["d"] == "M0 -3 1 17M3 1 3 1"
+    assert not curves.chart("Accuracy", [curves.Line("one", "training", [0, 1], [0.0, 60.0])])["log"]
+
+
+@pytest.mark.parametrize(
+    "values", [[1e-30, 1e17], [1e-3, 1e4], [2e17, 7e17], [5e8, 5e8], [0.00012, 0.00019], [1e5, 9e5]]
+)
+def test_labels_of_an_axis_are_few_and_lie_inside(values):
+    chart = curves.chart("Gradient", [curves.Line("one", "training", range(len(values)), values)])
+    heights = sorted(float(at) for at, _ in chart["y"])
+    assert 2 <= len(heights) <= 9
+    assert min(b - a for a, b in itertools.pairwise(heights)) > 12  # pixels; a letter has 11
+    assert max(len(text) for _, text in chart["y"]) * 6.2 <= curves.LEFT - 6
+    assert 1e-6 < abs(float(chart["matrix"].split()[3])) < 1e6 or not chart["log"]
 
 
 def test_points_lie_where_the_axis_says():

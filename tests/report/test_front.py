@@ -37,6 +37,7 @@ def made(study, root, keep=lambda run: True):
 
 
 def words(text):
+    text = re.sub(r"<(script|style).*?</\1>", " ", text, flags=re.DOTALL)
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", text)).split())
 
 

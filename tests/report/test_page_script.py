@@ -125,6 +125,41 @@ def test_filters_of_claims_live_in_the_address(browser, written):
     assert all("w-holds" in one and "p-1" in one for one in left)
 
 
+def test_filters_leave_no_empty_group_or_fold(browser, written):
+    browser.open(written[2].as_uri())
+    shown = """[...document.querySelectorAll('#claims :is(.group, .unrun)')]
+        .filter(part => getComputedStyle(part).display !== 'none')"""
+    empty = f"""{shown}.filter(part => [...part.querySelectorAll('.claim')]
+        .every(claim => getComputedStyle(claim).display === 'none')).length"""
+    for radios in (["verdict-holds"], ["printed-no", "verdict-holds"], ["priority-3", "model-mlp"]):
+        for radio in radios:
+            browser.ask(f"document.getElementById('only-{radio}').click()")
+        assert browser.ask(f"{shown}.length") or len(radios) > 1
+        assert browser.ask(empty) == 0, radios
+        browser.open(written[2].as_uri())
+
+
+def test_a_column_of_times_sorts_by_seconds(browser, written):
+    """`9.5 s` before `1 min 8 s` before `1 h 2 min`."""
+    browser.open(written[2].as_uri())
+    times = "[['68', '1 min 8 s'], ['9.5', '9.5 s'], ['3720', '1 h 2 min']]"
+    browser.ask(
+        "document.querySelector('table.cells').tBodies[0].querySelectorAll('td[data-sort]').forEach("
+        f"(td, i) => {{ [td.dataset.sort, td.textContent] = {times}[i % 3] }})"
+    )
+    head = browser.ask("""document.querySelector('table.cells td[data-sort]').cellIndex""")
+    browser.ask(
+        f"document.querySelectorAll('table.cells thead')[0].rows[0].cells[{head}].querySelector('.sort').click()"
+    )
+    column = f"[...document.querySelector('table.cells').tBodies[0].rows].map(r => r.cells[{head}].textContent)"
+    assert list(dict.fromkeys(browser.ask(column))) == ["9.5 s", "1 min 8 s", "1 h 2 min"]
+
+
+def test_a_malformed_address_leaves_the_script_at_work(browser, written):
+    browser.open(f"{written[2].as_uri()}#%")
+    assert browser.ask("document.querySelectorAll('.sort').length")
+
+
 def test_a_table_sorts_by_a_column_both_ways(browser, written):
     page = written[2]
     browser.open(page.as_uri())

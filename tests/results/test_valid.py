@@ -149,6 +149,22 @@ def test_the_results_of_a_cell_by_seed(tmp_path):
     assert valid.records_of(tmp_path, "another-" + RUN.cell.key, pytest.fail) == []
 
 
+def test_of_a_cell_with_a_damaged_record_the_rest_is_found(tmp_path):
+    """The published run stands in for it, as everywhere; the other seeds are there."""
+    published = dataclasses.replace(OWN, best_epoch=1)
+    files.write(tmp_path, {(RUN.cell.key, OWN.seed): rows.publish(published, "0" * 64)})
+    store.open_results(tmp_path)
+    store.put_record(tmp_path, dataclasses.replace(OWN, seed=1, best_epoch=3))
+    damaged = store.put_record(tmp_path, OWN)
+    damaged.write_text('{"x":')
+    said = []
+    found = valid.with_origins(tmp_path, RUN.cell.key, said.append)
+    assert [(origin, r.seed, r.best_epoch) for origin, r in found] == [("published", 0, 1), ("own", 1, 3)]
+    (line,) = said
+    assert line.startswith(str(damaged))
+    assert line.endswith("; left out")
+
+
 def test_the_index_is_not_read_where_every_run_has_an_own_record(tmp_path, monkeypatch):
     put(tmp_path, OWN.to_text())
     monkeypatch.setattr(publication, "index", lambda results: pytest.fail("read"))

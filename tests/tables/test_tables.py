@@ -15,7 +15,8 @@ from bnstudy.design.cell import Cell, Run
 from bnstudy.design.labels import SETTINGS, THESIS_DATASETS
 from bnstudy.results import frames
 from bnstudy.tables import formats
-from bnstudy.tables.layout import half_up, with_spread
+from bnstudy.tables.layout import with_spread
+from bnstudy.verdicts.accuracies import half_up
 
 THESIS_ROWS = ["sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", "dropout", "weight_decay"]
 

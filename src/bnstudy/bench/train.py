@@ -19,6 +19,7 @@ from bnstudy.training import devices
 from bnstudy.training.engine.inputs import Inputs
 from bnstudy.training.timing import epochs, pixels
 
+MODELS = ("mlp", "cnn")
 PACKS = (1, 3, 18, 32)
 STACKED = ("relu", "lr_high", "lr_low", "init_high", "init_low", "weight_decay")
 """The settings of the thesis that one stack may hold: a pack of 18 is these with three seeds."""
@@ -70,6 +71,8 @@ def _measured(
 
 
 def _cell(model: str, dataset: str, norm: str, width: float) -> Cell:
+    if model not in MODELS:
+        raise UsageError(f"--model {model}: not to be timed{nearest(model, MODELS)}", f"Models: {', '.join(MODELS)}.")
     if norm not in NORMS:
         raise UsageError(f"--norm {norm}: not to be timed{nearest(norm, NORMS)}", "Norms: none, batch.")
     return choices.check(make_cell({"model": model, "dataset": dataset, "norm": norm, "width": width}))

@@ -40,7 +40,7 @@ from bnstudy.questions.cells import (
     scale,
     sized,
 )
-from bnstudy.verdicts.accuracies import tenths
+from bnstudy.verdicts.accuracies import half_up, signed, tenths
 
 NAMES = {norm: style.norm(norm).label for norm in NORMS}
 
@@ -129,7 +129,7 @@ def _rates(found: Found) -> Parts:
             best = max(learned, key=lambda lr: ran[lr])
             yield (
                 f"{name} learns up to a rate of {learned[-1]:g}{found.some(at(lr=learned[-1]), norm)} "
-                f"and is best at {best:g} ({_tenth(ran[best])} %)"
+                f"and is best at {best:g} ({half_up(ran[best])} %)"
             )
         elif ran:
             yield f"{name} does not learn at any of the rates {_listed(list(ran))}"
@@ -162,7 +162,7 @@ def _optimizers(found: Found) -> Parts:
     for name, (fields, rates) in OPTIMIZERS.items():
         best = {norm: _best(found, [at(**fields, lr=lr) for lr in rates], norm) for norm in NAMES}
         if None not in best.values():
-            gains.append(f"{_signed(best['batch'] - best['none'])} with {name}")  # type: ignore[operator]
+            gains.append(f"{signed(tenths(best['batch'] - best['none']))} with {name}")  # type: ignore[operator]
     if gains:
         yield f"if each norm has its best rate, batch norm gains in points: {', '.join(gains)}"
 
@@ -174,11 +174,11 @@ def _best(found: Found, settings: Iterable[str], norm: str) -> float | None:
 
 def _activations(found: Found) -> Parts:
     ran = {name: found.accuracy(at(**fields)) for name, fields in ACTIVATIONS.items()}
-    shown = [f"{_tenth(value)} % with {name}" for name, value in ran.items() if value is not None]
+    shown = [f"{half_up(value)} % with {name}" for name, value in ran.items() if value is not None]
     if shown:
         yield f"batch norm reaches {', '.join(shown)}"
     gains = {name: found.gain(at(**fields), other=at(**fields)) for name, fields in ACTIVATIONS.items()}
-    shown = [f"{_signed(gain)} with {name}" for name, gain in gains.items() if gain is not None]
+    shown = [f"{signed(tenths(gain))} with {name}" for name, gain in gains.items() if gain is not None]
     if shown:
         yield f"its gain in points is {', '.join(shown)}"
 
@@ -187,9 +187,9 @@ def _layers(found: Found) -> Parts:
     full = found.gain(BASELINE)
     parts = {name: found.gain(at(**changes)) for name, (_, changes) in LAYERS.items() if changes}
     words = {"last": "the last alone", "first": "the first alone"}
-    shown = [f"{_signed(gain)} in {words.get(name, name)}" for name, gain in parts.items() if gain is not None]
+    shown = [f"{signed(tenths(gain))} in {words.get(name, name)}" for name, gain in parts.items() if gain is not None]
     if full is not None and shown:
-        yield f"the gain in points is {_signed(full)} with a norm in all hidden layers, {', '.join(shown)}"
+        yield f"the gain in points is {signed(tenths(full))} with a norm in all hidden layers, {', '.join(shown)}"
 
 
 def _batches(found: Found) -> Parts:
@@ -197,7 +197,8 @@ def _batches(found: Found) -> Parts:
         base = found.accuracy(BASELINE, norm)
         lost = {rule: found.accuracy(at(**sized(1024, rule)), norm) for rule in SCALED_RATES}
         words = {"constant": "at the constant rate", "root": "if it grows by root", "linear": "if it grows linearly"}
-        shown = [f"{_signed(v - base)} {words[rule]}" for rule, v in lost.items() if v is not None and base is not None]
+        both = {words[rule]: v - base for rule, v in lost.items() if v is not None and base is not None}
+        shown = [f"{signed(tenths(away))} {where}" for where, away in both.items()]
         if shown:
             yield f"from batches of 64 to 1,024 {name} changes in points by {', '.join(shown)}"
 
@@ -206,9 +207,9 @@ def _long(found: Found) -> Parts:
     cells = {"in at most 100 epochs": at(**LARGE), "in 300": at(**LONG)}
     ran = {words: value for words, cell in cells.items() if (value := found.accuracy(cell)) is not None}
     if ran:
-        yield f"batch norm reaches {' and '.join(f'{_tenth(value)} % {words}' for words, value in ran.items())}"
+        yield f"batch norm reaches {' and '.join(f'{half_up(value)} % {words}' for words, value in ran.items())}"
         if (base := found.accuracy(BASELINE)) is not None:
-            yield f"from Kaiming's weights it reaches {_tenth(base)} %"
+            yield f"from Kaiming's weights it reaches {half_up(base)} %"
 
 
 def _places(found: Found) -> Parts:
@@ -221,8 +222,8 @@ def _places(found: Found) -> Parts:
         own = {place: value for place, value in ran.items() if PLACES[place][0] == "batch"}
         if own:
             best, (vanilla, *_) = max(own, key=lambda place: own[place]), PLACES
-            beside = f"; {vanilla}: {_tenth(ran[vanilla])} %" if vanilla in ran else ""
-            yield f"with {share:g} of the units dropped, best is {best} ({_tenth(own[best])} %{beside})"
+            beside = f"; {vanilla}: {half_up(ran[vanilla])} %" if vanilla in ran else ""
+            yield f"with {share:g} of the units dropped, best is {best} ({half_up(own[best])} %{beside})"
 
 
 def _penalties(found: Found) -> Parts:
@@ -230,8 +231,8 @@ def _penalties(found: Found) -> Parts:
         ran = {s: value for s in STRENGTHS if (value := found.accuracy(at(**penalty(s)), norm)) is not None}
         if len(ran) > 1:
             best = max(ran, key=lambda s: ran[s])
-            without = f", {_tenth(ran[0.0])} without" if 0.0 in ran else ""
-            yield f"the best strength for {name} is {best:g} ({_tenth(ran[best])} %{without})"
+            without = f", {half_up(ran[0.0])} without" if 0.0 in ran else ""
+            yield f"the best strength for {name} is {best:g} ({half_up(ran[best])} %{without})"
 
 
 def _norms(found: Found) -> Parts:
@@ -245,7 +246,7 @@ def _norms(found: Found) -> Parts:
         yield f"vanilla makes a constant guess in {where}; of these, the norms learn in: {listed}"
     common = [cell for cell in settings if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
     gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
-    shown = [f"{style.norm(n).label} {_signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
+    shown = [f"{style.norm(n).label} {signed(tenths(float(np.mean(own))))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
     if shown:
         yield f"in the settings in which all norms learn ({len(common)}), the mean gain in points is {', '.join(shown)}"
 
@@ -265,14 +266,6 @@ def _gradients(found: Found) -> Parts:
 
 def _listed(values: Sequence[float]) -> str:
     return ", ".join(f"{value:g}".replace("e-0", "e-") for value in values)
-
-
-def _tenth(accuracy: float) -> str:
-    return f"{tenths(accuracy):.1f}"
-
-
-def _signed(points: float) -> str:
-    return f"{tenths(points) or 0.0:+.1f}".replace("+0.0", "0.0").replace("-", "\N{MINUS SIGN}")
 
 
 ANSWERS: dict[str, Callable[[Found], Parts]] = {

@@ -35,7 +35,7 @@ Names = Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Na
 def train(
     model: Annotated[str, typer.Option("--model", help="mlp or cnn.")] = "mlp",
     dataset: DatasetOption = "mnist",
-    norm: Annotated[list[str] | None, typer.Option("--norm", help="none, batch; both by default.")] = None,
+    norm: Annotated[list[str] | None, typer.Option("--norm", help="none or batch, once each; both by default.")] = None,
     width: WidthOption = 1.0,
     device: DeviceOption = "cpu",
     rounds: RoundsOption = 5,
@@ -44,14 +44,14 @@ def train(
     """Time a step of every engine and of the usual loops, in alternated rounds."""
     from bnstudy.bench import train as bench
 
-    rows = bench.rows(model, dataset, tuple(norm or bench.NORMS), width, device, rounds, console.say)
+    rows = bench.rows(model, dataset, tuple(dict.fromkeys(norm or bench.NORMS)), width, device, rounds, console.say)
     _put(rows, as_json)
 
 
 @app.command()
 def convolutions(
     width: WidthOption = 1.0,
-    batch: Annotated[int, typer.Option("--batch", min=1, help="Images.")] = 64,
+    batch: Annotated[int, typer.Option("--batch", min=2, help="Images.")] = 64,
     rounds: RoundsOption = 5,
     as_json: JsonOption = False,
 ) -> None:

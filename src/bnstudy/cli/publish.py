@@ -10,7 +10,7 @@ from bnstudy.cli import options
 from bnstudy.cli.options import Narrowing, ResultsOption
 from bnstudy.design.cell import Run
 from bnstudy.design.labels import name, run_name
-from bnstudy.errors import UsageError
+from bnstudy.errors import DataError, UsageError
 from bnstudy.studies import selection
 
 NamesArgument = Annotated[
@@ -86,7 +86,12 @@ def _stored(results: Path) -> list[Run]:
 def _of_cell(results: Path, key: str) -> list[Run]:
     from bnstudy.results import store
 
-    return [record.run for record in store.find_records(results, key)]
+    runs = []
+    for record in store.find_records(results, key):
+        if isinstance(record, DataError):
+            raise record
+        runs.append(record.run)
+    return runs
 
 
 def _named(results: Path, word: str) -> list[Run]:

@@ -1,8 +1,8 @@
 """What batch norm costs in time (tables B.3 and B.4): what is timed, and what a timing is called.
 
 Training and packed runs never enter these tables. A `Timing` is its own exclusive job: both norms in one
-process, in turn, alone on the machine (`measure`), kept as a timing record (`record`) and read into the frame
-`timings` (`frame`). Stdlib only: the Snakefile reads this without torch.
+process, in turn, alone on the machine (`training.timing.measure`), kept as a timing record (`results.timings.record`)
+and read into the frame `timings` (`results.timings.frame`). Stdlib only: the Snakefile reads this without torch.
 """
 
 import hashlib

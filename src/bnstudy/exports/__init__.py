@@ -3,7 +3,6 @@
 Everything written here can be rebuilt from the records.
 """
 
-import io
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -28,7 +27,7 @@ def write_csv(results: Results, margins: Margins, folder: Path) -> list[Path]:
 
 def write_parquet(results: Results, margins: Margins, folder: Path) -> list[Path]:
     """Write every frame, with its column types; return the paths."""
-    return [_put(folder / f"{name}.parquet", _parquet(_frame(results, name))) for name in GRAINS]
+    return [_put(folder / f"{name}.parquet", _frame(results, name).to_parquet(index=False)) for name in GRAINS]
 
 
 def write_latex(results: Results, margins: Margins, folder: Path) -> list[Path]:
@@ -66,12 +65,6 @@ def _tables(results: Results, margins: Margins) -> list[tables.Shown | practical
 
 def _csv(frame: pd.DataFrame) -> bytes:
     return frame.to_csv(index=False, lineterminator="\n").encode()
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    content = io.BytesIO()
-    frame.to_parquet(content, index=False)
-    return content.getvalue()
 
 
 def _put(path: Path, content: bytes) -> Path:

@@ -26,12 +26,12 @@ def plotted(a: Sequence[Record], b: Sequence[Record]) -> pd.DataFrame:
     """quantity (loss with penalty, nats, from epoch 1; validation_accuracy, percent, from epoch 0), cell (its key),
     epoch, mean, low, high, seeds, running."""
     epochs = frames.build([*a, *b]).epochs.astype({"key": "str"})
-    rows = epochs.assign(loss=epochs["data_loss"] + epochs["penalty"], dataset="", setting=epochs["key"], norm="")
+    rows = epochs.assign(loss=epochs["data_loss"] + epochs["penalty"])
     parts = [
-        over_seeds(rows[rows["epoch"] > 0] if quantity == "loss" else rows, quantity).assign(quantity=quantity)
+        over_seeds(rows[rows["epoch"] > 0] if quantity == "loss" else rows, quantity, ["key"]).assign(quantity=quantity)
         for quantity in QUANTITIES.values()
     ]
-    table = pd.concat(parts, ignore_index=True).rename(columns={"setting": "cell"})
+    table = pd.concat(parts, ignore_index=True).rename(columns={"key": "cell"})
     return table[["quantity", "cell", "epoch", "mean", "low", "high", "seeds", "running"]]
 
 

@@ -6,7 +6,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bnstudy.figures import panels, style
-from bnstudy.figures.series import BY, Selection, over_seeds
+from bnstudy.figures.series import BY, SUMMARY, Selection, over_seeds
 from bnstudy.figures.training_curves import loss_top
 
 QUANTITIES = {"data_loss": "solid", "penalty": style.LOSS_DASH}
@@ -18,7 +18,7 @@ def plotted(selection: Selection) -> pd.DataFrame:
     rows = selection.rows(selection.frames.epochs)
     parts = [over_seeds(rows[rows["epoch"] > 0], q).assign(quantity=q) for q in QUANTITIES]
     table = pd.concat(parts, ignore_index=True)
-    return table[[*BY, "quantity", *table.columns.difference([*BY, "quantity"], sort=False)]]
+    return table[[*BY, "quantity", "epoch", *SUMMARY]]
 
 
 def legend(selection: Selection) -> list[Line2D]:

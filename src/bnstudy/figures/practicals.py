@@ -134,9 +134,9 @@ def state(figure: ReportFigure, frames: Frames) -> str:
 def plotted(figure: ReportFigure, frames: Frames) -> pd.DataFrame:
     """panel, row, printed, step and the mean, low and high test accuracy (percent) over so many seeds."""
     runs = placed(frames.runs)[["key", "seed", "setting", "steps", "eval_every"]]
-    epochs = frames.epochs.astype({"key": "str"}).merge(runs, on=["key", "seed"]).assign(dataset="", norm="")
+    epochs = frames.epochs.astype({"key": "str"}).merge(runs, on=["key", "seed"])
     epochs["epoch"] = (epochs["epoch"] * epochs["eval_every"]).clip(upper=epochs["steps"]).astype("int64")
-    curves = over_seeds(epochs, "validation_accuracy").rename(columns={"epoch": "step"})
+    curves = over_seeds(epochs, "validation_accuracy", ["setting"]).rename(columns={"epoch": "step"})
     numbers = {row.id: row.printed for row in printed_rows()}
     systems = [
         (panel.title, row, numbers[row], home)

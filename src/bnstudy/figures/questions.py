@@ -199,8 +199,7 @@ def _seconds(frames: Frames, runs: pd.DataFrame) -> pd.Series:
 
 def _curves(frames: Frames, keys: pd.Series) -> pd.DataFrame:
     rows = frames.epochs[frames.epochs["key"].isin(keys)].astype({"key": "str"})
-    curves = over_seeds(rows.assign(dataset="", setting=rows["key"], norm=""), "validation_accuracy")
-    return curves.rename(columns={"setting": "key"})[["key", "epoch", "mean", "low", "high", "seeds", "running"]]
+    return over_seeds(rows, "validation_accuracy", ["key"])
 
 
 def draw(figure: QuestionFigure, table: pd.DataFrame, datasets: Sequence[str], narrow: bool = False) -> Page:

@@ -82,16 +82,16 @@ def state(selection: Selection) -> str:
     return "complete" if whole else "partial"
 
 
-def over_seeds(rows: pd.DataFrame, value: str) -> pd.DataFrame:
-    """Mean, smallest and largest `value` over seeds per epoch and curve: columns BY, epoch, SUMMARY.
+def over_seeds(rows: pd.DataFrame, value: str, by: Sequence[str] = BY) -> pd.DataFrame:
+    """Mean, smallest and largest `value` over seeds per epoch and curve: columns `by`, epoch, SUMMARY.
 
-    `rows` has BY, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value, a
+    `rows` has `by`, seed, epoch and `value`, one row per epoch of each run. A run that ended keeps its last value, a
     published run is interpolated between its epochs, and values that are not finite are left out (see the module's
     text). `seeds` counts the values in the mean.
     """
-    rows = rows[[*BY, "seed", "epoch", value]]
-    curves = [_summary(group, value).assign(**group[BY].iloc[0]) for _, group in rows.groupby(BY)]
-    columns = [*BY, "epoch", *SUMMARY]
+    rows = rows[[*by, "seed", "epoch", value]]
+    curves = [_summary(group, value).assign(**group[by].iloc[0]) for _, group in rows.groupby(list(by))]
+    columns = [*by, "epoch", *SUMMARY]
     return pd.concat(curves, ignore_index=True)[columns] if curves else pd.DataFrame(columns=columns)
 
 

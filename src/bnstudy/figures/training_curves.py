@@ -7,7 +7,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from bnstudy.figures import kinds, panels, style
-from bnstudy.figures.series import BY, Selection, over_seeds
+from bnstudy.figures.series import BY, SUMMARY, Selection, over_seeds
 
 EXPLODED = 3.0
 """A loss has exploded if it is above this multiple of the calmest curve's maximum and above twice that of a uniform
@@ -24,7 +24,7 @@ def plotted(selection: Selection) -> pd.DataFrame:
         "validation_accuracy": over_seeds(rows, "validation_accuracy"),
     }
     table = pd.concat([part.assign(quantity=quantity) for quantity, part in parts.items()], ignore_index=True)
-    return table[[*BY, "quantity", *table.columns.difference([*BY, "quantity"], sort=False)]]
+    return table[[*BY, "quantity", "epoch", *SUMMARY]]
 
 
 def legend(selection: Selection) -> list[Line2D]:

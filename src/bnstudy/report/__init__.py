@@ -37,8 +37,8 @@ from bnstudy.report.findings import Findings
 from bnstudy.results.frames import Frames
 from bnstudy.tables import Shown
 from bnstudy.tables.formats import html as table_html
-from bnstudy.tables.layout import half_up
 from bnstudy.verdicts import accuracies, many
+from bnstudy.verdicts.accuracies import half_up
 
 SECTIONS = {
     "7.1.1": "MLP: activation functions", "7.1.2": "MLP: learning rate", "7.1.3": "MLP: initial weights",

@@ -16,8 +16,8 @@ from bnstudy.figures import style
 from bnstudy.report import curves, rendering, run_lists
 from bnstudy.report.answer import titled
 from bnstudy.report.findings import Findings
-from bnstudy.tables.layout import difference, half_up
-from bnstudy.verdicts.accuracies import each
+from bnstudy.tables.layout import difference
+from bnstudy.verdicts.accuracies import each, half_up
 
 HOLDERS = re.compile(r'<ul id="studies">.*?</ul>', re.DOTALL)
 """The part of a cell's page that names the studies which hold it: it changes with every study that is reported."""

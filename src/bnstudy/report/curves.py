@@ -11,9 +11,12 @@ import numpy as np
 from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 440, 230
-LEFT, RIGHT, TOP, BOTTOM = 48, 10, 10, 28
-FAR = 30.0
-"""The ratio of largest to smallest value from which an axis of positive values is logarithmic."""
+LEFT, RIGHT, TOP, BOTTOM = 54, 10, 10, 28
+FAR, FAR_OF_ZERO = 30.0, 1e6
+"""The ratio of largest to smallest value from which an axis of positive values is logarithmic; with zeros, of the
+positive ones."""
+LARGE = 1e6
+"""Above it an axis of positive values is logarithmic in any case: browsers do not draw what is scaled down so far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +34,8 @@ class Line:
 
 
 def chart(title: str, lines: Iterable[Line], least: float | None = None) -> dict[str, Any]:
-    """A chart as the macro `chart` shows it; without lines if no value is finite. Lines break at other values.
+    """A chart as the macro `chart` shows it; without lines if no value is finite. Lines break at other values, and on a
+    logarithmic axis at zeros.
 
     least   lowest value of a linear axis; None: that of the data
     """
@@ -39,8 +43,8 @@ def chart(title: str, lines: Iterable[Line], least: float | None = None) -> dict
     values = np.concatenate([y[np.isfinite(y)] for _, _, y in shown]) if shown else np.array([])
     if not values.size:
         return {"title": title, "lines": []}
-    log = bool(values.min() > 0 and values.max() > FAR * values.min())
-    low, high = _ends(np.log10(values) if log else values, None if log else least)
+    log = _is_log(values)
+    low, high = _powers_ends(np.log10(values[values > 0])) if log else _ends(values, least)
     right = max(x.max() for _, x, _ in shown) or 1.0
     across, up = (WIDTH - LEFT - RIGHT) / right, (HEIGHT - TOP - BOTTOM) / (high - low)
     y_ticks = _powers(low, high) if log else _inside(low, high)
@@ -51,10 +55,31 @@ def chart(title: str, lines: Iterable[Line], least: float | None = None) -> dict
         "x": [(f"{LEFT + across * at:.1f}", f"{at:g}") for at in _inside(0, 0.97 * right)],
         "y": [(f"{HEIGHT - BOTTOM - up * (at - low):.1f}", f"{10.0**at:.3g}" if log else f"{at:g}") for at in y_ticks],
         "lines": [
-            {"label": line.label, "style": line.style, "facts": line.facts, "d": _path(x, np.log10(y) if log else y)}
+            {"label": line.label, "style": line.style, "facts": line.facts, "d": _path(x, _log10(y) if log else y)}
             for line, x, y in shown
         ],
     }  # fmt: skip
+
+
+def _is_log(values: np.ndarray) -> bool:
+    positive = values[values > 0]
+    if not positive.size or values.min() < 0:
+        return False
+    far = FAR if positive.size == values.size else FAR_OF_ZERO
+    return bool(values.max() > far * positive.min() or (far == FAR and values.max() > LARGE))
+
+
+def _log10(values: np.ndarray) -> np.ndarray:
+    """Logarithms; -inf of zero."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.log10(values)
+
+
+def _powers_ends(powers: np.ndarray) -> tuple[float, float]:
+    """The ends of an axis of powers of ten, at least one power apart."""
+    low, high = _ends(powers, None)
+    short = max(0.0, 1 - (high - low)) / 2
+    return low - short, high + short
 
 
 def _ends(values: np.ndarray, least: float | None) -> tuple[float, float]:
@@ -70,8 +95,9 @@ def _inside(low: float, high: float) -> list[float]:
 
 
 def _powers(low: float, high: float) -> list[float]:
-    """Logarithms of powers of ten between two ends; of few decades, of 2 and 5 times them too."""
-    decades = range(int(np.floor(low)), int(np.ceil(high)) + 1)
+    """Logarithms of powers of ten between two ends: 2 and 5 times them too if they are few, every k-th if many."""
+    every = 1 + int(high - low) // 7
+    decades = range(every * int(np.floor(low / every)), int(np.ceil(high)) + 1, every)
     factors = (1, 2, 5) if high - low < 2.5 else (1,)
     return [at for decade in decades for f in factors if low <= (at := decade + float(np.log10(f))) <= high]
 

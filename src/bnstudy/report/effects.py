@@ -6,8 +6,7 @@ import pandas as pd
 
 from bnstudy.figures import style
 from bnstudy.report.findings import Findings
-from bnstudy.tables.layout import signed
-from bnstudy.verdicts.accuracies import each
+from bnstudy.verdicts.accuracies import each, signed
 from bnstudy.verdicts.effects import conclusion
 
 

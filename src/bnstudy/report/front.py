@@ -20,9 +20,9 @@ from bnstudy.report import answer, cells, many_words, rendering, summary
 from bnstudy.report.claims import PRIORITIES
 from bnstudy.report.claims import VERDICTS as CLAIM_VERDICTS
 from bnstudy.tables.catalogue import CATALOGUE, SETTING_ROWS, Table
-from bnstudy.tables.layout import difference, half_up
+from bnstudy.tables.layout import difference
 from bnstudy.verdicts import many
-from bnstudy.verdicts.accuracies import SLOT, VERDICTS, each
+from bnstudy.verdicts.accuracies import SLOT, VERDICTS, each, half_up
 
 SIGNS = {
     "reproduced": "=", "differs": "≠", "undecided": "?", "broken as published": "∅", "not run": "·",

@@ -14,8 +14,15 @@ function keep(name, values) {
 }
 
 // A link into a folded part opens it, in browsers that do not do so themselves too.
+function decoded(text) {
+  try {
+    return decodeURIComponent(text);
+  } catch { // such as #%
+    return text;
+  }
+}
 function unfold() {
-  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  const target = location.hash && document.getElementById(decoded(location.hash.slice(1)));
   if (!target) return;
   for (let part = target.closest("details"); part; part = part.parentElement.closest("details")) part.open = true;
   target.scrollIntoView();
@@ -99,12 +106,21 @@ for (const charts of all(".charts")) {
   redraw();
 }
 
-// Filters are radio buttons; the style sheet does the filtering.
+// Filters are radio buttons; the style sheet does the filtering, but for what several together leave empty.
+function prune() {
+  for (const part of all("#claims :is(.group, .unrun)")) {
+    part.hidden = all(".claim", part).every(claim => getComputedStyle(claim).display === "none");
+  }
+}
 for (const radio of all(".filter input, .pick input")) {
   const value = radio.id.replace(`only-${radio.name}-`, "");
   if (value && chosen.get(radio.name) === value) radio.checked = true;
-  radio.addEventListener("change", () => keep(radio.name, value ? [value] : []));
+  radio.addEventListener("change", () => {
+    keep(radio.name, value ? [value] : []);
+    prune();
+  });
 }
+prune();
 
 // Tables with one row of heads: a click on a head sorts, a second one the other way.
 const number = text => {
@@ -121,7 +137,7 @@ all("table.plain:not(.evidence)").forEach((table, which) => {
     const column = head.cellIndex;
     for (const other of heads) other.removeAttribute("aria-sort");
     head.setAttribute("aria-sort", down ? "descending" : "ascending");
-    const key = row => row.cells[column]?.textContent.trim() ?? "";
+    const key = row => row.cells[column]?.dataset.sort ?? row.cells[column]?.textContent.trim() ?? "";
     const order = (a, b) => {
       const [x, y] = [number(key(a)), number(key(b))];
       if (Number.isNaN(x) !== Number.isNaN(y)) return Number.isNaN(x) ? 1 : -1;  // words after numbers, both ways

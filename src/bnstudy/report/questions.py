@@ -15,6 +15,7 @@ from bnstudy.questions.cells import asked_by, cell, cells, points
 from bnstudy.report.answer import counted
 from bnstudy.report.claims import VERDICTS, left_out, page_row
 from bnstudy.report.findings import Findings
+from bnstudy.verdicts.accuracies import half_up
 
 
 def of_page(found: Findings, pictures: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -117,7 +118,8 @@ def _value(row: Any) -> tuple[str, str, bool]:
     """(mean ± standard deviation, key, True of a constant guess); a dash and no key of what was not run."""
     if row is None or np.isnan(row.mean):
         return ("–", "", False) if row is None else ("–", row.key, False)
-    spread = f" ± {number(row.std)}" if pd.notna(row.std) and np.isfinite(row.std) else ""
+    digits = half_up if 10 <= abs(row.mean) < 1000 else number  # as many as the mean has
+    spread = f" ± {digits(row.std)}" if pd.notna(row.std) and np.isfinite(row.std) else ""
     return f"{number(row.mean, 'never')}{spread}", row.key, bool(row.broken)
 
 

@@ -9,8 +9,7 @@ from bnstudy import printed
 from bnstudy.design.labels import READINGS
 from bnstudy.design.words import as_word
 from bnstudy.figures import style
-from bnstudy.tables.layout import half_up
-from bnstudy.verdicts.accuracies import SLOT, each
+from bnstudy.verdicts.accuracies import SLOT, each, half_up
 from bnstudy.verdicts.readings import LEVEL, by_number, closeness, conclusion, signed
 
 

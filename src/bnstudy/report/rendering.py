@@ -18,8 +18,9 @@ from bnstudy.tables.formats import templates
 
 
 def html(template: str, *styles: str, **values: Any) -> str:
-    """The page of a template with these style sheets after base.css. Every value is escaped, except markup."""
-    css, script = "".join(_source(sheet) for sheet in ("base.css", *styles)), _source("page.js")
+    """The page of a template with these style sheets between base.css and print.css. Every value is escaped, except
+    markup."""
+    css, script = "".join(_source(sheet) for sheet in ("base.css", *styles, "print.css")), _source("page.js")
     shared = {"css": Markup(css), "script": Markup(script), "script_digest": _digest(script), "version": __version__}
     return _environment().get_template(template).render(**shared, **values)
 

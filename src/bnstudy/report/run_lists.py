@@ -10,8 +10,8 @@ from bnstudy import datasets
 from bnstudy.design.study import Study, changed
 from bnstudy.figures import style
 from bnstudy.tables.catalogue import in_order
-from bnstudy.tables.layout import half_up, signed
 from bnstudy.verdicts import accuracies, effects
+from bnstudy.verdicts.accuracies import half_up, signed
 
 SOURCES = {
     "official": "the official files, checked against their published digests",

@@ -4,7 +4,6 @@
 """
 
 import functools
-import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -218,16 +217,10 @@ def _run_row(r: Record, origin: str) -> dict[str, Any]:
 def put(frames: Frames, results: Path, study: str) -> Path:
     """Write the frames to `paths.frames(results, study)` and return that folder. Raises WriteError."""
     folder = paths.frames(results, study)
-    contents = {f"{kept}.parquet": _parquet(getattr(frames, kept)) for kept in KEPT}
+    contents = {f"{kept}.parquet": getattr(frames, kept).to_parquet(index=False) for kept in KEPT}
     digests.put(folder, contents, {})
     disk.write(folder / "runs.csv", for_spreadsheets(frames.runs).to_csv(index=False, lineterminator="\n").encode())
     return folder
-
-
-def _parquet(frame: pd.DataFrame) -> bytes:
-    content = io.BytesIO()
-    frame.to_parquet(content, index=False)
-    return content.getvalue()
 
 
 def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:

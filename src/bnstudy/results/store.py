@@ -58,13 +58,21 @@ def get_record(results: Path, run: Run) -> Record | None:
         return None
 
 
-def find_records(results: Path, key: str) -> list[Record]:
-    """Return all stored records of a cell key in order of seed; none if the key is malformed. Raises DataError."""
+def find_records(results: Path, key: str) -> list[Record | DataError]:
+    """Return all stored records of a cell key in order of seed, or the errors of those that do not verify; none if
+    the key is malformed."""
     folder = results / "records" / key
     if not re.fullmatch(paths.KEY_PATTERN, key) or not folder.is_dir():
         return []
     seeds = sorted(int(file.stem) for file in folder.glob("*.json") if re.fullmatch(r"0|[1-9]\d*", file.stem))
-    return [_stored(paths.record(results, key, seed), key, seed) for seed in seeds]
+    return [_or_error(paths.record(results, key, seed), key, seed) for seed in seeds]
+
+
+def _or_error(path: Path, key: str, seed: int) -> Record | DataError:
+    try:
+        return _stored(path, key, seed)
+    except DataError as error:
+        return error
 
 
 def _stored(path: Path, key: str, seed: int) -> Record:

@@ -242,7 +242,7 @@ def _move_aside(run: Run, results: Path, say: Say) -> None:
 
 def records_of(results: Path, word: str, say: Say) -> list[Record]:
     """Return the results of all seeds of the cell with this name or key, by seed, as records; published runs have what
-    was published. Raises DataError if an own record does not verify."""
+    was published. An own record that does not verify is said, and left out."""
     return [record for _, record in with_origins(results, word, say)]
 
 
@@ -250,7 +250,12 @@ def with_origins(results: Path, word: str, say: Say, hidden: bool = False) -> li
     """Return the results of a cell as `records_of` does, with their origin: own or published. `hidden` adds the
     published runs that own records hide, each after its own record."""
     key = word.rpartition("-")[2]
-    found = [("own", record) for record in store.find_records(results, key)]
+    found = []
+    for record in store.find_records(results, key):
+        if isinstance(record, DataError):
+            say(f"{record.cause}; left out")
+        else:
+            found.append(("own", record))
     own = () if hidden else [record.seed for _, record in found]
     found += [("published", record) for record in _Published(results).of_cell(key, own, say)]
     found = [(origin, record) for origin, record in found if word in (record.cell.key, name(record.cell))]

@@ -8,10 +8,9 @@ import pandas as pd
 
 from bnstudy.design.labels import NORMS
 from bnstudy.design.timing import EPOCH_KINDS
-from bnstudy.figures import style
 from bnstudy.tables import further
 from bnstudy.tables.catalogue import SETTING_ROWS, Table, in_order
-from bnstudy.tables.layout import Entry, Grid, Row, accuracy_entry, accuracy_notes
+from bnstudy.tables.layout import ABSENT, Entry, Grid, Row, accuracy_entry, accuracy_notes, grid_of, with_overhead
 from bnstudy.verdicts import accuracies
 
 PARTS = dict(zip(EPOCH_KINDS, ("training", "statistics", "validation"), strict=True))
@@ -20,7 +19,6 @@ ALIKE = 2.0
 """Logging costs both networks alike (7.1.6) if it moves no mean overhead by more than so many points."""
 
 MEGABYTE = 1e6
-ABSENT = Entry(own="", verdict="", hint="not part of this study")
 
 
 def validation(cells: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
@@ -40,7 +38,7 @@ def validation_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: s
         for group, setting, label in SETTING_ROWS
         if setting in ran
     ]
-    return _grid(table, shown_id, extra, "setting", names, rows, accuracy_notes(content))
+    return grid_of(table, shown_id, extra, "setting", names, rows, accuracy_notes(content))
 
 
 def parts(timings: pd.DataFrame, datasets: Sequence[str]) -> pd.DataFrame:
@@ -78,9 +76,7 @@ def parts_grid(table: Table, shown_id: str, content: pd.DataFrame, how: str) -> 
             entries.append(Entry() if np.isnan(overhead) else Entry(own=f"{overhead:.1f}", verdict=""))
             rows.append(Row(f"Batch size {size}", part, tuple(entries)))
     notes = [f"Medians; {how}.", *_alike(content)]
-    grid = _grid(table, shown_id, "", "part", names, rows, notes)
-    return Grid(grid.id, grid.title, grid.caption, grid.corner, (*grid.head, ("Overhead", 1)),
-                (*grid.columns, "percent"), grid.rows, grid.notes)  # fmt: skip
+    return with_overhead(grid_of(table, shown_id, "", "part", names, rows, notes))
 
 
 def moved(content: pd.DataFrame) -> pd.Series:
@@ -131,7 +127,7 @@ def memory_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str =
         Row("Batch size", str(size), tuple(_megabytes(by_slot.get((size, d, n))) for d in names for n in NORMS))
         for size in dict.fromkeys(content["batch_size"])
     ]
-    return _grid(table, shown_id, extra, "batch size", names, rows, [])
+    return grid_of(table, shown_id, extra, "batch size", names, rows, [])
 
 
 def _megabytes(cell) -> Entry:
@@ -140,14 +136,3 @@ def _megabytes(cell) -> Entry:
     if not cell.n:
         return Entry(hint="not run on a GPU", key=cell.key)
     return Entry(own=f"{cell.own:,.0f}", verdict="", key=cell.key)
-
-
-def _grid(
-    table: Table, shown_id: str, extra: str, corner: str, names: Sequence[str], rows: Sequence[Row],
-    notes: Sequence[str],
-) -> Grid:  # fmt: skip
-    return Grid(
-        shown_id, table.title, " ".join(filter(None, (table.caption, extra))), corner,
-        tuple((style.dataset(d), len(NORMS)) for d in names),
-        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(notes),
-    )  # fmt: skip

@@ -12,7 +12,7 @@ from bnstudy.figures import style
 from bnstudy.printed.practicals import homes
 from bnstudy.tables.catalogue import Table, in_order
 from bnstudy.tables.content import ACCURACY_COLUMNS
-from bnstudy.tables.layout import Entry, Grid, Row, accuracy_entry, accuracy_notes
+from bnstudy.tables.layout import ABSENT, Grid, Row, accuracy_entry, accuracy_notes
 from bnstudy.verdicts import accuracies
 
 UNNAMED = ("dataset", "model", "norm", "recipe")
@@ -57,9 +57,8 @@ def grid(table: Table, content: pd.DataFrame) -> Grid:
     names = in_order(content["dataset"])
     norms = {name: _norms(content[content["dataset"] == name]) for name in names}
     by_slot = {(r.setting, r.dataset, r.norm): accuracy_entry(r) for r in accuracies.each(content)}
-    none = Entry(own="", verdict="", hint="not part of this study")
     rows = [
-        Row(GROUP, row, tuple(by_slot.get((row, d, n), none) for d in names for n in norms[d]))
+        Row(GROUP, row, tuple(by_slot.get((row, d, n), ABSENT) for d in names for n in norms[d]))
         for row in dict.fromkeys(content["setting"])
     ]
     return Grid(

@@ -10,10 +10,9 @@ import numpy as np
 import pandas as pd
 
 from bnstudy.design.labels import NORMS
-from bnstudy.figures import style
 from bnstudy.results.frames import by_epoch
 from bnstudy.tables.catalogue import SETTING_ROWS, Table, in_order
-from bnstudy.tables.layout import DIVERGED, Entry, Grid, Row
+from bnstudy.tables.layout import ABSENT, DIVERGED, Entry, Grid, Row, grid_of
 from bnstudy.verdicts import accuracies
 from bnstudy.verdicts.mean_gradient import mean_gradient
 
@@ -119,11 +118,7 @@ def grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str = "") ->
         notes.append(
             f"{DIVERGED} the training loss of a seed was not finite; means are over the seeds with a finite value."
         )
-    return Grid(
-        shown_id, table.title, " ".join(filter(None, (table.caption, extra))), "setting",
-        tuple((style.dataset(d), len(NORMS)) for d in names),
-        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(notes),
-    )  # fmt: skip
+    return grid_of(table, shown_id, extra, "setting", names, rows, notes)
 
 
 def _rows(cells: pd.DataFrame) -> Iterator[tuple[str, str]]:
@@ -137,7 +132,7 @@ def _rows(cells: pd.DataFrame) -> Iterator[tuple[str, str]]:
 
 def _entry(cell: Any, quantity: str) -> Entry:
     if cell is None:
-        return Entry(own="", verdict="", hint="not part of this study")
+        return ABSENT
     if not cell.n:
         return Entry(hint="not run", key=cell.key)
     hint = f"{cell.n} of {cell.seeds} seeds"

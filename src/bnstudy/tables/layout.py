@@ -1,6 +1,7 @@
 """From tidy content to the thesis's layout: rows of settings, columns of data set x norm, texts in the cells."""
 
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,8 +10,8 @@ from bnstudy.design.labels import BATCH_SIZES, NORMS
 from bnstudy.figures import style
 from bnstudy.tables.catalogue import SETTING_ROWS, Table, in_order
 from bnstudy.verdicts import accuracies
+from bnstudy.verdicts.accuracies import MINUS, half_up, signed
 
-MINUS = "−"
 BROKEN, DIVERGED = "†", "‡"
 NOT_RUN = "–"
 
@@ -25,6 +26,10 @@ class Entry:
     verdict: str = "not run"
     hint: str = ""
     key: str = ""
+
+
+ABSENT = Entry(own="", verdict="", hint="not part of this study")
+"""The entry of a cell that the study does not have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +50,7 @@ class Grid:
     head: tuple[tuple[str, int], ...]
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = ()
 
     @property
     def compared(self) -> bool:
@@ -70,11 +75,24 @@ def accuracy_grid(table: Table, shown_id: str, content: pd.DataFrame, extra: str
         for group, setting, label in SETTING_ROWS
         if setting in set(content["setting"])
     ]
+    return grid_of(table, shown_id, extra, "setting", names, rows, [*accuracy_notes(content), *notes])
+
+
+def grid_of(
+    table: Table, shown_id: str, extra: str, corner: str, names: Sequence[str], rows: Sequence[Row],
+    notes: Sequence[str],
+) -> Grid:  # fmt: skip
+    """A grid with a column per data set and norm; `extra` is added to the caption."""
     return Grid(
-        shown_id, table.title, " ".join(filter(None, (table.caption, extra))), "setting",
+        shown_id, table.title, " ".join(filter(None, (table.caption, extra))), corner,
         tuple((style.dataset(d), len(NORMS)) for d in names),
-        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), (*accuracy_notes(content), *notes),
+        tuple(style.norm(n).label for _ in names for n in NORMS), tuple(rows), tuple(notes),
     )  # fmt: skip
+
+
+def with_overhead(grid: Grid) -> Grid:
+    """The grid, headed for rows that end with the mean overhead in percent."""
+    return replace(grid, head=(*grid.head, ("Overhead", 1)), columns=(*grid.columns, "percent"))
 
 
 def accuracy_entry(number) -> Entry:
@@ -98,13 +116,18 @@ def _hint(number) -> str:
     return ", ".join(parts)
 
 
+def ours(ran: pd.DataFrame) -> str:
+    """What our numbers are: the mean over so many seeds."""
+    low, high = ran["n"].min(), ran["n"].max()
+    seeds = _count(high, "seed") if low == high else f"{low} to {high} seeds"
+    return f"Ours: mean{' ± standard deviation' if high > 1 else ''} over {seeds}."
+
+
 def accuracy_notes(content: pd.DataFrame) -> list[str]:
     """The notes below a table of `content.ACCURACY_COLUMNS`."""
     notes, ran = [], content[content["n"] > 0]
     if len(ran):
-        low, high = ran["n"].min(), ran["n"].max()
-        seeds = _count(high, "seed") if low == high else f"{low} to {high} seeds"
-        notes.append(f"Ours: mean{' ± standard deviation' if high > 1 else ''} over {seeds}.")
+        notes.append(ours(ran))
     if ran["printed"].notna().any():
         notes.append(f"Difference: ours {MINUS} printed.")
     if (broken := int(ran["broken"].astype(bool).sum())) > 0:
@@ -133,11 +156,7 @@ def seconds_grid(table: Table, shown_id: str, content: pd.DataFrame) -> Grid:
         entries = [_seconds_entry(by_slot[size, d, n, "seconds"]) for d in names for n in NORMS]
         entries.append(_overhead_entry(by_slot[size, "all", "batch", "overhead_percent"]))
         rows.append(Row("Batch size", str(size), tuple(entries)))
-    return Grid(
-        shown_id, table.title, table.caption, "batch size",
-        (*((style.dataset(d), len(NORMS)) for d in names), ("Overhead", 1)),
-        (*(style.norm(n).label for _ in names for n in NORMS), "percent"), tuple(rows), tuple(_seconds_notes(times)),
-    )  # fmt: skip
+    return with_overhead(grid_of(table, shown_id, "", "batch size", names, rows, _seconds_notes(times)))
 
 
 def _as_printed(content: pd.DataFrame) -> pd.Series:
@@ -197,17 +216,6 @@ def with_spread(seconds: float, half: float) -> str:
     decimals = max(0, 2 - int(np.floor(np.log10(seconds)))) if seconds > 0 else 3
     decimals = min(2, decimals) if seconds >= 0.1 else decimals
     return f"{seconds:.{decimals}f} ± {half:.{decimals}f}"
-
-
-def half_up(value: float) -> str:
-    """One decimal, rounded as by `accuracies.tenths`."""
-    return f"{accuracies.tenths(value):.1f}"
-
-
-def signed(value: float) -> str:
-    """+0.3, −0.1 or 0.0."""
-    text = f"{value:+.1f}".replace("-", MINUS)
-    return "0.0" if text[1:] == "0.0" else text
 
 
 def difference(own: float, printed: float) -> str:

@@ -16,9 +16,10 @@ from bnstudy.figures import style
 from bnstudy.printed.practicals import Row, homes, placed, pool, rows
 from bnstudy.tables import formats, listing
 from bnstudy.tables.content import state
-from bnstudy.tables.layout import DIVERGED, MINUS, NOT_RUN, difference, half_up
+from bnstudy.tables.layout import DIVERGED, NOT_RUN, difference, ours
 from bnstudy.tables.listing import Line, Listing
 from bnstudy.verdicts import accuracies
+from bnstudy.verdicts.accuracies import MINUS, half_up
 
 TITLES = {
     "Knigge": "Knigge, practical 1 of the course in fall 2019",
@@ -194,10 +195,7 @@ def _notes(content: pd.DataFrame) -> list[str]:
     ran = content[content["n"] > 0]
     notes = []
     if len(ran):
-        low, high = ran["n"].min(), ran["n"].max()
-        seeds = f"{high} seed" + "s" * bool(high > 1) if low == high else f"{low} to {high} seeds"
-        spread = " ± standard deviation" if high > 1 else ""
-        notes.append(f"Ours: mean{spread} over {seeds}. Difference: ours {MINUS} reported.")
+        notes.append(f"{ours(ran)} Difference: ours {MINUS} reported.")
         notes.append(ONE_RUN)
     notes.append(_margins(content))
     if diverged := ran[ran["diverged"] > 0]["row"].tolist():

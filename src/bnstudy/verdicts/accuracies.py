@@ -14,6 +14,7 @@ from bnstudy.printed import is_chance
 VERDICTS = ("reproduced", "differs", "undecided", "broken as published", "not run")
 SLOT = ["model", "dataset", "norm", "setting"]
 LEVEL = 0.95
+MINUS = "−"
 DEFAULT_MARGIN = 1.0
 MARGINS = {"mnist": 0.3}
 """Points of test accuracy within which a number counts as the same; other data sets have DEFAULT_MARGIN."""
@@ -234,3 +235,14 @@ def counts(verdicts: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(
         index=pd.MultiIndex.from_tuples(order, names=["model", "dataset"]), columns=list(VERDICTS), fill_value=0
     )
+
+
+def half_up(value: float) -> str:
+    """One decimal, rounded as by `tenths`."""
+    return f"{tenths(value):.1f}"
+
+
+def signed(value: float) -> str:
+    """+0.3, −0.1 or 0.0."""
+    text = f"{value:+.1f}".replace("-", MINUS)
+    return "0.0" if text[1:] == "0.0" else text

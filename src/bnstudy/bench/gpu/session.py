@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bnstudy import small_json
+from bnstudy import disk, small_json
 from bnstudy.lazy import torch
 
 AT_WORK = "at_work"
@@ -54,9 +54,7 @@ def read(file: Path) -> Found:
 
 def write(file: Path, found: Found) -> None:
     """In one step, so that a kill leaves the old results or the new ones."""
-    beside = file.with_suffix(".new")
-    beside.write_text(json.dumps(found, indent=1, default=str))
-    beside.replace(file)
+    disk.write(file, json.dumps(found, indent=1, default=str).encode())
 
 
 def work(parts: dict[str, Part], file: Path, skip: Sequence[str], left: Callable[[], float]) -> int:

@@ -1,6 +1,5 @@
 """The frame `timings`: a row per timing record, norm and kind of epoch, for tables B.3 and B.4."""
 
-import io
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -99,11 +98,9 @@ def median_interval(values: np.ndarray) -> tuple[float, float, float]:
 
 def put(frame: pd.DataFrame, results: Path, study: str) -> None:
     """Write the frame beside the study's other frames, as Parquet and CSV. Raises WriteError."""
-    content = io.BytesIO()
-    frame.to_parquet(content, index=False)
     folder = paths.frames(results, study)
     kept = digests.stated(folder, AGAIN.format(study))
-    digests.put(folder, {"timings.parquet": content.getvalue()}, kept)
+    digests.put(folder, {"timings.parquet": frame.to_parquet(index=False)}, kept)
     disk.write(folder / "timings.csv", frame.to_csv(index=False, lineterminator="\n").encode())
 
 
