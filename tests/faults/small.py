@@ -24,7 +24,7 @@ CELLS = (
     cell(norm="batch"),
     cell(norm="batch", dropout=0.5, shuffle="once"),
     cell(activation="sigmoid", penalty="l2", penalty_strength=0.001),
-    cell(optimizer="adam", lr=0.001),  # only the reference engine has it
+    cell(optimizer="adam", mean_decay=0.8, lr=0.001),  # only the reference engine has it
 )
 RUNS = tuple(Run(c, seed) for c in CELLS for seed in SEEDS)
 

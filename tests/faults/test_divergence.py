@@ -36,7 +36,7 @@ def poison(lab: Lab, layer: int, value: float) -> int:
 @pytest.mark.parametrize("layer", [0, 2])
 def test_a_number_that_is_not_finite_in_one_layer(server, tmp_path, value, layer):
     """One batch an epoch: in the second batch after it every layer would have it."""
-    lab = Lab(server, tmp_path, [small.cell(epochs=12, batch_size=64, optimizer="adam", lr=0.001)], [0])
+    lab = Lab(server, tmp_path, [small.cell(epochs=12, batch_size=64, optimizer="adam", mean_decay=0.8, lr=0.001)], [0])
     lab.stop_after(3)
     epoch = poison(lab, layer, value)
     (record,) = trained(lab)

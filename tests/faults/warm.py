@@ -156,7 +156,7 @@ def _warm_up() -> None:
     assert cli.main
     process.prepare()
     with tempfile.TemporaryDirectory() as folder:
-        runs = [Run(small.cell(epochs=1, **changes), 0) for changes in ({}, {"optimizer": "adam"})]
+        runs = [Run(small.cell(epochs=1, **changes), 0) for changes in ({}, {"optimizer": "adam", "mean_decay": 0.8})]
         train.train(runs, Path(folder), Path(folder), say=lambda line: None)
 
 

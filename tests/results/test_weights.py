@@ -27,7 +27,7 @@ PACKED = cell(norm="batch", epochs=3)
 CELLS = [
     PACKED,
     cell(norm="batch", epochs=6, lr=0.3, tested_weights="best"),
-    cell(optimizer="adam", lr=0.01, epochs=3),  # only the reference engine has it
+    cell(optimizer="adam", mean_decay=0.8, lr=0.01, epochs=3),  # only the reference engine has it
     cell(norm="batch", epochs=3, population="exact"),
     cell(epochs=3, nesterov="torch"),
 ]

@@ -28,7 +28,6 @@ def training(one: Cell, seed: int = 0) -> Training:
 
 OTHER = [{"loss": "hinge"}, {"loss": "squared_hinge"}, {"dropconnect": 0.5}, {"augment": "flip_crop"}]
 OTHER += [{"loss": "hinge_sum", "hinge_delta": 2.0}, {"optimizer": "adam", "mean_decay": 0.5}]
-OTHER += [{"optimizer": f"{name}_printed", "lr": 0.001} for name in ("adagrad", "adadelta", "adam")]
 OTHER += [{"penalty": "elastic_net", "penalty_strength": 1e-4, "elastic_alpha": 0.5}]
 OTHER += [{"activation": "elu", "elu_alpha": 0.5}, {"bias_init": 0.01}, {"loss": "squared_error"}]
 OTHER += [{"norm_affine": False}, {"norm": "layer", "norm_affine": False}, {"trained_layers": "output"}]
@@ -36,6 +35,7 @@ OTHER += [{"schedule": "linear", "schedule_by": "step", "decay_until": 16}, {"au
 ALONE = [*OTHER, {"schedule": "linear", "decay_until": 10}, {"decay_watch": "loss"}, {"standardization": "zca"}]
 """What no fast engine implements."""
 OTHER += [{"penalty": kind, "penalty_strength": 1e-4} for kind in ("l1", "elastic_net")]
+OTHER += [{"optimizer": f"{name}_printed", "lr": 0.001} for name in ("adagrad", "adadelta", "adam")]
 
 
 @pytest.mark.parametrize("values", OTHER, ids=str)
