@@ -20,6 +20,7 @@ from bnstudy.networks.models import ImageShape
 from bnstudy.training.engine.packed import STACK
 from bnstudy.training.engine.winograd import table
 from bnstudy.training.timing import epochs, pixels
+from command_line import call
 
 ROOT = Path(__file__).parents[2]
 CONTRACT = {
@@ -109,6 +110,20 @@ def test_unknown_names_are_refused():
         rows(norms=("layr",))
     with pytest.raises(UsageError, match="dataset: 'mnits' is not allowed"):
         rows(dataset="mnits")
+    with pytest.raises(UsageError, match="--model resnet_course: not to be timed"):
+        rows(model="resnet_course")
+
+
+def test_a_norm_given_twice_is_timed_once(monkeypatch, capsys):
+    asked = []
+    monkeypatch.setattr(train, "rows", lambda *given: asked.append(given[2]) or [])
+    assert call(capsys, "bench", "train", "--norm", "none", "--norm", "none", "--json").code == 0
+    assert asked == [("none",)]
+
+
+def test_convolutions_of_one_image_are_refused(capsys):
+    """Batch norm has no statistics of 1x1 maps of one image."""
+    assert call(capsys, "bench", "convolutions", "--batch", "1").code == 2
 
 
 def test_each_round_runs_every_subject_once(short, monkeypatch):

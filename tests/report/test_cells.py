@@ -162,6 +162,7 @@ def test_zeros_beside_an_explosion_break_a_line_of_powers():
     chart = curves.chart("Gradient", [curves.Line("one", "training", [0, 1, 2, 3], [1e-3, 1e17, 0.0, 10.0])])
     assert chart["log"]
     assert chart["lines"][0]["d"] == "M0 -3 1 17M3 1 3 1"
+    assert curves.chart("Gradient", [curves.Line("one", "training", [0, 1, 2], [0.0, 2e9, 3e9])])["log"]
     assert not curves.chart("Accuracy", [curves.Line("one", "training", [0, 1], [0.0, 60.0])])["log"]
 
 

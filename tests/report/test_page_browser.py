@@ -163,3 +163,29 @@ def test_a_link_to_a_cell_opens_the_list_it_stands_in(browser, page):
     browser.open(f"{closed.as_uri()}#cell-{key}")
     closed.unlink()
     assert browser.ask(opened) == 1
+
+
+HEAD = '<th scope="col" class="num">batch norm, the same with exact statistics</th>'
+WIDE = f"""document.querySelector('.scroll').innerHTML =
+    '<table class="plain summary"><thead><tr>' + '{HEAD}'.repeat(12) + '</tr></thead></table>'"""
+CUT = """[...document.querySelectorAll('.scroll, main > *, .charts')].filter(part => part.scrollWidth > innerWidth)
+    .map(part => [part.className, part.scrollWidth])"""
+CONTROLS = """[...document.querySelectorAll('.choices, .filter, .chart output, nav')]
+    .filter(part => getComputedStyle(part).display !== 'none').length"""
+SORTS = """[...document.querySelectorAll('.sort')]
+    .filter(head => getComputedStyle(head, '::after').content !== 'none').length"""
+
+
+@pytest.mark.parametrize("which", ["page", "front_page", "cell_page", "figure_page"])
+def test_paper_holds_every_column_and_no_control(browser, which, request):
+    """At the width of A4 less its margins; a table of twelve long heads, as of question Q9, fits too."""
+    browser.open(request.getfixturevalue(which).as_uri(), width=730)
+    browser.call("Emulation.setEmulatedMedia", media="print")
+    try:
+        assert browser.ask(CUT) == []
+        assert (browser.ask(CONTROLS), browser.ask(SORTS)) == (0, 0)
+        if which == "page":
+            browser.ask(WIDE)
+            assert browser.ask(CUT) == []
+    finally:
+        browser.call("Emulation.setEmulatedMedia", media="")

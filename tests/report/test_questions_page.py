@@ -2,7 +2,9 @@
 
 import json
 import re
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 import synthetic
@@ -64,6 +66,15 @@ def test_a_question_that_was_run_shows_answer_verdict_figure_values_and_dates(pa
     assert "runs are missing" not in text
     assert 'src="figures/fig_Q_5.svg"' in page
     assert "partial" not in text.split("What is asked")[0].split("Evidence")[0]
+
+
+@pytest.mark.parametrize(
+    ("mean", "std", "shown"),
+    [(98.13, 0.0577, "98.1 ± 0.1"), (0.00123, 0.0000456, "0.00123 ± 4.56e-05"), (3.0, np.nan, "3")],
+)
+def test_a_deviation_has_the_digits_of_its_mean(mean, std, shown):
+    row = SimpleNamespace(mean=mean, std=std, key="0" * 12, broken=False)
+    assert questions._value(row)[0] == shown
 
 
 def test_a_question_run_in_part_names_what_was_not_run(page):

@@ -16,7 +16,7 @@ from bnstudy.design.labels import SETTINGS, THESIS_DATASETS
 from bnstudy.results import frames
 from bnstudy.tables import formats
 from bnstudy.tables.layout import with_spread
-from bnstudy.verdicts.accuracies import half_up
+from bnstudy.verdicts.accuracies import half_up, signed
 
 THESIS_ROWS = ["sigmoid", "relu", "elu", "lr_high", "lr_low", "init_high", "init_low", "dropout", "weight_decay"]
 
@@ -68,6 +68,7 @@ def test_numbers_stand_in_their_places(mnist):
 
 def test_shares_of_images_round_as_the_thesis_rounds_them():
     assert [half_up(100 * n / 10_000) for n in (1135, 980, 9635, 9634)] == ["11.4", "9.8", "96.4", "96.3"]
+    assert [signed(points) for points in (0.25, -0.04, -1.06, 0.0)] == ["+0.3", "0.0", "−1.1", "0.0"]
 
 
 def test_csv_keeps_every_number_in_full_precision(mnist):

@@ -40,7 +40,7 @@ from bnstudy.questions.cells import (
     scale,
     sized,
 )
-from bnstudy.verdicts.accuracies import half_up, signed, tenths
+from bnstudy.verdicts.accuracies import half_up, signed
 
 NAMES = {norm: style.norm(norm).label for norm in NORMS}
 
@@ -162,7 +162,7 @@ def _optimizers(found: Found) -> Parts:
     for name, (fields, rates) in OPTIMIZERS.items():
         best = {norm: _best(found, [at(**fields, lr=lr) for lr in rates], norm) for norm in NAMES}
         if None not in best.values():
-            gains.append(f"{signed(tenths(best['batch'] - best['none']))} with {name}")  # type: ignore[operator]
+            gains.append(f"{signed(best['batch'] - best['none'])} with {name}")  # type: ignore[operator]
     if gains:
         yield f"if each norm has its best rate, batch norm gains in points: {', '.join(gains)}"
 
@@ -178,7 +178,7 @@ def _activations(found: Found) -> Parts:
     if shown:
         yield f"batch norm reaches {', '.join(shown)}"
     gains = {name: found.gain(at(**fields), other=at(**fields)) for name, fields in ACTIVATIONS.items()}
-    shown = [f"{signed(tenths(gain))} with {name}" for name, gain in gains.items() if gain is not None]
+    shown = [f"{signed(gain)} with {name}" for name, gain in gains.items() if gain is not None]
     if shown:
         yield f"its gain in points is {', '.join(shown)}"
 
@@ -187,9 +187,9 @@ def _layers(found: Found) -> Parts:
     full = found.gain(BASELINE)
     parts = {name: found.gain(at(**changes)) for name, (_, changes) in LAYERS.items() if changes}
     words = {"last": "the last alone", "first": "the first alone"}
-    shown = [f"{signed(tenths(gain))} in {words.get(name, name)}" for name, gain in parts.items() if gain is not None]
+    shown = [f"{signed(gain)} in {words.get(name, name)}" for name, gain in parts.items() if gain is not None]
     if full is not None and shown:
-        yield f"the gain in points is {signed(tenths(full))} with a norm in all hidden layers, {', '.join(shown)}"
+        yield f"the gain in points is {signed(full)} with a norm in all hidden layers, {', '.join(shown)}"
 
 
 def _batches(found: Found) -> Parts:
@@ -198,7 +198,7 @@ def _batches(found: Found) -> Parts:
         lost = {rule: found.accuracy(at(**sized(1024, rule)), norm) for rule in SCALED_RATES}
         words = {"constant": "at the constant rate", "root": "if it grows by root", "linear": "if it grows linearly"}
         both = {words[rule]: v - base for rule, v in lost.items() if v is not None and base is not None}
-        shown = [f"{signed(tenths(away))} {where}" for where, away in both.items()]
+        shown = [f"{signed(away)} {where}" for where, away in both.items()]
         if shown:
             yield f"from batches of 64 to 1,024 {name} changes in points by {', '.join(shown)}"
 
@@ -246,7 +246,7 @@ def _norms(found: Found) -> Parts:
         yield f"vanilla makes a constant guess in {where}; of these, the norms learn in: {listed}"
     common = [cell for cell in settings if all(found.learns(cell, n) for n in (*NORMS, *OTHER_NORMS))]
     gains = {n: [found.gain(cell, n, cell) for cell in common] for n in ("batch", *OTHER_NORMS)}
-    shown = [f"{style.norm(n).label} {signed(tenths(float(np.mean(own))))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
+    shown = [f"{style.norm(n).label} {signed(float(np.mean(own)))}" for n, own in gains.items() if own]  # type: ignore[arg-type]
     if shown:
         yield f"in the settings in which all norms learn ({len(common)}), the mean gain in points is {', '.join(shown)}"
 

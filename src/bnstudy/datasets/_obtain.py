@@ -38,19 +38,10 @@ def check(name: str, root: Root = None) -> dict[str, Any]:
         return _row(spec, path, load(name, root))
     except DataError as error:
         embedded = spec.kind == "embedded"
-        return {
-            "name": name,
-            "title": spec.title,
-            "state": "damaged" if embedded or path.exists() else "absent",
-            "problem": error.cause,
-            "remedy": error.remedy,
-            "source": None,
-            "digest": None,
-            "train": 0,
-            "test": 0,
-            "complete": False,
-            "path": None if embedded else str(path),
-        }
+        state = "damaged" if embedded or path.exists() else "absent"
+        told = {"name": name, "title": spec.title, "state": state, "problem": error.cause, "remedy": error.remedy}
+        empty = {"source": None, "digest": None, "train": 0, "test": 0, "complete": False}
+        return {**told, **empty, "path": None if embedded else str(path)}
 
 
 def _row(spec: DatasetSpec, path: Path, arrays: Arrays) -> dict[str, Any]:

@@ -12,11 +12,10 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH, HEIGHT = 440, 230
 LEFT, RIGHT, TOP, BOTTOM = 54, 10, 10, 28
-FAR, FAR_OF_ZERO = 30.0, 1e6
-"""The ratio of largest to smallest value from which an axis of positive values is logarithmic; with zeros, of the
-positive ones."""
+FAR, FAR_BESIDE_ZEROS = 30.0, 1e6
+"""The ratio of largest to smallest positive value from which an axis is logarithmic, without zeros and with them."""
 LARGE = 1e6
-"""Above it an axis of positive values is logarithmic in any case: browsers do not draw what is scaled down so far."""
+"""The value from which it is in any case: browsers do not draw what is scaled down so far."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,11 +61,10 @@ def chart(title: str, lines: Iterable[Line], least: float | None = None) -> dict
 
 
 def _is_log(values: np.ndarray) -> bool:
-    positive = values[values > 0]
-    if not positive.size or values.min() < 0:
+    if values.min() < 0 or values.max() == 0:
         return False
-    far = FAR if positive.size == values.size else FAR_OF_ZERO
-    return bool(values.max() > far * positive.min() or (far == FAR and values.max() > LARGE))
+    far = FAR if values.min() > 0 else FAR_BESIDE_ZEROS
+    return bool(values.max() > min(far * values[values > 0].min(), LARGE))
 
 
 def _log10(values: np.ndarray) -> np.ndarray:

@@ -242,7 +242,7 @@ def _move_aside(run: Run, results: Path, say: Say) -> None:
 
 def records_of(results: Path, word: str, say: Say) -> list[Record]:
     """Return the results of all seeds of the cell with this name or key, by seed, as records; published runs have what
-    was published. An own record that does not verify is said, and left out."""
+    was published. An own record that does not verify is reported and left out."""
     return [record for _, record in with_origins(results, word, say)]
 
 

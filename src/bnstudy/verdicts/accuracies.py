@@ -243,6 +243,6 @@ def half_up(value: float) -> str:
 
 
 def signed(value: float) -> str:
-    """+0.3, −0.1 or 0.0."""
-    text = f"{value:+.1f}".replace("-", MINUS)
+    """+0.3, −0.1 or 0.0, rounded as by `tenths`."""
+    text = f"{tenths(value):+.1f}".replace("-", MINUS)
     return "0.0" if text[1:] == "0.0" else text

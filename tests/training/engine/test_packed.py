@@ -167,6 +167,7 @@ def test_statistics_change_no_bits(monkeypatch):
         assert measured[run.id].epochs["weights_digest"] == unmeasured[run.id].epochs["weights_digest"]
 
 
+FALLING = {"schedule": "exponential", "decay_rate": 0.5}
 AGREEING = [
     {"norm": "batch"},
     {"norm": "batch", "norm_placement": "post_activation", "activation": "elu", "last_batch": "keep"},
@@ -192,7 +193,10 @@ AGREEING = [
     {"penalty": "l2", "penalty_strength": 5e-4, "penalty_on": "all", "decay_patience": 1},
     {"nesterov": "torch", "decay_patience": 1},
     {"optimizer": "sgd", "schedule": "exponential", "shuffle": "once"},
-    *({"optimizer": rule, "lr": 0.001, "penalty": "elastic_net", "penalty_strength": 5e-4} for rule in BY_VALUE),
+    *(
+        {"optimizer": rule, "lr": 0.001, "penalty": "elastic_net", "penalty_strength": 5e-4, **FALLING}
+        for rule in BY_VALUE
+    ),
     {"optimizer": "adam", "norm": "batch", "dropout": 0.5, "decay_patience": 1, "lr": 0.001},
     {
         "optimizer": "adadelta",
